@@ -1,0 +1,476 @@
+#pragma once
+
+#include "tapegrad/core/activation.h"
+#include "tapegrad/core/arithmetic.h"
+
+/// The activations. Each is one rule: formula, value, vector-Jacobian product, and the facts beside them; the
+/// table at the end registers it. Values and slopes are exact far out, where the textbook formulas cancel or
+/// overflow: 1 − tanh²x, for instance, is 4σ(2x)σ(−2x), which never becomes 0 before x does leave the range.
+
+namespace tapegrad {
+inline namespace TAPEGRAD_ABI {
+
+/** x where it is negative, else 0: keeps exp() from overflowing in the branch that is not taken. */
+template <class X> X negative_part(const X& x) { return where(x > 0, 0.0, x); }
+
+/** σ′(x) = e⁻|x| / (1 + e⁻|x|)², the density of the logistic distribution */
+struct SigmoidSlope {
+  static constexpr std::string_view name = "sigmoid_slope";
+  template <class X> static X value(const X& x) {
+    const X e = simd::exp(-simd::abs(x));
+    return e / ((1 + e) * (1 + e));
+  }
+  template <class X> static X vjp(const X& g, const X& x, const X& y);  // σ″ = −σ′·tanh(x/2)
+};
+inline constexpr ElementwiseFunction<SigmoidSlope> sigmoid_slope;
+
+/** σ(x) = 1 / (1 + e⁻ˣ) */
+struct Sigmoid {
+  static constexpr std::string_view name = "sigmoid";
+  template <class X> static X value(const X& x) {
+    const X e = simd::exp(-simd::abs(x));
+    return where(x >= 0, 1.0, e) / (1 + e);
+  }
+  template <class X> static X vjp(const X& g, const X& x, const X&) { return g * sigmoid_slope(x); }
+  static Facts facts() {
+    return {.formula = "1 / (1 + e⁻ˣ)",
+            .lower = 0,
+            .upper = 1,
+            .sup_slope = 0.25,
+            .saturates_left = true,
+            .saturates_right = true};
+  }
+};
+inline constexpr ElementwiseFunction<Sigmoid> sigmoid;
+
+/** tanh x */
+struct Tanh {
+  static constexpr std::string_view name = "tanh";
+  template <class X> static X value(const X& x) { return simd::tanh(x); }
+  template <class X> static X vjp(const X& g, const X& x, const X&) { return 4 * g * sigmoid_slope(2 * x); }
+  static Facts facts() {
+    return {.formula = "(eˣ − e⁻ˣ) / (eˣ + e⁻ˣ)",
+            .lower = -1,
+            .upper = 1,
+            .sup_slope = 1,
+            .saturates_left = true,
+            .saturates_right = true};
+  }
+};
+inline constexpr ElementwiseFunction<Tanh> tanh;
+
+template <class X> X SigmoidSlope::vjp(const X& g, const X& x, const X& y) { return -g * y * tanh(0.5 * x); }
+
+/** x */
+struct Identity {
+  static constexpr std::string_view name = "identity";
+  template <class X> static X value(const X& x) { return x; }
+  template <class X> static X vjp(const X& g, const X&, const X&) { return g; }
+  static Facts facts() { return {.formula = "x", .sup_slope = 1}; }
+};
+inline constexpr ElementwiseFunction<Identity> identity;
+
+/** max(x, 0) */
+struct Relu {
+  static constexpr std::string_view name = "relu";
+  template <class X> static X value(const X& x) { return simd::max(x, X(0)); }
+  template <class X> static X vjp(const X& g, const X& x, const X&) { return where(x > 0, g, 0.0); }
+  static Facts facts() {
+    return {.formula = "max(x, 0)", .lower = 0, .sup_slope = 1, .kinks = {{0, 0}}, .saturates_left = true};
+  }
+};
+inline constexpr ElementwiseFunction<Relu> relu;
+
+/** x for x > 0, else negative_slope·x */
+struct LeakyRelu {
+  double negative_slope = 0.01;
+  static constexpr std::string_view name = "leaky_relu";
+  static constexpr std::array settings{Setting{"negative_slope", &LeakyRelu::negative_slope}};
+  template <class X> X value(const X& x) const { return where(x > 0, x, negative_slope * x); }
+  template <class X> X vjp(const X& g, const X& x, const X&) const { return where(x > 0, g, negative_slope * g); }
+  Facts facts() const {
+    const double steepest = std::max(1.0, std::abs(negative_slope));
+    return {.formula = "x for x > 0, else negative_slope·x",
+            .lower = negative_slope > 0 ? -std::numeric_limits<double>::infinity() : 0,
+            .sup_slope = steepest,
+            .kinks = {{0, negative_slope}},
+            .saturates_left = std::abs(negative_slope) < 0.1 * steepest,
+            .saturates_right = 1 < 0.1 * steepest};
+  }
+};
+inline constexpr ElementwiseFunction<LeakyRelu> leaky_relu;
+
+/** x for x > 0, else alpha·(eˣ − 1) (Clevert et al. 2015) */
+struct Elu {
+  double alpha = 1;
+  static constexpr std::string_view name = "elu";
+  static constexpr std::array settings{Setting{"alpha", &Elu::alpha, SettingDomain::positive}};
+  template <class X> X value(const X& x) const { return where(x > 0, x, alpha * expm1(negative_part(x))); }
+  template <class X> X vjp(const X& g, const X& x, const X&) const {
+    return where(x > 0, g, g * (alpha * exp(negative_part(x))));
+  }
+  Facts facts() const {
+    return {.formula = "x for x > 0, else alpha·(eˣ − 1)",
+            .lower = -alpha,
+            .sup_slope = std::max(1.0, alpha),
+            .kinks = alpha == 1 ? std::vector<Kink>() : std::vector<Kink>{{0, alpha}},
+            .bends = {0},
+            .saturates_left = true,
+            .saturates_right = 1 < 0.1 * alpha};
+  }
+};
+inline constexpr ElementwiseFunction<Elu> elu;
+
+/** λx for x > 0, else λα(eˣ − 1), with the λ and α that make mean 0 and variance 1 a fixed point
+ *  (Klambauer et al. 2017) */
+struct Selu {
+  static constexpr double scale = 1.0507009873554804934193349852946;
+  static constexpr double alpha = 1.6732632423543772848170429916717;
+  static constexpr std::string_view name = "selu";
+  template <class X> static X value(const X& x) {
+    return where(x > 0, scale * x, scale * alpha * expm1(negative_part(x)));
+  }
+  template <class X> static X vjp(const X& g, const X& x, const X&) {
+    return where(x > 0, scale * g, g * (scale * alpha * exp(negative_part(x))));
+  }
+  static Facts facts() {
+    return {.formula = "λx for x > 0, else λα(eˣ − 1); λ = 1.0507, α = 1.6733",
+            .lower = -scale * alpha,
+            .sup_slope = scale * alpha,
+            .kinks = {{0, scale * alpha}},
+            .bends = {0},
+            .saturates_left = true};
+  }
+};
+inline constexpr ElementwiseFunction<Selu> selu;
+
+/** x for x > 0, else alpha·(e^(x/alpha) − 1): ELU with a continuous slope for every alpha (Barron 2017) */
+struct Celu {
+  double alpha = 1;
+  static constexpr std::string_view name = "celu";
+  static constexpr std::array settings{Setting{"alpha", &Celu::alpha, SettingDomain::positive}};
+  template <class X> X value(const X& x) const { return where(x > 0, x, alpha * expm1(negative_part(x) / alpha)); }
+  template <class X> X vjp(const X& g, const X& x, const X&) const {
+    return where(x > 0, g, g * exp(negative_part(x) / alpha));
+  }
+  Facts facts() const {
+    return {.formula = "x for x > 0, else alpha·(e^(x/alpha) − 1)",
+            .lower = -alpha,
+            .sup_slope = 1,
+            .bends = {0},
+            .saturates_left = true};
+  }
+};
+inline constexpr ElementwiseFunction<Celu> celu;
+
+/** ln(1 + eˣ) */
+struct Softplus {
+  static constexpr std::string_view name = "softplus";
+  template <class X> static X value(const X& x) {
+    return simd::max(x, X(0)) + simd::log1p(simd::exp(-simd::abs(x)));
+  }
+  template <class X> static X vjp(const X& g, const X& x, const X&) { return g * sigmoid(x); }
+  static Facts facts() { return {.formula = "ln(1 + eˣ)", .lower = 0, .sup_slope = 1, .saturates_left = true}; }
+};
+inline constexpr ElementwiseFunction<Softplus> softplus;
+
+/** ln σ(x) = −ln(1 + e⁻ˣ) */
+struct LogSigmoid {
+  static constexpr std::string_view name = "log_sigmoid";
+  template <class X> static X value(const X& x) {
+    return simd::min(x, X(0)) - simd::log1p(simd::exp(-simd::abs(x)));
+  }
+  template <class X> static X vjp(const X& g, const X& x, const X&) { return g * sigmoid(-x); }
+  static Facts facts() { return {.formula = "−ln(1 + e⁻ˣ)", .upper = 0, .sup_slope = 1, .saturates_right = true}; }
+};
+inline constexpr ElementwiseFunction<LogSigmoid> log_sigmoid;
+
+/** x / (1 + |x|) */
+struct Softsign {
+  static constexpr std::string_view name = "softsign";
+  template <class X> static X value(const X& x) { return x / (1 + simd::abs(x)); }
+  template <class X> static X vjp(const X& g, const X& x, const X&) {
+    const X d = 1 + abs(x);
+    return g / d / d;
+  }
+  static Facts facts() {
+    return {.formula = "x / (1 + |x|)",
+            .lower = -1,
+            .upper = 1,
+            .sup_slope = 1,
+            .bends = {0},
+            .saturates_left = true,
+            .saturates_right = true};
+  }
+};
+inline constexpr ElementwiseFunction<Softsign> softsign;
+
+/** x·σ(βx); β = 1 is also called SiLU (Ramachandran et al. 2017) */
+struct Swish {
+  double beta = 1;
+  static constexpr std::string_view name = "swish";
+  static constexpr std::array settings{Setting{"beta", &Swish::beta, SettingDomain::positive}};
+  template <class X> X value(const X& x) const { return x * sigmoid(beta * x); }
+  template <class X> X vjp(const X& g, const X& x, const X&) const {
+    return g * (sigmoid(beta * x) + x * (beta * sigmoid_slope(beta * x)));
+  }
+  Facts facts() const {
+    return {.formula = "x / (1 + e^(−beta·x))",
+            .lower = -0.27846454276107380 / beta,
+            .sup_slope = 1.0998393201288668,
+            .saturates_left = true};
+  }
+};
+inline constexpr ElementwiseFunction<Swish> swish;
+
+/** φ(x) = e^(−x²/2) / √(2π), the density of the standard normal distribution */
+struct NormalPdf {
+  static constexpr std::string_view name = "normal_pdf";
+  template <class X> static X value(const X& x) { return 0.39894228040143267794 * simd::exp(-0.5 * x * x); }
+  template <class X> static X vjp(const X& g, const X& x, const X& y) { return -g * x * y; }
+};
+inline constexpr ElementwiseFunction<NormalPdf> normal_pdf;
+
+/** Φ(x) = erfc(−x/√2) / 2, the standard normal distribution */
+struct NormalCdf {
+  static constexpr std::string_view name = "normal_cdf";
+  template <class X> static X value(const X& x) { return 0.5 * simd::erfc(-0.70710678118654752440 * x); }
+  template <class X> static X vjp(const X& g, const X& x, const X&) { return g * normal_pdf(x); }
+};
+inline constexpr ElementwiseFunction<NormalCdf> normal_cdf;
+
+/** x·Φ(x) (Hendrycks & Gimpel 2016) */
+struct Gelu {
+  static constexpr std::string_view name = "gelu";
+  template <class X> static X value(const X& x) { return x * normal_cdf(x); }
+  template <class X> static X vjp(const X& g, const X& x, const X&) {
+    return g * (normal_cdf(x) + x * normal_pdf(x));
+  }
+  static Facts facts() {
+    return {.formula = "x·Φ(x)",
+            .lower = -0.16997120747990363,
+            .sup_slope = 1.1289041451851543,
+            .saturates_left = true};
+  }
+};
+inline constexpr ElementwiseFunction<Gelu> gelu;
+
+/** x·(1 + tanh u)/2 = x·σ(2u) with u = √(2/π)(x + 0.044715x³): GELU without erf */
+struct GeluTanh {
+  static constexpr std::string_view name = "gelu_tanh";
+  static constexpr double twice_root = 1.5957691216057307117;  // 2√(2/π)
+  static constexpr double cubic = 0.044715;
+  static constexpr double bound = 50;  // beyond it σ is exactly 0 or 1, and x³ must not overflow
+  template <class X> static X value(const X& x) {
+    const X c = clamp(x, -bound, bound);
+    return x * sigmoid(twice_root * c * (1 + cubic * c * c));
+  }
+  template <class X> static X vjp(const X& g, const X& x, const X&) {
+    const X c = clamp(x, -bound, bound);
+    const X u = twice_root * c * (1 + cubic * c * c);
+    const X du = twice_root * (1 + 3 * cubic * c * c);
+    return g * (sigmoid(u) + x * (sigmoid_slope(u) * du));
+  }
+  static Facts facts() {
+    return {.formula = "x·(1 + tanh(√(2/π)(x + 0.044715x³)))/2",
+            .lower = -0.17004075057125403,
+            .sup_slope = 1.1289930686587715,
+            .saturates_left = true};
+  }
+};
+inline constexpr ElementwiseFunction<GeluTanh> gelu_tanh;
+
+/** x·tanh(ln(1 + eˣ)) (Misra 2019) */
+struct Mish {
+  static constexpr std::string_view name = "mish";
+  template <class X> static X value(const X& x) {
+    // tanh(ln(1 + eˣ)) = ((1 + eˣ)² − 1) / ((1 + eˣ)² + 1), divided by e²ˣ for positive x
+    const X e = simd::exp(-simd::abs(x));
+    const auto positive = x > 0;
+    const X n = where(positive, 1 + 2 * e, e * (e + 2));
+    return x * n / (n + 2 * where(positive, e * e, 1.0));
+  }
+  template <class X> static X vjp(const X& g, const X& x, const X&) {
+    const X s = softplus(x);
+    return g * (tanh(s) + x * (4 * sigmoid_slope(2 * s) * sigmoid(x)));
+  }
+  static Facts facts() {
+    return {.formula = "x·tanh(ln(1 + eˣ))",
+            .lower = -0.3088434130172503,
+            .sup_slope = 1.0884981612517277,
+            .saturates_left = true};
+  }
+};
+inline constexpr ElementwiseFunction<Mish> mish;
+
+/** (x + 3)/6 held between 0 and 1 */
+struct HardSigmoid {
+  static constexpr std::string_view name = "hard_sigmoid";
+  template <class X> static X value(const X& x) { return simd::min(simd::max(x + 3, X(0)), X(6)) / 6; }
+  template <class X> static X vjp(const X& g, const X& x, const X&) {
+    return where(x > -3, where(x < 3, g / 6, 0.0), 0.0);
+  }
+  static Facts facts() {
+    return {.formula = "(x + 3)/6 held between 0 and 1",
+            .lower = 0,
+            .upper = 1,
+            .sup_slope = 1.0 / 6,
+            .kinks = {{-3, 0}, {3, 0}},
+            .saturates_left = true,
+            .saturates_right = true};
+  }
+};
+inline constexpr ElementwiseFunction<HardSigmoid> hard_sigmoid;
+
+/** x·hard_sigmoid(x) (Howard et al. 2019) */
+struct HardSwish {
+  static constexpr std::string_view name = "hard_swish";
+  template <class X> static X value(const X& x) { return x * (simd::min(simd::max(x + 3, X(0)), X(6)) / 6); }
+  template <class X> static X vjp(const X& g, const X& x, const X&) {
+    return where(x > -3, where(x < 3, g * (x / 3 + 0.5), g), 0.0);
+  }
+  static Facts facts() {
+    return {.formula = "x·((x + 3)/6 held between 0 and 1)",
+            .lower = -0.375,
+            .sup_slope = 1.5,
+            .kinks = {{-3, 0}, {3, 1}},
+            .saturates_left = true};
+  }
+};
+inline constexpr ElementwiseFunction<HardSwish> hard_swish;
+
+/** x held between −1 and 1 */
+struct HardTanh {
+  static constexpr std::string_view name = "hard_tanh";
+  template <class X> static X value(const X& x) { return simd::min(simd::max(x, X(-1)), X(1)); }
+  template <class X> static X vjp(const X& g, const X& x, const X&) {
+    return where(x > -1, where(x < 1, g, 0.0), 0.0);
+  }
+  static Facts facts() {
+    return {.formula = "x held between −1 and 1",
+            .lower = -1,
+            .upper = 1,
+            .sup_slope = 1,
+            .kinks = {{-1, 0}, {1, 0}},
+            .saturates_left = true,
+            .saturates_right = true};
+  }
+};
+inline constexpr ElementwiseFunction<HardTanh> hard_tanh;
+
+/** x held between 0 and 6 */
+struct Relu6 {
+  static constexpr std::string_view name = "relu6";
+  template <class X> static X value(const X& x) { return simd::min(simd::max(x, X(0)), X(6)); }
+  template <class X> static X vjp(const X& g, const X& x, const X&) {
+    return where(x > 0, where(x < 6, g, 0.0), 0.0);
+  }
+  static Facts facts() {
+    return {.formula = "x held between 0 and 6",
+            .lower = 0,
+            .upper = 6,
+            .sup_slope = 1,
+            .kinks = {{0, 0}, {6, 0}},
+            .saturates_left = true,
+            .saturates_right = true};
+  }
+};
+inline constexpr ElementwiseFunction<Relu6> relu6;
+
+/** x for x > 0, else a·x with one learned slope a per feature: prelu(x, a), a of 1xcols (He et al. 2015) */
+struct ParametricRelu {
+  static constexpr std::string_view name = "prelu";
+  static constexpr std::size_t arity = 2;
+  static std::array<double, 1> seams() { return {0}; }
+  template <class X> static X value(const X& x, const X& a) { return where(x > 0, x, a * x); }
+  template <class X> static X vjp_a(const X& g, const X& x, const X& a, const X&) { return where(x > 0, g, a * g); }
+  template <class X> static X vjp_b(const X& g, const X& x, const X&, const X&) { return where(x > 0, 0.0, g * x); }
+};
+inline constexpr ElementwiseFunction<ParametricRelu> prelu;
+
+/// Elementwise rules: rule, number of operands. Those with facts are activations.
+// clang-format off
+#define TAPEGRAD_ELEMENTWISE_ACTIVATIONS(X) \
+  X(Identity, 1) X(Sigmoid, 1) X(Tanh, 1) X(Relu, 1) X(LeakyRelu, 1) X(Elu, 1) X(Selu, 1) \
+  X(Celu, 1) X(Softplus, 1) X(Softsign, 1) X(Swish, 1) X(Gelu, 1) X(GeluTanh, 1) X(Mish, 1) \
+  X(HardSigmoid, 1) X(HardSwish, 1) X(HardTanh, 1) X(Relu6, 1) X(LogSigmoid, 1)
+// clang-format on
+// clang-format off
+#define TAPEGRAD_ACTIVATION_HELPERS(X) \
+  X(SigmoidSlope, 1) X(NormalPdf, 1) X(NormalCdf, 1) X(ParametricRelu, 2)
+// clang-format on
+
+TAPEGRAD_ELEMENTWISE_ACTIVATIONS(TAPEGRAD_DECLARE_ELEMENTWISE)
+TAPEGRAD_ACTIVATION_HELPERS(TAPEGRAD_DECLARE_ELEMENTWISE)
+
+// Activations of a whole row.
+
+/** eˣ / Σeˣ over the columns; rows of probabilities. Stable: the largest x of a row is taken out first. */
+template <class T> BasicVar<T> softmax(BasicVar<T> x);
+/** x − ln Σeˣ over the columns. */
+template <class T> BasicVar<T> log_softmax(BasicVar<T> x);
+/** The largest of every `pieces` neighbouring columns: batch×(k·pieces) → batch×k (Goodfellow et al. 2013). */
+template <class T> BasicVar<T> maxout(BasicVar<T> x, int pieces = 2);
+/** a·σ(b), where a is the left and b the right half of the columns (Dauphin et al. 2016). */
+template <class T> BasicVar<T> glu(BasicVar<T> x);
+
+struct Softmax {
+  static constexpr std::string_view name = "softmax";
+  template <class T> static BasicVar<T> apply(BasicVar<T> x, std::span<const BasicVar<T>>) { return softmax(x); }
+  static Facts facts() { return {.formula = "eˣ / Σeˣ", .lower = 0, .upper = 1, .sup_slope = 0.5}; }
+};
+
+struct LogSoftmax {
+  static constexpr std::string_view name = "log_softmax";
+  template <class T> static BasicVar<T> apply(BasicVar<T> x, std::span<const BasicVar<T>>) {
+    return log_softmax(x);
+  }
+  static Facts facts() { return {.formula = "x − ln Σeˣ", .upper = 0, .sup_slope = 1}; }
+};
+
+/** PReLU as an activation: its slopes are learned, so it is applied by a layer. */
+struct Prelu {
+  static constexpr std::string_view name = "prelu";
+  template <class T> static BasicVar<T> apply(BasicVar<T> x, std::span<const BasicVar<T>> learned) {
+    if (learned.size() != 1) fail(name, "needs its learned slope: use tg::prelu(x, slope) or the layer");
+    return prelu(x, learned[0]);
+  }
+  static std::vector<std::pair<std::string_view, double>> learned() { return {{"weight", 0.25}}; }
+  static Facts facts() { return {.formula = "x for x > 0, else a·x, a learned per feature", .kinks = {{0, 0.25}}}; }
+};
+
+struct Maxout {
+  int pieces = 2;
+  static constexpr std::string_view name = "maxout";
+  static constexpr std::array settings{Setting<Maxout, int>{"pieces", &Maxout::pieces, SettingDomain::count}};
+  template <class T> BasicVar<T> apply(BasicVar<T> x, std::span<const BasicVar<T>>) const {
+    return maxout(x, pieces);
+  }
+  Index inputs_per_output() const { return pieces; }
+  static Facts facts() { return {.formula = "largest of `pieces` neighbouring columns"}; }
+};
+
+struct Glu {
+  static constexpr std::string_view name = "glu";
+  template <class T> static BasicVar<T> apply(BasicVar<T> x, std::span<const BasicVar<T>>) { return glu(x); }
+  static Index inputs_per_output() { return 2; }
+  static Facts facts() {
+    return {.formula = "a·σ(b), halves of the columns", .sup_slope = std::numeric_limits<double>::infinity()};
+  }
+};
+
+// clang-format off
+#define TAPEGRAD_STRUCTURED_ACTIVATIONS(X) \
+  X(Softmax) X(LogSoftmax) X(Prelu) X(Maxout) X(Glu)
+// clang-format on
+
+/** ln Σeˣ of a row in two parts; their sum would round away the second one at logits of ±1000. */
+template <class T> struct LogSum {
+  T largest;
+  T log_rest;  ///< ln Σe^(x − largest)
+};
+/** softmax of one row into y, which may be x. For fused kernels. */
+template <class T> LogSum<T> softmax_row(const T* x, T* y, Index count);
+
+}  // namespace TAPEGRAD_ABI
+}  // namespace tapegrad

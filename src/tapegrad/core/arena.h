@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+namespace tapegrad {
+
+/** Memory of one step: allocation moves a pointer, reset() takes everything back at once and keeps the memory.
+ *  When a step overflowed the first block, reset() merges all blocks into one, so a step that repeats itself
+ *  allocates nothing from the second time on. */
+class Arena {
+ public:
+  Arena() = default;
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+  ~Arena();
+
+  /** Uninitialized memory until the next reset(), aligned to 64 bytes (16 when smaller than that). */
+  void* allocate(std::size_t bytes) {
+    const std::size_t alignment = bytes >= 64 ? 64 : 16;
+    const std::size_t start = (used_ + alignment - 1) & ~(alignment - 1);
+    if (start + bytes > capacity_) return allocate_in_new_block(bytes);
+    used_ = start + bytes;
+    return block_ + start;
+  }
+
+  template <class T> T* allocate_array(std::size_t count) { return static_cast<T*>(allocate(count * sizeof(T))); }
+
+  void reset();
+
+  /** Bytes handed out since the last reset (with alignment gaps), and bytes held. */
+  std::size_t used() const { return full_bytes_ + used_; }
+  std::size_t capacity() const { return full_bytes_ + capacity_; }
+
+ private:
+  void* allocate_in_new_block(std::size_t bytes);
+
+  std::byte* block_ = nullptr;  ///< the block that is being filled
+  std::size_t used_ = 0;
+  std::size_t capacity_ = 0;
+  std::vector<std::byte*> full_blocks_;
+  std::size_t full_bytes_ = 0;
+};
+
+}  // namespace tapegrad

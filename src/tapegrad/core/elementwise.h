@@ -1,0 +1,305 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "tapegrad/core/pack.h"
+#include "tapegrad/core/tape.h"
+
+/// How one text becomes an op. A rule is a struct with the formula and its vector-Jacobian product:
+///
+///     struct Tanh {
+///       static constexpr std::string_view name = "tanh";
+///       template <class X> static X value(const X& x) { return simd::tanh(x); }
+///       template <class X> static X vjp(const X& g, const X& x, const X& y) { return g * (1 - y * y); }
+///     };
+///
+/// With X = Pack<T> the text is one vectorized loop over the elements that adds straight into the parent's
+/// gradient; with X = Var it records ops, so the gradient can be differentiated again. `value` only ever sees
+/// Packs. A rule of two or three operands gives `vjp_a`, `vjp_b`, `vjp_c`; operands broadcast as in NumPy.
+/// Data members are the op's parameters; they are copied onto the tape.
+
+namespace tapegrad {
+inline namespace TAPEGRAD_ABI {
+namespace elementwise {
+
+/** An operand seen at the shape of the result: a step of 0 repeats its only row or column. */
+template <class T> struct Operand {
+  const T* data;
+  Index row_step;
+  Index col_step;
+
+  Pack<T> load(Index row, Index col, int count) const {
+    const T* at = data + row * row_step;
+    return col_step == 0 ? Pack<T>::broadcast(*at) : Pack<T>::load(at + col, count);
+  }
+};
+
+template <class T> Operand<T> operand(const T* data, Shape shape, Shape result) {
+  return {data, shape.rows == result.rows ? shape.cols : 0, shape.cols == result.cols ? 1 : 0};
+}
+
+/** Calls body(row, col, count) for every pack of every row. */
+template <class T, class Body> void for_each_pack(Shape shape, Body&& body) {
+  constexpr Index width = Pack<T>::size;
+  for (Index row = 0; row < shape.rows; ++row) {
+    Index col = 0;
+    for (; col + width <= shape.cols; col += width) body(row, col, static_cast<int>(width));
+    if (col < shape.cols) body(row, col, static_cast<int>(shape.cols - col));
+  }
+}
+
+/** When nothing broadcasts, a matrix is one long row. */
+inline Shape flattened(Shape shape, bool contiguous) {
+  return contiguous ? Shape{shape.size() == 0 ? 0 : 1, shape.size()} : shape;
+}
+
+template <class T, class F, std::size_t N>
+void map(Shape shape, bool contiguous, const std::array<Operand<T>, N>& in, T* out, const F& f) {
+  for_each_pack<T>(flattened(shape, contiguous), [&](Index row, Index col, int count) {
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      f(in[I].load(row, col, count)...).store(out + row * shape.cols + col, count);
+    }
+    (std::make_index_sequence<N>());
+  });
+}
+
+/** Adds f(operands) into a gradient of `target` shape, summing over what was broadcast. This is the one place
+ *  where broadcasting is reversed. */
+template <class T, class F, std::size_t N>
+void accumulate(Shape shape, bool contiguous, const std::array<Operand<T>, N>& in, GradSink<T> sink, Shape target,
+                const F& f) {
+  if (shape.size() == 0) {
+    if (!sink.add) std::fill_n(sink.data, target.size(), T(0));
+    return;
+  }
+  const auto call = [&](Index row, Index col, int count) {
+    return [&]<std::size_t... I>(std::index_sequence<I...>) { return f(in[I].load(row, col, count)...); }
+    (std::make_index_sequence<N>());
+  };
+  if (contiguous && target == shape) {
+    for_each_pack<T>(flattened(shape, true), [&](Index row, Index col, int count) {
+      T* to = sink.data + col;
+      const Pack<T> part = call(row, col, count);
+      (sink.add ? Pack<T>::load(to, count) + part : part).store(to, count);
+    });
+    return;
+  }
+  const bool sum_rows = target.rows != shape.rows;
+  const bool sum_cols = target.cols != shape.cols;
+  constexpr Index width = Pack<T>::size;
+  for (Index row = 0; row < shape.rows; ++row) {
+    T* to = sink.data + (sum_rows ? 0 : row * target.cols);
+    const bool add = sink.add || (sum_rows && row > 0);
+    if (!sum_cols) {
+      for (Index col = 0; col < shape.cols; col += width) {
+        const int count = static_cast<int>(std::min(width, shape.cols - col));
+        const Pack<T> part = call(row, col, count);
+        (add ? Pack<T>::load(to + col, count) + part : part).store(to + col, count);
+      }
+    } else {
+      Pack<T> sum(0);
+      Index col = 0;
+      for (; col + width <= shape.cols; col += width) sum = sum + call(row, col, static_cast<int>(width));
+      T total = sum.sum(static_cast<int>(width));
+      if (col < shape.cols) {
+        const int count = static_cast<int>(shape.cols - col);
+        total += call(row, col, count).sum(count);
+      }
+      *to = add ? *to + total : total;
+    }
+  }
+}
+
+/** NumPy's broadcasting for two dimensions: each equal, or 1. */
+Shape broadcast_shape(std::string_view op, std::span<const Shape> shapes);
+
+template <class Rule> constexpr std::size_t arity() {
+  if constexpr (requires { Rule::arity; }) return Rule::arity;
+  return 1;
+}
+
+/** Operands before this one are masks and indices, without a gradient. */
+template <class Rule> constexpr std::size_t first_differentiable() {
+  if constexpr (requires { Rule::first_differentiable; }) return Rule::first_differentiable;
+  return 0;
+}
+
+/** The rule's product for operand K, on Packs or on Vars. */
+template <std::size_t K, class Rule, class X, class... Xs>
+X vjp(const Rule& rule, const X& g, const X& y, const Xs&... x) {
+  if constexpr (K < first_differentiable<Rule>()) {
+    return g;
+  } else if constexpr (sizeof...(Xs) == 1) {
+    return rule.vjp(g, x..., y);
+  } else if constexpr (K == 0) {
+    return rule.vjp_a(g, x..., y);
+  } else if constexpr (K == 1) {
+    return rule.vjp_b(g, x..., y);
+  } else {
+    return rule.vjp_c(g, x..., y);
+  }
+}
+
+inline double sign(double x) { return static_cast<double>(x > 0) - static_cast<double>(x < 0); }
+
+/** Everything the engine needs of a rule, made from its text. */
+template <class Rule, class T> struct ElementwiseOp {
+  static constexpr std::size_t N = arity<Rule>();
+  using Indices = std::make_index_sequence<N>;
+
+  static Rule rule_of(const Node<T>& node) {
+    if constexpr (std::is_empty_v<Rule>)
+      return Rule{};
+    else
+      return *static_cast<const Rule*>(node.attributes);
+  }
+
+  static std::array<Operand<T>, N> operands(const BasicTape<T>& tape, const Node<T>& node, bool& contiguous) {
+    std::array<Operand<T>, N> in;
+    contiguous = true;
+    for (std::size_t k = 0; k < N; ++k) {
+      const Node<T>& parent = tape.node(node.parents[k]);
+      in[k] = operand(static_cast<const T*>(parent.value), parent.shape(), node.shape());
+      contiguous = contiguous && parent.shape() == node.shape();
+    }
+    return in;
+  }
+
+  template <std::size_t K> static void pull_back_to(BasicTape<T>& tape, NodeIndex self) {
+    if (K < first_differentiable<Rule>() || !tape.needs_grad(tape.node(self).parents[K])) return;
+    const GradSink<T> sink = tape.grad_sink(tape.node(self).parents[K]);
+    const Node<T>& node = tape.node(self);
+    const Shape shape = node.shape();
+    bool contiguous = false;
+    const auto x = operands(tape, node, contiguous);
+    const Operand<T> g = operand(static_cast<const T*>(node.grad), shape, shape);
+    const Operand<T> y = operand(static_cast<const T*>(node.value), shape, shape);
+    const Rule rule = rule_of(node);
+    const auto product = [&rule](Pack<T> gp, Pack<T> yp, auto... xp) { return vjp<K>(rule, gp, yp, xp...); };
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      accumulate<T>(shape, contiguous, std::array<Operand<T>, N + 2>{g, y, x[I]...}, sink,
+                    tape.node(node.parents[K]).shape(), product);
+    }
+    (Indices());
+  }
+
+  static void pull_back(BasicTape<T>& tape, NodeIndex self) {
+    [&]<std::size_t... I>(std::index_sequence<I...>) { (pull_back_to<I>(tape, self), ...); }
+    (Indices());
+  }
+
+  static BasicVar<T> taped_vjp(const TapedRuleInput<T>& at, std::size_t parent) {
+    if (parent < first_differentiable<Rule>()) return {};
+    const Rule rule = rule_of(at.node());
+    BasicVar<T> result;
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      const auto one = [&]<std::size_t K>(std::integral_constant<std::size_t, K>) {
+        if (K == parent) result = vjp<K>(rule, at.g, at.y(), at.parent(I)...);
+      };
+      (one(std::integral_constant<std::size_t, I>()), ...);
+    }
+    (Indices());
+    return sum_to(result, at.parent(parent).shape());
+  }
+
+  /// Per element, on which side of every seam it lies (a kink, or a jump of f″).
+  static void pieces(const BasicTape<T>& tape, NodeIndex self, std::vector<double>& out) {
+    const Node<T>& node = tape.node(self);
+    bool contiguous = false;
+    const auto in = operands(tape, node, contiguous);
+    const Rule rule = rule_of(node);
+    const auto element = [&](std::size_t k, Index row, Index col) {
+      return static_cast<double>(in[k].data[row * in[k].row_step + col * in[k].col_step]);
+    };
+    const auto seams = seams_of(rule);
+    for (Index row = 0; row < node.shape().rows; ++row) {
+      for (Index col = 0; col < node.shape().cols; ++col) {
+        double position = element(0, row, col);
+        if constexpr (requires { rule.difference_seams(); }) position -= element(1, row, col);
+        for (const double seam : seams) out.push_back(sign(position - seam));
+      }
+    }
+  }
+
+  static std::vector<double> seams_of([[maybe_unused]] const Rule& rule) {
+    std::vector<double> seams;
+    const auto add = [&](const auto& list) { seams.insert(seams.end(), list.begin(), list.end()); };
+    if constexpr (requires { rule.seams(); }) add(rule.seams());
+    if constexpr (requires { rule.difference_seams(); }) add(rule.difference_seams());
+    if constexpr (requires { rule.facts(); }) {
+      for (const auto& kink : rule.facts().kinks) seams.push_back(kink.at);
+      add(rule.facts().bends);
+    }
+    return seams;
+  }
+
+  static constexpr Op<T> op{
+      .name = Rule::name,
+      .pull_back = first_differentiable<Rule>() < N ? &pull_back : nullptr,
+      .taped_vjp = first_differentiable<Rule>() < N ? &taped_vjp : nullptr,
+      .pieces = &pieces,
+  };
+};
+
+}  // namespace elementwise
+
+/** Sums what broadcasting repeated, so that the result has `shape`; the identity when it has it already. */
+template <class T> BasicVar<T> sum_to(BasicVar<T> x, Shape shape);
+
+/** Computes a rule on the tape. Throws when the operands do not broadcast, when they are stale or on two tapes,
+ *  and when the rule's own `check()` refuses its parameters. */
+template <class Rule, class T, std::size_t N> BasicVar<T> record(const Rule& rule, std::array<BasicVar<T>, N> x) {
+  using Made = elementwise::ElementwiseOp<Rule, T>;
+  if constexpr (requires { rule.check(); }) rule.check();
+  BasicTape<T>& tape = common_tape<T>(Rule::name, x);
+  std::array<Shape, N> shapes;
+  std::array<NodeIndex, N> parents;
+  for (std::size_t k = 0; k < N; ++k) {
+    shapes[k] = x[k].shape();
+    parents[k] = x[k].index();
+  }
+  const Shape shape = elementwise::broadcast_shape(Rule::name, shapes);
+  std::array<elementwise::Operand<T>, N> in;
+  bool contiguous = true;
+  for (std::size_t k = 0; k < N; ++k) {
+    in[k] = elementwise::operand(x[k].value().data(), shapes[k], shape);
+    contiguous = contiguous && shapes[k] == shape;
+  }
+  T* out = tape.allocate(shape.size());
+  elementwise::map(shape, contiguous, in, out, [&rule](auto... pack) { return rule.value(pack...); });
+  const void* attributes = nullptr;
+  if constexpr (!std::is_empty_v<Rule>) attributes = tape.remember(rule);
+  return tape.push(Made::op, shape, out, parents, attributes);
+}
+
+/** A rule as a function: `tanh(x)`, `leaky_relu(x, {.negative_slope = 0.2})`, `maximum(a, b)`; on Vars it records,
+ *  on Packs it computes, so rules can be written with other rules. */
+template <class Rule, std::size_t Arity = elementwise::arity<Rule>()> struct ElementwiseFunction {
+  template <class T>
+  requires(Arity == 1) BasicVar<T>
+  operator()(BasicVar<T> x, const Rule& rule = {}) const { return record<Rule, T, 1>(rule, {x}); }
+  template <class T>
+  requires(Arity == 2) BasicVar<T>
+  operator()(BasicVar<T> a, BasicVar<T> b, const Rule& rule = {}) const { return record<Rule, T, 2>(rule, {a, b}); }
+  template <class T>
+  requires(Arity == 1) Pack<T>
+  operator()(Pack<T> x, const Rule& rule = {}) const { return rule.value(x); }
+  template <class T>
+  requires(Arity == 2) Pack<T>
+  operator()(Pack<T> a, Pack<T> b, const Rule& rule = {}) const { return rule.value(a, b); }
+};
+
+}  // namespace TAPEGRAD_ABI
+}  // namespace tapegrad
+
+/// Keeps the kernels of the library's own rules out of the programs that include it.
+#define TAPEGRAD_DECLARE_ELEMENTWISE(Rule, arity)                                                              \
+  extern template BasicVar<float> record<Rule, float, arity>(const Rule&, std::array<BasicVar<float>, arity>); \
+  extern template BasicVar<double> record<Rule, double, arity>(const Rule&, std::array<BasicVar<double>, arity>);
+#define TAPEGRAD_DEFINE_ELEMENTWISE(Rule, arity)                                                        \
+  template BasicVar<float> record<Rule, float, arity>(const Rule&, std::array<BasicVar<float>, arity>); \
+  template BasicVar<double> record<Rule, double, arity>(const Rule&, std::array<BasicVar<double>, arity>);

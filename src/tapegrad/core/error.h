@@ -1,0 +1,52 @@
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include "tapegrad/core/types.h"
+
+namespace tapegrad {
+
+/** The only exception of the library: "[where] what is wrong", thrown before anything is changed.
+ *  Inside a network the path of the module stands in front: "0.linear: [matmul] inner dimensions differ: …". */
+class Error : public std::runtime_error {
+ public:
+  Error(std::string_view where, std::string_view what);
+
+  /** The same error, seen from the module `path` that contains its origin. */
+  Error inside(std::string_view path) const;
+
+ private:
+  Error(std::string text, bool has_path);
+  bool has_path_ = false;
+};
+
+/** Throws Error("[where] what"). */
+[[noreturn]] void fail(std::string_view where, std::string_view what);
+
+/** "32x784" */
+std::string to_string(Shape shape);
+/** The shortest text that reads back as the same number: "0.1", "nan", "-inf". */
+std::string to_string(double number);
+
+/** "; did you mean 'swish'?" when one of `known` is close to `name`, else nothing. */
+template <class Names> std::string did_you_mean(std::string_view name, const Names& known);
+
+/** Number of single-letter edits between two names (swaps of neighbours count as one). */
+int edit_distance(std::string_view a, std::string_view b);
+
+template <class Names> std::string did_you_mean(std::string_view name, const Names& known) {
+  int best = 3;
+  std::string answer;
+  for (const auto& candidate : known) {
+    const int distance = edit_distance(name, candidate);
+    if (distance < best) {
+      best = distance;
+      answer = "; did you mean '" + std::string(candidate) + "'?";
+    }
+  }
+  return answer;
+}
+
+}  // namespace tapegrad

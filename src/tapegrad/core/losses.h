@@ -1,0 +1,120 @@
+#pragma once
+
+#include <span>
+#include <type_traits>
+
+#include "tapegrad/core/elementwise.h"
+
+/// Losses. All average over the elements (cross_entropy and nll over the rows), or sum on request. A prediction and
+/// its target must have the same shape: nothing broadcasts here.
+
+namespace tapegrad {
+
+enum class Reduction { mean, sum };
+
+struct LossOptions {
+  Reduction reduction = Reduction::mean;
+};
+
+struct HuberOptions {
+  double delta = 1;  ///< quadratic below, linear above
+  Reduction reduction = Reduction::mean;
+};
+
+struct CrossEntropyOptions {
+  double label_smoothing = 0;  ///< the target is (1 − ε)·target + ε/classes; 0 ≤ ε < 1
+  Reduction reduction = Reduction::mean;
+};
+
+inline namespace TAPEGRAD_ABI {
+
+/** (a − b)² */
+struct SquaredError {
+  static constexpr std::string_view name = "squared_error";
+  static constexpr std::size_t arity = 2;
+  template <class X> static X value(const X& a, const X& b) { return (a - b) * (a - b); }
+  template <class X> static X vjp_a(const X& g, const X& a, const X& b, const X&) { return 2 * g * (a - b); }
+  template <class X> static X vjp_b(const X& g, const X& a, const X& b, const X&) { return 2 * g * (b - a); }
+};
+
+/** |a − b|, with slope 0 where they are equal */
+struct AbsoluteError {
+  static constexpr std::string_view name = "absolute_error";
+  static constexpr std::size_t arity = 2;
+  static std::array<double, 1> difference_seams() { return {0}; }
+  template <class X> static X value(const X& a, const X& b) { return simd::abs(a - b); }
+  template <class X> static X vjp_a(const X& g, const X& a, const X& b, const X&);
+  template <class X> static X vjp_b(const X& g, const X& a, const X& b, const X& y) { return -vjp_a(g, a, b, y); }
+};
+
+/** d²/2 for |d| ≤ δ, else δ(|d| − δ/2), d = a − b (Huber 1964) */
+struct HuberError {
+  double delta = 1;
+  static constexpr std::string_view name = "huber_error";
+  static constexpr std::size_t arity = 2;
+  std::array<double, 2> difference_seams() const { return {-delta, delta}; }
+  template <class X> X value(const X& a, const X& b) const {
+    const X d = simd::abs(a - b);
+    return select(d <= X(delta), 0.5 * d * d, delta * (d - 0.5 * delta));
+  }
+  template <class X> X vjp_a(const X& g, const X& a, const X& b, const X&) const;
+  template <class X> X vjp_b(const X& g, const X& a, const X& b, const X& y) const { return -vjp_a(g, a, b, y); }
+};
+
+/** −t·ln σ(z) − (1 − t)·ln(1 − σ(z)) = softplus(z) − z·t */
+struct BceWithLogits {
+  static constexpr std::string_view name = "bce_with_logits";
+  static constexpr std::size_t arity = 2;
+  template <class X> static X value(const X& z, const X& t) {
+    return simd::max(z, X(0)) - z * t + simd::log1p(simd::exp(-simd::abs(z)));
+  }
+  template <class X> static X vjp_a(const X& g, const X& z, const X& t, const X&);
+  template <class X> static X vjp_b(const X& g, const X& z, const X&, const X&) { return -g * z; }
+};
+
+// clang-format off
+#define TAPEGRAD_LOSS_OPS(X) \
+  X(SquaredError, 2) X(AbsoluteError, 2) X(HuberError, 2) X(BceWithLogits, 2)
+// clang-format on
+
+/** A target given as a matrix instead of a Var. */
+template <class T> using TargetMatrix = std::type_identity_t<BasicMatrixRef<T>>;
+
+/** Mean squared error, mean (prediction − target)². */
+template <class T> BasicVar<T> mse(BasicVar<T> prediction, BasicVar<T> target, LossOptions options = {});
+/** Mean absolute error. */
+template <class T> BasicVar<T> l1(BasicVar<T> prediction, BasicVar<T> target, LossOptions options = {});
+/** Squared near the target, absolute far from it. Throws unless delta is positive. */
+template <class T> BasicVar<T> huber(BasicVar<T> prediction, BasicVar<T> target, HuberOptions options = {});
+/** Binary cross-entropy of σ(logits) against targets in [0, 1], stable for any logit. */
+template <class T> BasicVar<T> bce_with_logits(BasicVar<T> logits, BasicVar<T> target, LossOptions options = {});
+
+/** −ln softmax(logits)[label], averaged over the rows: fused, and stable at logits of ±1000. `logits` is
+ *  batch×classes. Throws for an empty batch, a wrong number of labels and a label outside 0 … classes − 1. */
+template <class T>
+BasicVar<T> cross_entropy(BasicVar<T> logits, std::span<const int> labels, CrossEntropyOptions options = {});
+/** The same against rows of probabilities. */
+template <class T>
+BasicVar<T> cross_entropy(BasicVar<T> logits, BasicVar<T> probabilities, CrossEntropyOptions options = {});
+/** −log_probabilities[label], averaged over the rows. */
+template <class T>
+BasicVar<T> nll(BasicVar<T> log_probabilities, std::span<const int> labels, LossOptions options = {});
+
+template <class T>
+BasicVar<T> mse(BasicVar<T> prediction, const TargetMatrix<T>& target, LossOptions options = {}) {
+  return mse(prediction, prediction.tape().input(target), options);
+}
+template <class T> BasicVar<T> l1(BasicVar<T> prediction, const TargetMatrix<T>& target, LossOptions options = {}) {
+  return l1(prediction, prediction.tape().input(target), options);
+}
+template <class T>
+BasicVar<T> huber(BasicVar<T> prediction, const TargetMatrix<T>& target, HuberOptions options = {}) {
+  return huber(prediction, prediction.tape().input(target), options);
+}
+template <class T>
+BasicVar<T> bce_with_logits(BasicVar<T> logits, const TargetMatrix<T>& target, LossOptions options = {}) {
+  return bce_with_logits(logits, logits.tape().input(target), options);
+}
+
+}  // namespace TAPEGRAD_ABI
+}  // namespace tapegrad

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "tapegrad/core/types.h"
+
+namespace tapegrad {
+inline namespace TAPEGRAD_ABI {
+
+/// Position of a node on its tape. Parents always stand before their children.
+using NodeIndex = std::uint32_t;
+
+/** What the taped rule of an op is given: the node it belongs to and the gradient of its value, as a Var. */
+template <class T> struct TapedRuleInput;
+
+/** Static description of an op; a node points to one. All functions may be null:
+ *  a leaf or a constant has no rule, a smooth op has no pieces. */
+template <class T> struct Op {
+  std::string_view name;
+  /// Fused rule: adds this node's part to the gradient of every parent that requires one.
+  void (*pull_back)(BasicTape<T>& tape, NodeIndex self) = nullptr;
+  /// Taped rule: the same for one parent, recorded, so that gradients have gradients. Empty: that parent has none.
+  BasicVar<T> (*taped_vjp)(const TapedRuleInput<T>& at, std::size_t parent) = nullptr;
+  /// Appends, per element, which smooth piece of the function it lies on (the gradient check avoids the seams).
+  void (*pieces)(const BasicTape<T>& tape, NodeIndex self, std::vector<double>& out) = nullptr;
+};
+
+/** One recorded value. Fixed size; what it points to lives in the tape's arena or in a parameter. */
+template <class T> struct Node {
+  const Op<T>* op = nullptr;
+  T* value = nullptr;
+  T* grad = nullptr;                 ///< null until a backward pass reaches the node
+  const void* attributes = nullptr;  ///< what the op remembers between forward and backward
+  const NodeIndex* parents = nullptr;
+  const void* owner = nullptr;  ///< the module that recorded it, opaque to core
+  std::uint32_t rows = 0;
+  std::uint32_t cols = 0;
+  std::uint32_t parent_count = 0;
+  std::uint32_t pass = 0;  ///< the backward pass that last wrote `grad`; 0 is none
+  bool requires_grad = false;
+  bool leaf = false;  ///< passes of one step add up (inputs and parameters)
+
+  Shape shape() const { return {static_cast<Index>(rows), static_cast<Index>(cols)}; }
+  Index size() const { return shape().size(); }
+};
+
+/** Where a fused rule puts its result: writes at the first use, so nothing needs to be zeroed, then adds. */
+template <class T> struct GradSink {
+  T* data = nullptr;
+  bool add = false;
+};
+
+/** Read-only hook on a tape. `on_forward` sees a node right after its value was computed, `on_backward` when its
+ *  gradient is complete and before it is pulled back to its parents, `after_pull_back` right after that. */
+template <class T> class BasicObserver {
+ public:
+  virtual ~BasicObserver() = default;
+  virtual void on_forward(const BasicTape<T>& /*tape*/, NodeIndex /*node*/) {}
+  virtual void on_backward(const BasicTape<T>& /*tape*/, NodeIndex /*node*/) {}
+  virtual void after_pull_back(const BasicTape<T>& /*tape*/, NodeIndex /*node*/) {}
+};
+
+}  // namespace TAPEGRAD_ABI
+
+using Observer = BasicObserver<float>;
+namespace f64 {
+using Observer = BasicObserver<double>;
+}
+
+}  // namespace tapegrad

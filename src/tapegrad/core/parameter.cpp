@@ -1,0 +1,25 @@
+#include "tapegrad/core/parameter.h"
+
+#include <utility>
+
+namespace tapegrad {
+inline namespace TAPEGRAD_ABI {
+
+template <class T>
+BasicParameter<T>::BasicParameter(std::string name, BasicMatrix<T> value) : data_(std::make_shared<Data>()) {
+  data_->name = std::move(name);
+  data_->value = std::move(value);
+  data_->grad.resize(data_->value.rows(), data_->value.cols());
+}
+
+template <class T> BasicMatrix<T>& BasicParameter<T>::grad() const {
+  if (!data_->has_grad) data_->grad.setZero(data_->value.rows(), data_->value.cols());
+  data_->has_grad = true;
+  return data_->grad;
+}
+
+template class BasicParameter<float>;
+template class BasicParameter<double>;
+
+}  // namespace TAPEGRAD_ABI
+}  // namespace tapegrad

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "tapegrad/core/types.h"
+
+namespace tapegrad {
+inline namespace TAPEGRAD_ABI {
+
+/** A named value and its gradient that outlive the tape. Layers own parameters, optimizers update them; copies
+ *  are handles to the same data, so two layers can share one weight.
+ *
+ *  The gradient is that of the current step: backward passes of a step add up, and it starts at zero again when
+ *  the tape is reset, or when a new tape records the parameter after the last one is gone. */
+template <class T> class BasicParameter {
+ public:
+  BasicParameter() = default;
+  BasicParameter(std::string name, BasicMatrix<T> value);
+
+  const std::string& name() const { return data_->name; }
+  Shape shape() const { return {data_->value.rows(), data_->value.cols()}; }
+  Index size() const { return data_->value.size(); }
+
+  BasicMatrix<T>& value() { return data_->value; }
+  const BasicMatrix<T>& value() const { return data_->value; }
+
+  /** The gradient; zeros when no backward pass has reached the parameter in this step. */
+  BasicMatrix<T>& grad() const;
+  /** False when the gradient is known to be zero because nothing has written it. */
+  bool has_grad() const { return data_->has_grad; }
+  void zero_grad() { data_->has_grad = false; }
+
+  /** A frozen parameter takes part in the forward pass and gets no gradient. */
+  bool requires_grad() const { return data_->requires_grad; }
+  void set_requires_grad(bool on) { data_->requires_grad = on; }
+
+  /** Handles to the same parameter are equal. */
+  friend bool operator==(const BasicParameter& a, const BasicParameter& b) { return a.data_ == b.data_; }
+
+ private:
+  friend class BasicTape<T>;
+  struct Data {
+    std::string name;
+    BasicMatrix<T> value;
+    BasicMatrix<T> grad;
+    bool has_grad = false;      ///< `grad` holds something; otherwise it is zero, whatever its memory says
+    bool step_is_over = false;  ///< the tape that wrote `grad` is gone: the next one starts at zero
+    bool requires_grad = true;
+  };
+  std::shared_ptr<Data> data_;
+};
+
+extern template class BasicParameter<float>;
+extern template class BasicParameter<double>;
+
+}  // namespace TAPEGRAD_ABI
+
+using Parameter = BasicParameter<float>;
+namespace f64 {
+using Parameter = BasicParameter<double>;
+}
+
+}  // namespace tapegrad

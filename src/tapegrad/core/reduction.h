@@ -1,0 +1,37 @@
+#pragma once
+
+#include "tapegrad/core/tape.h"
+
+namespace tapegrad {
+
+/** What a reduction runs over: everything (1x1 remains), the rows (1xcols remains: one number per feature) or the
+ *  columns (rowsx1 remains: one number per sample). */
+enum class Axis { all, rows, cols };
+
+/** The shape that remains of `shape` after a reduction over `axis`. */
+constexpr Shape reduced(Shape shape, Axis axis) {
+  return {axis == Axis::cols ? shape.rows : 1, axis == Axis::rows ? shape.cols : 1};
+}
+
+inline namespace TAPEGRAD_ABI {
+
+/** Σx. The sum of nothing is 0. */
+template <class T> BasicVar<T> sum(BasicVar<T> x, Axis axis = Axis::all);
+/** Σx / n. Throws when n is 0. */
+template <class T> BasicVar<T> mean(BasicVar<T> x, Axis axis = Axis::all);
+/** The largest element; equal ones share the gradient. Throws when there is none. */
+template <class T> BasicVar<T> max(BasicVar<T> x, Axis axis = Axis::all);
+/** The smallest element; equal ones share the gradient. Throws when there is none. */
+template <class T> BasicVar<T> min(BasicVar<T> x, Axis axis = Axis::all);
+/** log Σ eˣ without overflow: the largest x is taken out first. Throws when there is no element. */
+template <class T> BasicVar<T> logsumexp(BasicVar<T> x, Axis axis = Axis::all);
+
+/** (x − μ) / √(σ² + eps), with the mean and the (biased) variance over `axis`: batch normalization over the rows,
+ *  layer normalization over the columns. Throws when there is no element to average. */
+template <class T> BasicVar<T> standardize(BasicVar<T> x, Axis axis, double eps = 1e-5);
+
+/** Repeats rows or columns of size 1 until the result has `shape`. */
+template <class T> BasicVar<T> broadcast_to(BasicVar<T> x, Shape shape);
+
+}  // namespace TAPEGRAD_ABI
+}  // namespace tapegrad

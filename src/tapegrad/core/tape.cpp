@@ -1,0 +1,299 @@
+#include "tapegrad/core/tape.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "tapegrad/core/arithmetic.h"
+
+namespace tapegrad {
+inline namespace TAPEGRAD_ABI {
+namespace {
+
+template <class T> constexpr Op<T> input_op{.name = "input"};
+template <class T> constexpr Op<T> parameter_op{.name = "parameter"};
+template <class T> constexpr Op<T> constant_op{.name = "constant"};
+
+}  // namespace
+
+template <class T> BasicTape<T>::~BasicTape() {
+  for (auto& recorded : parameters_)
+    if (recorded.step == step_) recorded.data->step_is_over = true;
+}
+
+template <class T> void BasicTape<T>::reset() {
+  if (step_ == std::numeric_limits<std::uint32_t>::max()) fail("tape", "more than 4294967294 steps");
+  std::erase_if(parameters_, [&](const RecordedParameter& recorded) { return recorded.step != step_; });
+  for (auto& recorded : parameters_) recorded.data->has_grad = false;
+  parameter_cursor_ = 0;
+  arena_.reset();
+  nodes_.clear();
+  pass_ = 0;
+  ++step_;
+}
+
+template <class T> BasicVar<T> BasicTape<T>::leaf(Shape shape, T* values, InputOptions options) {
+  BasicVar<T> var = push(input_op<T>, shape, values, std::span<const NodeIndex>());
+  nodes_.back().leaf = true;
+  nodes_.back().requires_grad = options.requires_grad && grad_enabled_;
+  return var;
+}
+
+template <class T> BasicVar<T> BasicTape<T>::input(const BasicMatrixRef<T>& values, InputOptions options) {
+  T* copy = allocate(values.size());
+  Eigen::Map<BasicMatrix<T>>(copy, values.rows(), values.cols()) = values;
+  return leaf({values.rows(), values.cols()}, copy, options);
+}
+
+template <class T> BasicVar<T> BasicTape<T>::input(double value, InputOptions options) {
+  T* copy = allocate(1);
+  *copy = static_cast<T>(value);
+  return leaf({1, 1}, copy, options);
+}
+
+template <class T> BasicVar<T> BasicTape<T>::constant(double value) {
+  T* copy = allocate(1);
+  *copy = static_cast<T>(value);
+  return push(constant_op<T>, {1, 1}, copy, std::span<const NodeIndex>());
+}
+
+template <class T> BasicVar<T> BasicTape<T>::parameter(const BasicParameter<T>& parameter) {
+  const auto& data = parameter.data_;
+  if (data == nullptr) fail("tape", "the parameter is empty");
+  RecordedParameter* slot = nullptr;
+  if (parameter_cursor_ < parameters_.size() && parameters_[parameter_cursor_].data == data) {
+    slot = &parameters_[parameter_cursor_];
+  } else {
+    const auto found = std::find_if(parameters_.begin(), parameters_.end(),
+                                    [&](const RecordedParameter& recorded) { return recorded.data == data; });
+    if (found == parameters_.end()) {
+      parameters_.push_back({data, step_ - 1, 0});
+      slot = &parameters_.back();
+    } else {
+      slot = &*found;
+    }
+  }
+  if (slot->step == step_) return var(slot->node);
+  parameter_cursor_ = static_cast<std::size_t>(slot - parameters_.data()) + 1;
+
+  if (data->step_is_over) data->has_grad = false;
+  data->step_is_over = false;
+  if (data->grad.rows() != data->value.rows() || data->grad.cols() != data->value.cols()) {
+    data->grad.resize(data->value.rows(), data->value.cols());
+    data->has_grad = false;
+  }
+  const BasicVar<T> result =
+      push(parameter_op<T>, parameter.shape(), data->value.data(), std::span<const NodeIndex>(), data.get());
+  Node<T>& node = nodes_.back();
+  node.leaf = true;
+  node.requires_grad = data->requires_grad && grad_enabled_;
+  node.grad = data->grad.data();
+  slot->step = step_;
+  slot->node = result.index();
+  return result;
+}
+
+template <class T> typename BasicTape<T>::ParameterData& BasicTape<T>::parameter_of(const Node<T>& node) {
+  return *static_cast<ParameterData*>(const_cast<void*>(node.attributes));
+}
+
+template <class T>
+BasicVar<T> BasicTape<T>::push(const Op<T>& op, Shape shape, T* value, std::span<const NodeIndex> parents,
+                               const void* attributes) {
+  constexpr auto most = static_cast<Index>(std::numeric_limits<std::uint32_t>::max());
+  if (shape.rows > most || shape.cols > most || nodes_.size() >= static_cast<std::size_t>(most))
+    fail("tape", "too many nodes or too large a value: " + to_string(shape));
+  const std::span<const NodeIndex> kept = remember(parents);
+  bool requires_grad = false;
+  for (const NodeIndex parent : parents) requires_grad = requires_grad || nodes_[parent].requires_grad;
+  const auto index = static_cast<NodeIndex>(nodes_.size());
+  nodes_.push_back({.op = &op,
+                    .value = value,
+                    .attributes = attributes,
+                    .parents = kept.data(),
+                    .owner = owner_,
+                    .rows = static_cast<std::uint32_t>(shape.rows),
+                    .cols = static_cast<std::uint32_t>(shape.cols),
+                    .parent_count = static_cast<std::uint32_t>(parents.size()),
+                    .requires_grad = requires_grad && grad_enabled_ && op.pull_back != nullptr});
+  for (BasicObserver<T>* observer : observers_) observer->on_forward(*this, index);
+  return BasicVar<T>(this, index, step_, &op);
+}
+
+template <class T>
+BasicVar<T> BasicTape<T>::push(const Op<T>& op, Shape shape, T* value, std::initializer_list<BasicVar<T>> parents,
+                               const void* attributes) {
+  NodeIndex indices[8];
+  std::size_t count = 0;
+  for (const BasicVar<T>& parent : parents) indices[count++] = parent.index();
+  return push(op, shape, value, std::span<const NodeIndex>(indices, count), attributes);
+}
+
+template <class T> GradSink<T> BasicTape<T>::grad_sink(NodeIndex index) {
+  Node<T>& node = nodes_[index];
+  bool add = node.leaf ? node.pass != 0 : node.pass == pass_;
+  if (node.op == &parameter_op<T>) {
+    ParameterData& data = parameter_of(node);
+    add = data.has_grad;
+    data.has_grad = true;
+  } else if (node.grad == nullptr) {
+    node.grad = allocate(node.size());
+  }
+  node.pass = pass_;
+  return {node.grad, add};
+}
+
+template <class T> void BasicTape<T>::backward(NodeIndex from, const T* seed) {
+  ++pass_;
+  const GradSink<T> start = grad_sink(from);
+  const Index size = nodes_[from].size();
+  for (Index i = 0; i < size; ++i) start.data[i] = seed[i] + (start.add ? start.data[i] : T(0));
+  for (NodeIndex i = from + 1; i-- > 0;) {
+    const Node<T>& node = nodes_[i];
+    if (node.pass != pass_) continue;
+    for (BasicObserver<T>* observer : observers_) observer->on_backward(*this, i);
+    if (node.op->pull_back == nullptr) continue;
+    node.op->pull_back(*this, i);
+    for (BasicObserver<T>* observer : observers_) observer->after_pull_back(*this, i);
+  }
+}
+
+template <class T> const T* BasicTape<T>::readable_grad(NodeIndex index) {
+  Node<T>& node = nodes_[index];
+  if (node.op == &parameter_op<T>) {
+    ParameterData& data = parameter_of(node);
+    if (!data.has_grad) data.grad.setZero();
+    data.has_grad = true;
+  } else if (node.pass == 0) {
+    if (node.grad == nullptr) node.grad = allocate(node.size());
+    std::fill_n(node.grad, node.size(), T(0));
+  }
+  return node.grad;
+}
+
+template <class T> const Node<T>& BasicVar<T>::node() const {
+  if (tape_ == nullptr) fail("tape", "the variable is empty: it was never recorded");
+  if (step_ != tape_->step_)
+    fail("tape", fmt::format("variable {} is from step {}, the tape is at step {}", label(), step_, tape_->step_));
+  return tape_->nodes_[index_];
+}
+
+template <class T> std::string BasicVar<T>::label() const { return fmt::format("#{} ({})", index_, op_name()); }
+
+template <class T> BasicTape<T>& BasicVar<T>::tape() const {
+  node();
+  return *tape_;
+}
+
+template <class T> T BasicVar<T>::item() const {
+  if (shape() != Shape{1, 1})
+    fail("item", fmt::format("needs a scalar (1x1), variable {} is {}", label(), to_string(shape())));
+  return *node().value;
+}
+
+template <class T> BasicView<T> BasicVar<T>::grad() const {
+  const Node<T>& n = node();
+  if (!n.requires_grad) fail("grad", fmt::format("variable {} requires no gradient", label()));
+  if (tape_->pass_ == 0) fail("grad", fmt::format("variable {}: no backward pass in this step yet", label()));
+  return BasicView<T>(tape_->readable_grad(index_), n.rows, n.cols);
+}
+
+template <class T> void BasicVar<T>::check_backward() const {
+  if (!requires_grad())
+    fail("backward", fmt::format("variable {} depends on nothing that requires a gradient", label()));
+}
+
+template <class T> void BasicVar<T>::backward() const {
+  if (shape() != Shape{1, 1})
+    fail("backward", fmt::format("needs a scalar (1x1) or a seed, variable {} is {}", label(), to_string(shape())));
+  check_backward();
+  const T one = 1;
+  tape_->backward(index_, &one);
+}
+
+template <class T> void BasicVar<T>::backward(const BasicMatrixRef<T>& seed) const {
+  const Shape seed_shape{seed.rows(), seed.cols()};
+  if (shape() != seed_shape)
+    fail("backward",
+         fmt::format("the seed is {}, variable {} is {}", to_string(seed_shape), label(), to_string(shape())));
+  check_backward();
+  if (seed.outerStride() != seed.cols()) {
+    const BasicMatrix<T> packed = seed;
+    tape_->backward(index_, packed.data());
+  } else {
+    tape_->backward(index_, seed.data());
+  }
+}
+
+template <class T> BasicTape<T>& common_tape(std::string_view op, std::span<const BasicVar<T>> vars) {
+  BasicTape<T>& tape = vars[0].tape();
+  for (const BasicVar<T>& var : vars.subspan(1))
+    if (&var.tape() != &tape)
+      fail(op, fmt::format("variables {} and {} are on different tapes", vars[0].label(), var.label()));
+  return tape;
+}
+
+template <class T> std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs) {
+  if (y.shape() != Shape{1, 1})
+    fail("grad", fmt::format("needs a scalar (1x1) or a seed, variable {} is {}", y.label(), to_string(y.shape())));
+  return grad(y, inputs, y.tape().constant(1));
+}
+
+template <class T>
+std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs, BasicVar<T> seed) {
+  BasicTape<T>& tape = common_tape("grad", {y, seed});
+  if (y.shape() != seed.shape())
+    fail("grad", fmt::format("the seed is {}, variable {} is {}", to_string(seed.shape()), y.label(),
+                             to_string(y.shape())));
+  // Only what lies between an input and y can carry a gradient from one to the other.
+  std::vector<char> on_path(y.index() + std::size_t{1}, 0);
+  for (const BasicVar<T>& input : inputs) {
+    common_tape("grad", {y, input});
+    if (!input.requires_grad()) fail("grad", fmt::format("variable {} requires no gradient", input.label()));
+    if (input.index() <= y.index()) on_path[input.index()] = 1;
+  }
+  for (NodeIndex i = 0; i <= y.index(); ++i) {
+    const Node<T>& node = tape.node(i);
+    if (!node.requires_grad || node.op->taped_vjp == nullptr) continue;
+    for (std::uint32_t k = 0; k < node.parent_count; ++k) on_path[i] = on_path[i] || on_path[node.parents[k]];
+  }
+  std::vector<BasicVar<T>> cotangents(y.index() + std::size_t{1});
+  std::vector<char> reached(y.index() + std::size_t{1}, 0);
+  cotangents[y.index()] = seed;
+  reached[y.index()] = 1;
+  for (NodeIndex i = y.index() + 1; i-- > 0;) {
+    if (!on_path[i] || !reached[i] || tape.node(i).op->taped_vjp == nullptr) continue;
+    const TapedRuleInput<T> at{tape, i, cotangents[i]};
+    for (std::uint32_t k = 0; k < tape.node(i).parent_count; ++k) {
+      const NodeIndex parent = tape.node(i).parents[k];
+      if (!on_path[parent]) continue;
+      const BasicVar<T> part = tape.node(i).op->taped_vjp(at, k);
+      if (part.empty()) continue;
+      cotangents[parent] = reached[parent] ? cotangents[parent] + part : part;
+      reached[parent] = 1;
+    }
+  }
+  std::vector<BasicVar<T>> result;
+  for (const BasicVar<T>& input : inputs) {
+    if (input.index() <= y.index() && reached[input.index()]) {
+      result.push_back(cotangents[input.index()]);
+    } else {
+      result.push_back(tape.input(BasicMatrix<T>::Zero(input.rows(), input.cols())));
+    }
+  }
+  return result;
+}
+
+#define TAPEGRAD_INSTANTIATE(T)                                                       \
+  template class BasicTape<T>;                                                        \
+  template class BasicVar<T>;                                                         \
+  template BasicTape<T>& common_tape(std::string_view, std::span<const BasicVar<T>>); \
+  template std::vector<BasicVar<T>> grad(BasicVar<T>, std::span<const BasicVar<T>>);  \
+  template std::vector<BasicVar<T>> grad(BasicVar<T>, std::span<const BasicVar<T>>, BasicVar<T>);
+TAPEGRAD_INSTANTIATE(float)
+TAPEGRAD_INSTANTIATE(double)
+#undef TAPEGRAD_INSTANTIATE
+
+}  // namespace TAPEGRAD_ABI
+}  // namespace tapegrad

@@ -1,0 +1,188 @@
+#pragma once
+
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+#include "tapegrad/core/arena.h"
+#include "tapegrad/core/error.h"
+#include "tapegrad/core/op.h"
+#include "tapegrad/core/parameter.h"
+#include "tapegrad/core/types.h"
+#include "tapegrad/core/var.h"
+
+namespace tapegrad {
+
+struct InputOptions {
+  bool requires_grad = false;
+};
+
+inline namespace TAPEGRAD_ABI {
+
+/** The nodes of one step in the order they were computed, and the memory that holds their values and gradients.
+ *
+ *      Tape tape;
+ *      for (…) {
+ *        tape.reset();                           // next step: memory kept, old Vars become invalid
+ *        Var loss = mse(net(tape.input(x)), tape.input(y));
+ *        loss.backward();
+ *      }
+ *
+ *  Not thread-safe: one tape belongs to one thread at a time. */
+template <class T> class BasicTape {
+ public:
+  BasicTape() = default;
+  BasicTape(const BasicTape&) = delete;
+  BasicTape& operator=(const BasicTape&) = delete;
+  ~BasicTape();
+
+  /** Starts the next step: forgets all nodes, keeps the memory, and sets the gradients of the parameters that
+   *  were used in the step to zero. */
+  void reset();
+  /** Number of the current step, from 1. */
+  std::uint32_t step() const { return step_; }
+
+  /** A copy of `values` on the tape. It gets a gradient only when it asks: `tape.input(x, {.requires_grad =
+   * true})`. */
+  BasicVar<T> input(const BasicMatrixRef<T>& values, InputOptions options = {});
+  /** A 1x1 input. */
+  BasicVar<T> input(double value, InputOptions options = {});
+  /** An input whose values the caller writes before they are used: `fill(T* row_major)`. Saves a copy. */
+  template <class Fill>
+  requires std::is_invocable_v<Fill, T*> BasicVar<T> input(Shape shape, Fill&& fill) {
+    T* values = allocate(shape.size());
+    fill(values);
+    return leaf(shape, values, {});
+  }
+  /** The parameter's value, not copied. Recording it twice in a step gives the same Var. */
+  BasicVar<T> parameter(const BasicParameter<T>& parameter);
+  /** A 1x1 value that never needs a gradient. */
+  BasicVar<T> constant(double value);
+
+  /** While the returned guard lives, nothing that is recorded needs a gradient. */
+  [[nodiscard]] auto no_grad() {
+    struct Guard {
+      bool& flag;
+      bool before;
+      ~Guard() { flag = before; }
+      Guard(bool& f) : flag(f), before(f) { f = false; }
+      Guard(const Guard&) = delete;
+      Guard& operator=(const Guard&) = delete;
+    };
+    return Guard(grad_enabled_);
+  }
+  bool grad_enabled() const { return grad_enabled_; }
+
+  std::size_t size() const { return nodes_.size(); }
+  const Node<T>& node(NodeIndex index) const { return nodes_[index]; }
+  BasicVar<T> var(NodeIndex index) { return BasicVar<T>(this, index, step_, nodes_[index].op); }
+  /** Bytes of values, gradients and attributes recorded since reset(), and bytes held for them. */
+  std::size_t bytes_used() const { return arena_.used(); }
+  std::size_t bytes_reserved() const { return arena_.capacity(); }
+
+  void attach(BasicObserver<T>& observer) { observers_.push_back(&observer); }
+  void detach(BasicObserver<T>& observer) { std::erase(observers_, &observer); }
+  /** The module that is recording now; kept in every node. Set by Module, opaque to the tape. */
+  const void* owner() const { return owner_; }
+  void set_owner(const void* owner) { owner_ = owner; }
+
+  // For ops: compute into allocate(), then push(). Everything that can throw comes before push().
+
+  T* allocate(Index count) { return allocate_array<T>(static_cast<std::size_t>(count)); }
+  template <class A> A* allocate_array(std::size_t count) { return arena_.allocate_array<A>(count); }
+  /** Keeps a copy of a trivially copyable value until reset(). */
+  template <class A> const A* remember(const A& attributes) {
+    static_assert(std::is_trivially_copyable_v<A>);
+    return new (arena_.allocate(sizeof(A))) A(attributes);
+  }
+  template <class A> std::span<const A> remember(std::span<const A> values) {
+    static_assert(std::is_trivially_copyable_v<A>);
+    A* copy = allocate_array<A>(values.size());
+    std::copy(values.begin(), values.end(), copy);
+    return {copy, values.size()};
+  }
+  BasicVar<T> push(const Op<T>& op, Shape shape, T* value, std::span<const NodeIndex> parents,
+                   const void* attributes = nullptr);
+  BasicVar<T> push(const Op<T>& op, Shape shape, T* value, std::initializer_list<BasicVar<T>> parents,
+                   const void* attributes = nullptr);
+
+  // For fused rules.
+
+  /** Where to put the gradient of `node` in this backward pass. */
+  GradSink<T> grad_sink(NodeIndex node);
+  bool needs_grad(NodeIndex node) const { return nodes_[node].requires_grad; }
+
+ private:
+  friend class BasicVar<T>;
+  using ParameterData = typename BasicParameter<T>::Data;
+  struct RecordedParameter {
+    std::shared_ptr<ParameterData> data;
+    std::uint32_t step = 0;
+    NodeIndex node = 0;
+  };
+
+  BasicVar<T> leaf(Shape shape, T* values, InputOptions options);
+  void backward(NodeIndex from, const T* seed);
+  const T* readable_grad(NodeIndex node);
+  static ParameterData& parameter_of(const Node<T>& node);
+
+  Arena arena_;
+  std::vector<Node<T>> nodes_;
+  std::vector<BasicObserver<T>*> observers_;
+  /// In the order of first use, which hardly changes from step to step: the next one is usually at the cursor.
+  std::vector<RecordedParameter> parameters_;
+  std::size_t parameter_cursor_ = 0;
+  const void* owner_ = nullptr;
+  std::uint32_t step_ = 1;
+  std::uint32_t pass_ = 0;
+  bool grad_enabled_ = true;
+};
+
+extern template class BasicTape<float>;
+extern template class BasicTape<double>;
+
+template <class T> struct TapedRuleInput {
+  BasicTape<T>& tape;
+  NodeIndex self;
+  BasicVar<T> g;  ///< gradient of the node's value
+
+  const Node<T>& node() const { return tape.node(self); }
+  BasicVar<T> y() const { return tape.var(self); }
+  BasicVar<T> parent(std::size_t k) const { return tape.var(node().parents[k]); }
+  template <class A> const A& attributes() const { return *static_cast<const A*>(node().attributes); }
+};
+
+/** Gradients of the scalar `y` (or of ⟨y, seed⟩) with respect to `inputs`, as Vars: they can be used and
+ * differentiated like any other value. An input that `y` does not depend on gets zeros.
+ *
+ *      Var slope = grad(y, {x})[0];
+ *      Var curvature = grad(sum(slope), {x})[0];
+ *
+ *  Throws when `y` is not 1x1 and no seed is given, and when an input requires no gradient. */
+template <class T> std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs);
+template <class T>
+std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs, BasicVar<T> seed);
+template <class T> std::vector<BasicVar<T>> grad(BasicVar<T> y, std::initializer_list<BasicVar<T>> inputs) {
+  return grad(y, std::span<const BasicVar<T>>(inputs.begin(), inputs.size()));
+}
+template <class T>
+std::vector<BasicVar<T>> grad(BasicVar<T> y, std::initializer_list<BasicVar<T>> inputs, BasicVar<T> seed) {
+  return grad(y, std::span<const BasicVar<T>>(inputs.begin(), inputs.size()), seed);
+}
+
+/** Throws unless every Var is of the current step of one and the same tape; returns that tape. */
+template <class T> BasicTape<T>& common_tape(std::string_view op, std::span<const BasicVar<T>> vars);
+template <class T> BasicTape<T>& common_tape(std::string_view op, std::initializer_list<BasicVar<T>> vars) {
+  return common_tape(op, std::span<const BasicVar<T>>(vars.begin(), vars.size()));
+}
+
+}  // namespace TAPEGRAD_ABI
+
+using Tape = BasicTape<float>;
+namespace f64 {
+using Tape = BasicTape<double>;
+}
+
+}  // namespace tapegrad

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <Eigen/Core>
+#include <cstddef>
+#include <cstdint>
+
+/// Eigen lays memory out by the vector width it is compiled for. A program and a library that disagree on it
+/// would crash, so the width is part of every symbol that touches memory: they fail to link instead.
+#if EIGEN_MAX_ALIGN_BYTES == 0
+#define TAPEGRAD_ABI eigen_align_0
+#elif EIGEN_MAX_ALIGN_BYTES == 16
+#define TAPEGRAD_ABI eigen_align_16
+#elif EIGEN_MAX_ALIGN_BYTES == 32
+#define TAPEGRAD_ABI eigen_align_32
+#elif EIGEN_MAX_ALIGN_BYTES == 64
+#define TAPEGRAD_ABI eigen_align_64
+#else
+#error "tapegrad: unknown EIGEN_MAX_ALIGN_BYTES"
+#endif
+
+namespace tapegrad {
+
+using Index = Eigen::Index;
+
+/** Row-major matrix; rows = batch, cols = features. A scalar is 1x1. */
+template <class T> using BasicMatrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+/** A read-only view of values owned by a tape or a parameter. */
+template <class T> using BasicView = Eigen::Map<const BasicMatrix<T>>;
+/** A matrix argument: a matrix, a block of rows or a view, taken without a copy. */
+template <class T> using BasicMatrixRef = Eigen::Ref<const BasicMatrix<T>>;
+
+struct Shape {
+  Index rows = 0;
+  Index cols = 0;
+
+  constexpr Index size() const { return rows * cols; }
+  friend constexpr bool operator==(const Shape&, const Shape&) = default;
+};
+
+inline namespace TAPEGRAD_ABI {
+template <class T> class BasicTape;
+template <class T> class BasicVar;
+template <class T> class BasicParameter;
+}  // namespace TAPEGRAD_ABI
+
+/// `float` is the default scalar. `namespace tg = tapegrad::f64;` switches a whole program to double: there,
+/// every type has the same name, and everything else is found in `tapegrad`.
+using Matrix = BasicMatrix<float>;
+
+namespace f64 {
+using namespace tapegrad;
+using Matrix = BasicMatrix<double>;
+}  // namespace f64
+
+}  // namespace tapegrad

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <vector>
+
+#include "tapegrad/core/types.h"
+
+namespace tapegrad {
+inline namespace TAPEGRAD_ABI {
+
+/** Samples to learn from: row i of `inputs` belongs to class `labels[i]`, one of 0 … classes − 1.
+ *
+ *      Dataset moons = two_moons(500, 0.1, rng);   // inputs 500x2, 500 labels, 2 classes */
+template <class T> struct BasicDataset {
+  BasicMatrix<T> inputs;
+  std::vector<int> labels;
+  int classes = 0;
+  Index image_rows =
+      0;  ///< Each row of `inputs` is an image_rows x image_cols picture, row by row; 0 if it is none.
+  Index image_cols = 0;
+
+  Index size() const { return inputs.rows(); }
+  /** The labels as a column (size x 1), as bce_with_logits and mse want them. */
+  BasicMatrix<T> targets() const {
+    return Eigen::Map<const Eigen::VectorXi>(labels.data(), static_cast<Index>(labels.size())).template cast<T>();
+  }
+};
+
+}  // namespace TAPEGRAD_ABI
+
+using Dataset = BasicDataset<float>;
+namespace f64 {
+using Dataset = BasicDataset<double>;
+}
+
+}  // namespace tapegrad

@@ -1,0 +1,238 @@
+#include "tapegrad/io/idx.h"
+
+#include <fmt/core.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <new>
+#include <utility>
+
+#include "tapegrad/core/error.h"
+
+namespace tapegrad {
+namespace {
+
+constexpr std::size_t chunk = 1 << 16;
+
+[[noreturn]] void fail_in(const std::string& path, const std::string& what) {
+  fail("idx", fmt::format("{}: {}", path, what));
+}
+
+/// The bytes of a file, decompressed when it begins like gzip.
+class Source {
+ public:
+  explicit Source(const std::string& path) : path_(path), file_(std::fopen(path.c_str(), "rb"), &std::fclose) {
+    if (file_ == nullptr) fail_in(path_, fmt::format("cannot open: {}", std::strerror(errno)));
+    refill();
+    gzip_ = zlib_.avail_in >= 2 && buffer_[0] == 0x1f && buffer_[1] == 0x8b;
+    if (gzip_ && inflateInit2(&zlib_, 16 + MAX_WBITS) != Z_OK) throw std::bad_alloc();
+  }
+  Source(const Source&) = delete;
+  Source& operator=(const Source&) = delete;
+  ~Source() {
+    if (gzip_) inflateEnd(&zlib_);
+  }
+
+  /// Reads `count` bytes, fewer only at the end of the file.
+  std::size_t read(std::uint8_t* out, std::size_t count) {
+    zlib_.next_out = out;
+    zlib_.avail_out = static_cast<uInt>(count);
+    while (zlib_.avail_out > 0 && (gzip_ ? inflate_some() : copy_some())) continue;
+    return count - zlib_.avail_out;
+  }
+
+ private:
+  /// Both return false at the end of the file.
+  bool copy_some() {
+    if (zlib_.avail_in == 0 && !refill()) return false;
+    const uInt count = std::min(zlib_.avail_in, zlib_.avail_out);
+    std::memcpy(zlib_.next_out, zlib_.next_in, count);
+    zlib_.next_in += count;
+    zlib_.avail_in -= count;
+    zlib_.next_out += count;
+    zlib_.avail_out -= count;
+    return true;
+  }
+
+  bool inflate_some() {
+    if (zlib_.avail_in == 0 && !refill()) {
+      if (member_is_over_) return false;
+      fail_in(path_, fmt::format("gzip stream is truncated, after {} decompressed bytes", decompressed_));
+    }
+    if (member_is_over_) {  // gzip files may be concatenated
+      if (*zlib_.next_in != 0x1f) fail_in(path_, "other bytes follow the gzip stream");
+      inflateReset(&zlib_);
+      member_is_over_ = false;
+    }
+    const uInt room = zlib_.avail_out;
+    const int status = inflate(&zlib_, Z_NO_FLUSH);
+    decompressed_ += room - zlib_.avail_out;
+    if (status == Z_MEM_ERROR) throw std::bad_alloc();
+    if (status != Z_OK && status != Z_BUF_ERROR && status != Z_STREAM_END)
+      fail_in(path_, fmt::format("gzip stream is corrupt: {}", zlib_.msg != nullptr ? zlib_.msg : zError(status)));
+    member_is_over_ = status == Z_STREAM_END;
+    return true;
+  }
+
+  bool refill() {
+    zlib_.next_in = buffer_.data();
+    zlib_.avail_in = static_cast<uInt>(std::fread(buffer_.data(), 1, buffer_.size(), file_.get()));
+    if (std::ferror(file_.get())) fail_in(path_, fmt::format("cannot read: {}", std::strerror(errno)));
+    return zlib_.avail_in > 0;
+  }
+
+  std::string path_;
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
+  std::array<std::uint8_t, chunk> buffer_;
+  z_stream zlib_{};
+  std::uint64_t decompressed_ = 0;
+  bool gzip_ = false;
+  bool member_is_over_ = false;
+};
+
+struct Idx {
+  std::vector<Index> dims;          ///< as the header says: count, or count, rows, cols
+  std::vector<std::uint8_t> bytes;  ///< of the first `limit` items
+};
+
+void check_magic(const std::string& path, const std::uint8_t* magic, std::size_t dims, std::string_view content) {
+  const std::array<std::uint8_t, 4> expected{0, 0, 8, static_cast<std::uint8_t>(dims)};
+  if (std::equal(expected.begin(), expected.end(), magic)) return;
+  std::string reason =
+      fmt::format("{} have {} dimension{}, this has {}", content, dims, dims == 1 ? "" : "s", magic[3]);
+  if (magic[2] != 8) reason = "only unsigned bytes (type 0x08) are read";
+  if (magic[0] != 0 || magic[1] != 0) reason = "this is not an IDX file";
+  fail_in(path, fmt::format("magic number is 0x{:02x}{:02x}{:02x}{:02x} instead of 0x0000080{}: {}", magic[0],
+                            magic[1], magic[2], magic[3], dims, reason));
+}
+
+/// "60000x28x28"
+std::string join(const std::vector<Index>& dims) {
+  std::string text;
+  for (const Index dim : dims) text += fmt::format("{}{}", text.empty() ? "" : "x", dim);
+  return text;
+}
+
+/// The product of the dimensions; it cannot overflow because it never passes idx_max_bytes.
+Index checked_size(const std::string& path, const std::vector<Index>& dims) {
+  if (std::find(dims.begin(), dims.end(), 0) != dims.end())
+    fail_in(path, fmt::format("header says {}, which is empty", join(dims)));
+  Index size = 1;
+  for (const Index dim : dims) {
+    if (dim > idx_max_bytes / size)
+      fail_in(path, fmt::format("header says {} bytes, the limit is {}", join(dims), idx_max_bytes));
+    size *= dim;
+  }
+  return size;
+}
+
+Idx read_idx(const std::string& path, std::size_t dims, std::string_view content, Index limit = 0) {
+  Source source(path);
+  std::array<std::uint8_t, 16> header;
+  const std::size_t header_size = 4 + 4 * dims;
+  std::size_t got = source.read(header.data(), 4);
+  if (got == 0) fail_in(path, "file is empty");
+  if (got == 4) {
+    check_magic(path, header.data(), dims, content);
+    got += source.read(header.data() + 4, header_size - 4);
+  }
+  if (got < header_size) fail_in(path, fmt::format("header has {} bytes, file holds {}", header_size, got));
+
+  Idx idx;
+  for (std::size_t at = 4; at < header_size; at += 4)
+    idx.dims.push_back(Index{header[at]} << 24 | header[at + 1] << 16 | header[at + 2] << 8 | header[at + 3]);
+  const Index size = checked_size(path, idx.dims);
+  const auto fail_with_size = [&](const std::string& held) {
+    const std::string product = dims == 1 ? "" : join(idx.dims) + " = ";
+    fail_in(path, fmt::format("header says {}{} bytes, file holds {}", product, size, held));
+  };
+
+  // The announced size is a claim: memory doubles only after the file has filled what is there.
+  const Index count = idx.dims[0];
+  const auto total = static_cast<std::size_t>(size);
+  const auto kept = static_cast<std::size_t>(limit > 0 && limit < count ? limit * (size / count) : size);
+  std::size_t have = 0;
+  while (have < kept) {
+    const std::size_t wanted = std::min(kept, std::max(chunk, 2 * have));
+    idx.bytes.reserve(wanted);
+    idx.bytes.resize(wanted);
+    have += source.read(idx.bytes.data() + have, wanted - have);
+    if (have < wanted) fail_with_size(std::to_string(have));
+  }
+  // What is beyond the limit is not kept, but still checked.
+  std::vector<std::uint8_t> skipped(std::min(chunk, total - kept));
+  while (have < total) {
+    const std::size_t wanted = std::min(skipped.size(), total - have);
+    const std::size_t more = source.read(skipped.data(), wanted);
+    have += more;
+    if (more < wanted) fail_with_size(std::to_string(have));
+  }
+  std::uint8_t beyond = 0;
+  if (source.read(&beyond, 1) != 0) fail_with_size("more");
+  return idx;
+}
+
+std::string find_file(const std::string& dir, const std::string& name) {
+  namespace fs = std::filesystem;
+  for (const std::string& candidate : {name, name + ".gz"}) {
+    const fs::path path = fs::path(dir) / candidate;
+    std::error_code ignored;
+    if (fs::exists(path, ignored) && !fs::is_directory(path, ignored)) return path.string();
+  }
+  fail_in(dir, fmt::format("found neither {} nor {}.gz", name, name));
+}
+
+}  // namespace
+
+IdxImages read_idx_images(const std::string& path) {
+  Idx idx = read_idx(path, 3, "images");
+  return {idx.dims[0], idx.dims[1], idx.dims[2], std::move(idx.bytes)};
+}
+
+std::vector<int> read_idx_labels(const std::string& path, int classes) {
+  if (classes < 1) fail("idx", fmt::format("number of classes is {}, expected at least 1", classes));
+  const Idx idx = read_idx(path, 1, "labels");
+  const auto wrong = std::find_if(idx.bytes.begin(), idx.bytes.end(), [&](int label) { return label >= classes; });
+  if (wrong != idx.bytes.end())
+    fail_in(path, fmt::format("label {} at index {} is not one of 0 to {}", *wrong, wrong - idx.bytes.begin(),
+                              classes - 1));
+  return {idx.bytes.begin(), idx.bytes.end()};
+}
+
+inline namespace TAPEGRAD_ABI {
+
+template <class T> BasicDataset<T> load_mnist(const std::string& dir, Split split, Index limit) {
+  if (limit < 0) fail("idx", fmt::format("limit of samples is {}, expected 0 (all) or more", limit));
+  const std::string prefix = split == Split::train ? "train" : "t10k";
+  const std::string images_path = find_file(dir, prefix + "-images-idx3-ubyte");
+  const std::string labels_path = find_file(dir, prefix + "-labels-idx1-ubyte");
+
+  BasicDataset<T> data;
+  data.classes = 10;
+  data.labels = read_idx_labels(labels_path, data.classes);
+  const Idx images = read_idx(images_path, 3, "images", limit);
+  const auto labelled = static_cast<Index>(data.labels.size());
+  if (images.dims[0] != labelled)
+    fail("idx", fmt::format("counts disagree: {} images in {}, {} labels in {}", images.dims[0], images_path,
+                            labelled, labels_path));
+
+  const Index kept = limit > 0 ? std::min(limit, labelled) : labelled;
+  data.labels.resize(static_cast<std::size_t>(kept));
+  data.image_rows = images.dims[1];
+  data.image_cols = images.dims[2];
+  const BasicView<std::uint8_t> pixels(images.bytes.data(), kept, data.image_rows * data.image_cols);
+  data.inputs = pixels.template cast<T>() / T(255);
+  return data;
+}
+
+template BasicDataset<float> load_mnist(const std::string&, Split, Index);
+template BasicDataset<double> load_mnist(const std::string&, Split, Index);
+
+}  // namespace TAPEGRAD_ABI
+}  // namespace tapegrad
