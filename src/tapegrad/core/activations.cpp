@@ -24,17 +24,20 @@ inline namespace TAPEGRAD_ABI {
 TAPEGRAD_ELEMENTWISE_ACTIVATIONS(TAPEGRAD_DEFINE_ELEMENTWISE)
 TAPEGRAD_ACTIVATION_HELPERS(TAPEGRAD_DEFINE_ELEMENTWISE)
 
+#define TAPEGRAD_DEFINE_MAKE(Rule, ...) template Activation make_activation(const Rule&);
+TAPEGRAD_ELEMENTWISE_ACTIVATIONS(TAPEGRAD_DEFINE_MAKE)
+TAPEGRAD_STRUCTURED_ACTIVATIONS(TAPEGRAD_DEFINE_MAKE)
+#undef TAPEGRAD_DEFINE_MAKE
+
 namespace {
 
 std::vector<Activation>& registry() {
   static std::vector<Activation> activations = [] {
     std::vector<Activation> list;
-#define TAPEGRAD_ADD_ELEMENTWISE(Rule, arity) list.push_back(make_activation(Rule{}));
-#define TAPEGRAD_ADD_STRUCTURED(Rule) list.push_back(make_activation(Rule{}));
-    TAPEGRAD_ELEMENTWISE_ACTIVATIONS(TAPEGRAD_ADD_ELEMENTWISE)
-    TAPEGRAD_STRUCTURED_ACTIVATIONS(TAPEGRAD_ADD_STRUCTURED)
-#undef TAPEGRAD_ADD_ELEMENTWISE
-#undef TAPEGRAD_ADD_STRUCTURED
+#define TAPEGRAD_ADD(Rule, ...) list.push_back(make_activation(Rule{}));
+    TAPEGRAD_ELEMENTWISE_ACTIVATIONS(TAPEGRAD_ADD)
+    TAPEGRAD_STRUCTURED_ACTIVATIONS(TAPEGRAD_ADD)
+#undef TAPEGRAD_ADD
     return list;
   }();
   return activations;
@@ -70,6 +73,7 @@ std::string Activation::text() const {
 }
 
 Activation activation(std::string_view text) {
+  text = trimmed(text);
   const std::size_t open = text.find('(');
   const std::string_view name = trimmed(text.substr(0, open));
   const auto& known = registry();
@@ -79,9 +83,8 @@ Activation activation(std::string_view text) {
     fail("activation", "no activation named '" + std::string(name) + "'" + did_you_mean(name, activations()));
   Activation result = *found;
   if (open == std::string_view::npos) return result;
-  if (trimmed(text).back() != ')') fail("activation", "'" + std::string(text) + "': the closing ')' is missing");
-  std::string_view list = trimmed(text);
-  list = list.substr(open + 1, list.size() - open - 2);
+  if (text.back() != ')') fail("activation", "'" + std::string(text) + "': the closing ')' is missing");
+  std::string_view list = text.substr(open + 1, text.size() - open - 2);
   while (!trimmed(list).empty()) {
     const std::size_t comma = std::min(list.find(','), list.size());
     const std::string_view item = list.substr(0, comma);
@@ -213,6 +216,7 @@ template <class T> struct MaxoutOp {
   static void pieces(const BasicTape<T>& tape, NodeIndex self, std::vector<double>& out) {
     const Node<T>& node = tape.node(self);
     const Node<T>& in = tape.node(node.parents[0]);
+    if (in.size() == 0) return;
     const Index pieces = in.shape().cols / node.shape().cols;
     for (Index i = 0; i < in.size(); ++i) out.push_back(in.value[i] == node.value[i / pieces]);
   }
@@ -254,7 +258,9 @@ template <class T> BasicVar<T> maxout(BasicVar<T> x, int pieces) {
   T* out = tape.allocate(shape.size());
   Index* chosen = tape.template allocate_array<Index>(static_cast<std::size_t>(shape.size()));
   for (Index i = 0; i < shape.size(); ++i) {
-    const T* largest = std::max_element(in + i * pieces, in + (i + 1) * pieces);
+    const T* largest = in + i * pieces;
+    for (const T* each = largest + 1; each != in + (i + 1) * pieces; ++each)
+      if (*each > *largest || std::isnan(*each)) largest = each;
     chosen[i] = largest - in;
     out[i] = *largest;
   }

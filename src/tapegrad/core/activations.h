@@ -93,7 +93,7 @@ struct LeakyRelu {
     return {.formula = "x for x > 0, else negative_slope·x",
             .lower = negative_slope > 0 ? -std::numeric_limits<double>::infinity() : 0,
             .sup_slope = steepest,
-            .kinks = {{0, negative_slope}},
+            .kinks = negative_slope == 1 ? std::vector<Kink>() : std::vector<Kink>{{0, negative_slope}},
             .saturates_left = std::abs(negative_slope) < 0.1 * steepest,
             .saturates_right = 1 < 0.1 * steepest};
   }
@@ -463,6 +463,11 @@ struct Glu {
 #define TAPEGRAD_STRUCTURED_ACTIVATIONS(X) \
   X(Softmax) X(LogSoftmax) X(Prelu) X(Maxout) X(Glu)
 // clang-format on
+
+#define TAPEGRAD_DECLARE_MAKE(Rule, ...) extern template Activation make_activation(const Rule&);
+TAPEGRAD_ELEMENTWISE_ACTIVATIONS(TAPEGRAD_DECLARE_MAKE)
+TAPEGRAD_STRUCTURED_ACTIVATIONS(TAPEGRAD_DECLARE_MAKE)
+#undef TAPEGRAD_DECLARE_MAKE
 
 /** ln Σeˣ of a row in two parts; their sum would round away the second one at logits of ±1000. */
 template <class T> struct LogSum {

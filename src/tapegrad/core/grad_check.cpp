@@ -6,10 +6,12 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "tapegrad/core/arithmetic.h"
 #include "tapegrad/core/reduction.h"
 #include "tapegrad/core/rng.h"
+#include "tapegrad/core/select.h"
 
 namespace tapegrad {
 namespace {
@@ -102,6 +104,17 @@ f64::Matrix random_weights(Shape shape, Rng& rng) {
 std::string describe(const GradCheckElement& e, std::string_view what) {
   return fmt::format("{} of output {} by input {} at ({}, {}) = {}: analytic {}, numeric {}, relative error {:.3g}",
                      what, e.output, e.input, e.row, e.col, e.at, e.analytic, e.numeric, e.error);
+}
+
+/// All elements of all matrices in one row.
+f64::Var side_by_side(const Vars& matrices) {
+  Vars rows;
+  for (const f64::Var& m : matrices) {
+    std::vector<Index> elements(static_cast<std::size_t>(m.shape().size()));
+    std::iota(elements.begin(), elements.end(), Index{0});
+    rows.push_back(gather(m, std::span<const Index>(elements), {1, m.shape().size()}));
+  }
+  return concat_cols(std::span<const f64::Var>(rows));
 }
 
 class Check {
@@ -242,6 +255,7 @@ GradCheckResult grad_check(const GradCheckFunction& f, std::vector<f64::Matrix> 
     const f64::Var y = combine(f(x));
     if (!y.requires_grad()) return y * 0;
     const Vars g = grad(y, x);
+    if (options.full_jacobian) return side_by_side(g);
     f64::Var total = y.tape().constant(0);
     for (std::size_t k = 0; k < g.size(); ++k) total = total + sum(g[k] * y.tape().input(gradient_weights[k]));
     return total;

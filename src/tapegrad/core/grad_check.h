@@ -12,7 +12,8 @@ namespace tapegrad {
 
 struct GradCheckOptions {
   int order = 1;               ///< 1 checks the gradient, 2 the gradient of the gradient
-  bool full_jacobian = false;  ///< every output by itself, instead of one random combination of them
+  bool full_jacobian = false;  ///< every output (order 2: every element of the gradient) by itself, instead of one
+                               ///< random combination of them
   double tolerance = 1e-7;     ///< relative to the larger of the two derivatives
   std::uint64_t seed = 1;      ///< of the random combination
 };

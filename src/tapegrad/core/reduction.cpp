@@ -188,6 +188,7 @@ template <class T> struct Standardize {
     const Shape shape = node.shape();
     const auto& attributes = *static_cast<const Attributes*>(node.attributes);
     const Shape target = reduced(shape, attributes.axis);
+    if (shape.size() == 0) return;
     const T inverse_count = T(1) / static_cast<T>(shape.size() / target.size());
     T* mean_g = tape.allocate(target.size());
     T* mean_gy = tape.allocate(target.size());

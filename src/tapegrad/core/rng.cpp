@@ -57,6 +57,8 @@ std::uint64_t Rng::bits() {
 
 double Rng::uniform() { return static_cast<double>(bits() >> 11) * 0x1p-53; }
 
+double Rng::uniform(double low, double high) { return low + (high - low) * uniform(); }
+
 double Rng::normal() {
   if (state_.has_spare) {
     state_.has_spare = false;
@@ -75,6 +77,8 @@ double Rng::normal() {
   state_.has_spare = true;
   return u * scale;
 }
+
+double Rng::normal(double mean, double std) { return mean + std * normal(); }
 
 std::uint64_t Rng::below(std::uint64_t count) {
   if (count == 0) fail("rng", "below(0) has no number to choose from");

@@ -23,10 +23,10 @@ class Rng {
   /** Uniform in [0, 1), 53 bits. */
   double uniform();
   /** Uniform in [low, high). */
-  double uniform(double low, double high) { return low + (high - low) * uniform(); }
+  double uniform(double low, double high);
   /** Standard normal, by Marsaglia's polar method. */
   double normal();
-  double normal(double mean, double std) { return mean + std * normal(); }
+  double normal(double mean, double std);
   /** Uniform in 0 … count − 1, without bias (Lemire 2019). Throws when count is 0. */
   std::uint64_t below(std::uint64_t count);
   /** True with the given probability. */

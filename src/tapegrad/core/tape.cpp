@@ -34,10 +34,10 @@ template <class T> void BasicTape<T>::reset() {
 }
 
 template <class T> BasicVar<T> BasicTape<T>::leaf(Shape shape, T* values, InputOptions options) {
-  BasicVar<T> var = push(input_op<T>, shape, values, std::span<const NodeIndex>());
-  nodes_.back().leaf = true;
-  nodes_.back().requires_grad = options.requires_grad && grad_enabled_;
-  return var;
+  Node<T> node{.op = &input_op<T>, .value = values};
+  node.leaf = true;
+  node.requires_grad = options.requires_grad && grad_enabled_;
+  return append(node, shape);
 }
 
 template <class T> BasicVar<T> BasicTape<T>::input(const BasicMatrixRef<T>& values, InputOptions options) {
@@ -83,12 +83,12 @@ template <class T> BasicVar<T> BasicTape<T>::parameter(const BasicParameter<T>& 
     data->grad.resize(data->value.rows(), data->value.cols());
     data->has_grad = false;
   }
-  const BasicVar<T> result =
-      push(parameter_op<T>, parameter.shape(), data->value.data(), std::span<const NodeIndex>(), data.get());
-  Node<T>& node = nodes_.back();
+  Node<T> node{.op = &parameter_op<T>, .value = data->value.data(), .grad = data->grad.data()};
+  node.attributes = data.get();
   node.leaf = true;
-  node.requires_grad = data->requires_grad && grad_enabled_;
-  node.grad = data->grad.data();
+  // Also in a no-grad scope: the node is shared with whatever uses the parameter after it.
+  node.requires_grad = data->requires_grad;
+  const BasicVar<T> result = append(node, parameter.shape());
   slot->step = step_;
   slot->node = result.index();
   return result;
@@ -101,24 +101,29 @@ template <class T> typename BasicTape<T>::ParameterData& BasicTape<T>::parameter
 template <class T>
 BasicVar<T> BasicTape<T>::push(const Op<T>& op, Shape shape, T* value, std::span<const NodeIndex> parents,
                                const void* attributes) {
-  constexpr auto most = static_cast<Index>(std::numeric_limits<std::uint32_t>::max());
-  if (shape.rows > most || shape.cols > most || nodes_.size() >= static_cast<std::size_t>(most))
-    fail("tape", "too many nodes or too large a value: " + to_string(shape));
   const std::span<const NodeIndex> kept = remember(parents);
   bool requires_grad = false;
   for (const NodeIndex parent : parents) requires_grad = requires_grad || nodes_[parent].requires_grad;
+  const Node<T> node{.op = &op,
+                     .value = value,
+                     .attributes = attributes,
+                     .parents = kept.data(),
+                     .parent_count = static_cast<std::uint32_t>(parents.size()),
+                     .requires_grad = requires_grad && grad_enabled_ && op.pull_back != nullptr};
+  return append(node, shape);
+}
+
+template <class T> BasicVar<T> BasicTape<T>::append(Node<T> node, Shape shape) {
+  constexpr auto most = static_cast<Index>(std::numeric_limits<std::uint32_t>::max());
+  if (shape.rows > most || shape.cols > most || nodes_.size() >= static_cast<std::size_t>(most))
+    fail("tape", "too many nodes or too large a value: " + to_string(shape));
   const auto index = static_cast<NodeIndex>(nodes_.size());
-  nodes_.push_back({.op = &op,
-                    .value = value,
-                    .attributes = attributes,
-                    .parents = kept.data(),
-                    .owner = owner_,
-                    .rows = static_cast<std::uint32_t>(shape.rows),
-                    .cols = static_cast<std::uint32_t>(shape.cols),
-                    .parent_count = static_cast<std::uint32_t>(parents.size()),
-                    .requires_grad = requires_grad && grad_enabled_ && op.pull_back != nullptr});
+  node.owner = owner_;
+  node.rows = static_cast<std::uint32_t>(shape.rows);
+  node.cols = static_cast<std::uint32_t>(shape.cols);
+  nodes_.push_back(node);
   for (BasicObserver<T>* observer : observers_) observer->on_forward(*this, index);
-  return BasicVar<T>(this, index, step_, &op);
+  return BasicVar<T>(this, index, step_, node.op);
 }
 
 template <class T>

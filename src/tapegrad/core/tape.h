@@ -124,6 +124,8 @@ template <class T> class BasicTape {
   };
 
   BasicVar<T> leaf(Shape shape, T* values, InputOptions options);
+  /// Every node enters the tape here, complete, so that observers see all of it.
+  BasicVar<T> append(Node<T> node, Shape shape);
   void backward(NodeIndex from, const T* seed);
   const T* readable_grad(NodeIndex node);
   static ParameterData& parameter_of(const Node<T>& node);

@@ -1,0 +1,170 @@
+// XOR, the smallest task a linear network cannot do: two inputs, one hidden layer, one answer.
+//   xor                              trains one network and shows what it learned
+//   xor --activation identity        shows that without a nonlinearity it cannot be learned
+//   xor --activation tanh,relu --seeds 100   success rates, and why the others failed
+
+#include <fmt/core.h>
+#include <tapegrad/tapegrad.h>
+
+#include <cmath>
+#include <map>
+
+#include "common/example.h"
+#include "common/terminal.h"
+
+namespace tg = tapegrad;
+using terminal::Color;
+
+struct Options {
+  example::CommonOptions common;
+  std::vector<std::string> activations{"tanh"};
+  tg::Index hidden = 8;
+  std::string optimizer = "adam";
+  double lr = 0.05;
+  int steps = 500;
+  int seeds = 0;
+};
+
+struct Run {
+  std::vector<double> losses;
+  std::vector<double> predictions;  ///< σ(output) for the four rows
+  int steps_to_solve = -1;          ///< first step after which all four answers are within 0.1; −1: never
+  int dead = 0;                     ///< hidden units with f′ = 0 on all four rows at the end
+  int saturated = 0;                ///< hidden units with |f′| < 0.1·sup|f′| on all four rows
+  std::vector<std::pair<std::string, double>> gradients;  ///< RMS per parameter in the last step
+  bool solved() const { return steps_to_solve >= 0; }
+  std::string failure() const { return dead > 0 ? "dead units" : saturated > 0 ? "saturated units" : "slow"; }
+};
+
+Run train(const Options& options, const std::string& name, std::uint64_t seed) {
+  tg::Rng rng(seed);
+  const tg::Activation f = tg::activation(name);
+  const tg::Index width = options.hidden * f.inputs_per_output();
+  tg::Sequential net(tg::Linear(2, width, rng, {.weight_init = tg::xavier_normal(), .bias_init = tg::zeros()}));
+  net.add(f, width);
+  net.add(tg::Linear(options.hidden, 1, rng, {.weight_init = tg::xavier_normal(), .bias_init = tg::zeros()}));
+  const auto optimizer = tg::make_optimizer(options.optimizer, net.parameters(), {.lr = options.lr});
+  const tg::Dataset data = tg::xor_points();
+  const tg::Matrix targets = data.targets();
+
+  Run run;
+  tg::Tape tape;
+  for (int step = 0; step < options.steps; ++step) {
+    tape.reset();
+    const tg::Var z = net[0](tape.input(data.inputs));  // the input of the activation
+    const tg::Var logits = net[2](net[1](z));
+    const tg::Var loss = tg::bce_with_logits(logits, targets);
+    loss.backward();
+    run.losses.push_back(loss.item());
+    run.predictions.clear();
+    double worst = 0;
+    for (tg::Index row = 0; row < 4; ++row) {
+      run.predictions.push_back(1 / (1 + std::exp(-logits.value()(row, 0))));
+      worst = std::max(worst, std::abs(run.predictions.back() - targets(row, 0)));
+    }
+    if (worst < 0.1 && !run.solved()) run.steps_to_solve = step;
+    if (step + 1 == options.steps) {
+      for (const auto& [path, parameter] : net.named_parameters())
+        run.gradients.emplace_back(path,
+                                   parameter.grad().norm() / std::sqrt(static_cast<double>(parameter.size())));
+      for (tg::Index unit = 0; f.elementwise() && unit < width; ++unit) {
+        double steepest = 0;
+        for (tg::Index row = 0; row < 4; ++row)
+          steepest = std::max(steepest, std::abs(f.slope(z.value()(row, unit))));
+        run.dead += steepest == 0;
+        run.saturated += steepest > 0 && steepest < 0.1 * f.facts().sup_slope;
+      }
+    }
+    optimizer->step();
+  }
+  return run;
+}
+
+void show(const Options& options, const std::string& name, const Run& run) {
+  terminal::heading(fmt::format("XOR with {} hidden {} units, {} steps of {}", options.hidden, name, options.steps,
+                                options.optimizer));
+  fmt::print("  x1  x2   target   answer\n");
+  const tg::Dataset data = tg::xor_points();
+  for (std::size_t row = 0; row < 4; ++row) {
+    const bool right = std::abs(run.predictions[row] - data.labels[row]) < 0.5;
+    fmt::print("  {:2g}  {:2g}   {:6}   {:6.3f}  {} {}\n", data.inputs(row, 0), data.inputs(row, 1),
+               data.labels[row], run.predictions[row],
+               right ? terminal::paint("✓", Color::green) : terminal::paint("✗", Color::red),
+               terminal::paint(terminal::bar(run.predictions[row], 20), Color::cyan));
+  }
+  fmt::print("\nloss  {:.4f} {} {:.4f}\n", run.losses.front(), terminal::sparkline(run.losses, 56),
+             run.losses.back());
+  fmt::print("\nRMS gradient in the last step\n");
+  for (const auto& [path, rms] : run.gradients) fmt::print("  {:<10} {:.2e}\n", path, rms);
+  if (run.solved()) {
+    fmt::print("\n{} after {} steps: every answer is within 0.1 of its target.\n",
+               terminal::paint("Solved", Color::green), run.steps_to_solve + 1);
+  } else if (name == "identity") {
+    fmt::print(
+        "\n{}: a linear network draws one straight line, and no line separates XOR. The best it can do is\n"
+        "to answer 0.5 four times, at a loss of ln 2 = 0.6931.\n",
+        terminal::paint("Not solved", Color::red));
+  } else {
+    fmt::print("\n{} ({}; {} of {} hidden units dead, {} saturated).\n", terminal::paint("Not solved", Color::red),
+               run.failure(), run.dead, options.hidden, run.saturated);
+  }
+}
+
+example::Json compare(const Options& options) {
+  terminal::heading(fmt::format("XOR from {} seeds, {} hidden units, {} steps of {}", options.seeds, options.hidden,
+                                options.steps, options.optimizer));
+  fmt::print("{:<16} {:>7}  {:>12}   failed by\n", "activation", "solved", "median steps");
+  example::Json rates;
+  example::Json causes;
+  example::Json lowest;
+  for (const std::string& name : options.activations) {
+    std::vector<int> steps;
+    std::map<std::string, int> failed;
+    double lowest_loss = INFINITY;
+    for (int i = 0; i < options.seeds; ++i) {
+      const Run run = train(options, name, options.common.seed + static_cast<std::uint64_t>(i));
+      if (run.solved())
+        steps.push_back(run.steps_to_solve + 1);
+      else
+        ++failed[run.failure()];
+      lowest_loss = std::min(lowest_loss, run.losses.back());
+    }
+    std::sort(steps.begin(), steps.end());
+    const double rate = static_cast<double>(steps.size()) / options.seeds;
+    std::string why;
+    for (const auto& [cause, count] : failed) why += fmt::format("{}{} {}", why.empty() ? "" : ", ", count, cause);
+    fmt::print("{:<16} {:>5.0f} %  {:>12}   {}\n", name, 100 * rate,
+               steps.empty() ? "-" : fmt::format("{}", steps[steps.size() / 2]), why);
+    rates[name] = rate;
+    causes[name] = failed;
+    lowest[name] = lowest_loss;
+  }
+  return {{"success_rate", rates}, {"failures", causes}, {"lowest_loss", lowest}, {"seeds", options.seeds}};
+}
+
+int main(int argc, char** argv) {
+  Options options;
+  CLI::App app("Trains a network with one hidden layer on XOR.");
+  app.add_option("--activation", options.activations, "Activation, or several with --seeds: tanh,relu")
+      ->delimiter(',')
+      ->capture_default_str();
+  app.add_option("--hidden", options.hidden, "Hidden units")->check(CLI::Range(1, 4096))->capture_default_str();
+  app.add_option("--optimizer", options.optimizer, "sgd, adam, adamw, rmsprop, adagrad")->capture_default_str();
+  app.add_option("--lr", options.lr, "Learning rate")->capture_default_str();
+  app.add_option("--steps", options.steps, "Training steps")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--seeds", options.seeds, "Train from this many seeds and print the success rate")
+      ->check(CLI::PositiveNumber);
+  return example::run(app, options.common, argc, argv, [&]() -> example::Json {
+    if (options.seeds > 0) return compare(options);
+    example::Json json;
+    for (const std::string& name : options.activations) {
+      const Run run = train(options, name, options.common.seed);
+      show(options, name, run);
+      json = {{"activation", name},        {"solved", run.solved()},
+              {"steps_to_solve", nullptr}, {"final_loss", run.losses.back()},
+              {"losses", run.losses},      {"predictions", run.predictions}};
+      if (run.solved()) json["steps_to_solve"] = run.steps_to_solve + 1;
+    }
+    return json;
+  });
+}

@@ -1,0 +1,62 @@
+#include "example.h"
+
+#include <fmt/core.h>
+#include <tapegrad/core/error.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
+
+namespace example {
+namespace {
+
+volatile std::sig_atomic_t interrupted = 0;
+
+}  // namespace
+
+int run(CLI::App& app, CommonOptions& common, int argc, char** argv, const std::function<Json()>& body) {
+  app.add_option("--seed", common.seed, "Seed of all random numbers")->capture_default_str();
+  app.add_option("--json", common.json, "Write a machine-readable summary to FILE")->type_name("FILE");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error);
+  }
+  try {
+    const Json summary = body();
+    if (!common.json.empty()) write_file(common.json, summary.dump(2) + "\n");
+  } catch (const std::exception& error) {
+    std::fflush(stdout);
+    fmt::print(stderr, "error: {}\n", error.what());
+    return 1;
+  }
+  return 0;
+}
+
+void write_file(const std::string& path, const std::string& text) {
+  const std::string temporary = fmt::format("{}.{}.tmp", path, getpid());
+  std::ofstream file(temporary, std::ios::binary);
+  file << text;
+  file.close();
+  std::error_code renamed;
+  if (file) std::filesystem::rename(temporary, path, renamed);
+  if (!file || renamed) {
+    std::error_code ignored;
+    std::filesystem::remove(temporary, ignored);
+    tapegrad::fail("file", path + ": cannot be written");
+  }
+}
+
+void watch_interrupt() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { interrupted = 1; };
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  sigaction(SIGINT, &action, nullptr);
+}
+
+bool stop_requested() { return interrupted != 0; }
+
+}  // namespace example

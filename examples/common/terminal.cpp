@@ -1,0 +1,142 @@
+#include "terminal.h"
+
+#include <fmt/core.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+namespace terminal {
+namespace {
+
+constexpr std::string_view eighths[] = {" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"};
+constexpr std::string_view heights[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+
+bool colours() {
+  static const bool on = [] {
+    const char* no_color = std::getenv("NO_COLOR");
+    return is_terminal() && (no_color == nullptr || *no_color == '\0');
+  }();
+  return on;
+}
+
+std::string_view code(Color color) {
+  switch (color) {
+    case Color::red:
+      return "31";
+    case Color::green:
+      return "32";
+    case Color::yellow:
+      return "33";
+    case Color::blue:
+      return "34";
+    case Color::magenta:
+      return "35";
+    case Color::cyan:
+      return "36";
+    case Color::dim:
+      return "2";
+    case Color::bold:
+      return "1";
+  }
+  return "0";
+}
+
+}  // namespace
+
+bool is_terminal() {
+  static const bool yes = isatty(STDOUT_FILENO) != 0;
+  return yes;
+}
+
+int width() {
+  winsize size{};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  return 80;
+}
+
+std::string paint(std::string_view text, Color color) {
+  return colours() ? fmt::format("\x1b[{}m{}\x1b[0m", code(color), text) : std::string(text);
+}
+
+std::string sparkline(std::span<const double> values, int columns) {
+  if (values.empty()) return "";
+  const auto count = std::min(values.size(), static_cast<std::size_t>(columns));
+  double low = INFINITY;
+  double high = -INFINITY;
+  for (const double v : values) {
+    if (!std::isfinite(v)) continue;
+    low = std::min(low, v);
+    high = std::max(high, v);
+  }
+  std::string line;
+  for (std::size_t i = 0; i < count; ++i) {
+    const double v = values[count == 1 ? 0 : i * (values.size() - 1) / (count - 1)];
+    if (!std::isfinite(v)) {
+      line += "!";
+      continue;
+    }
+    const double height = high > low ? (v - low) / (high - low) : 0;
+    line += heights[static_cast<std::size_t>(std::lround(height * 7))];
+  }
+  return line;
+}
+
+std::string bar(double fraction, int columns) {
+  const auto filled = static_cast<int>(std::lround(std::clamp(fraction, 0.0, 1.0) * columns * 8));
+  std::string line;
+  for (int i = 0; i < columns; ++i) line += eighths[std::clamp(filled - 8 * i, 0, 8)];
+  return line;
+}
+
+void heading(std::string_view text) {
+  std::string rule;
+  for (std::size_t i = 0; i < text.size(); ++i) rule += "─";
+  fmt::print("\n{}\n{}\n", paint(text, Color::bold), paint(rule, Color::dim));
+}
+
+std::string duration(double seconds) {
+  const auto whole = static_cast<long>(std::lround(seconds));
+  return fmt::format("{}:{:02}", whole / 60, whole % 60);
+}
+
+Progress::Progress(std::string label, std::int64_t total) : label_(std::move(label)), total_(total) {}
+
+double Progress::seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+
+double Progress::per_second(std::int64_t done) const {
+  return static_cast<double>(done) / std::max(seconds(), 1e-9);
+}
+
+void Progress::update(std::int64_t done, const std::string& figures) {
+  const double fraction = static_cast<double>(done) / static_cast<double>(total_);
+  const double left = seconds() * (1 - fraction) / std::max(fraction, 1e-9);
+  const std::string speed = fmt::format("{:.1f} k/s", per_second(done) / 1000);
+  if (!is_terminal()) {
+    const int tenths = static_cast<int>(fraction * 10);
+    if (tenths == tenths_) return;
+    tenths_ = tenths;
+    fmt::print("{} {:3.0f} %  {}  {}  {} left\n", label_, 100 * fraction, figures, speed, duration(left));
+    return;
+  }
+  const auto now = Clock::now();
+  if (drawn_ != Clock::time_point::min() && now - drawn_ < std::chrono::milliseconds(100)) return;
+  drawn_ = now;
+  const std::string text = fmt::format("{}  {}  {} left", figures, speed, duration(left));
+  const int room = width() - static_cast<int>(label_.size() + text.size()) - 6;
+  fmt::print("\r\x1b[2K{} {}{}{} {}", label_, paint("▕", Color::dim),
+             paint(bar(fraction, std::clamp(room, 4, 30)), Color::cyan), paint("▏", Color::dim), text);
+  std::fflush(stdout);
+}
+
+void Progress::finish() {
+  if (!is_terminal()) return;
+  fmt::print("\r\x1b[2K");
+  std::fflush(stdout);
+}
+
+}  // namespace terminal

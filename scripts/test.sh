@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds and runs all tests. Without arguments all stages, else those that are named:
+#   format    clang-format agrees with every source file
+#   ci        GCC, optimized, warnings are errors
+#   consume   other people's programs can use the library, and cannot link it with another memory layout
+#   asan      AddressSanitizer and UndefinedBehaviorSanitizer
+#   clang     Clang, optimized, warnings are errors
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+cd "$root"
+
+export LC_ALL=C  # the stage consume reads what the linker says
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# Some kernels place memory where older sanitizers do not expect it; a fixed address space avoids that.
+fixed_addresses=()
+if setarch "$(uname -m)" -R true 2>/dev/null; then fixed_addresses=(setarch "$(uname -m)" -R); fi
+
+stage_format() {
+  heading "format: clang-format"
+  find src tests examples \( -name '*.h' -o -name '*.cpp' \) -print0 |
+    xargs -0 "$(command -v clang-format-14 || command -v clang-format)" --dry-run -Werror --style=file
+}
+
+stage_ci() {
+  heading "ci: GCC, warnings are errors"
+  build_preset ci
+  ctest --preset ci --output-on-failure --parallel "$jobs"
+}
+
+stage_asan() {
+  heading "asan: AddressSanitizer and UndefinedBehaviorSanitizer"
+  build_preset asan tapegrad_tests  # not the examples: sanitizers triple the time to compile
+  "${fixed_addresses[@]}" ctest --preset asan --output-on-failure --parallel "$jobs" --exclude-regex '^example\.'
+}
+
+stage_clang() {
+  heading "clang: Clang, warnings are errors"
+  build_preset clang
+  ctest --preset clang --output-on-failure --parallel "$jobs"
+}
+
+# consumer NAME CMAKE-ARGUMENT... : configures and builds tests/consumer in $scratch/NAME.
+consumer() {
+  local name=$1
+  shift
+  cmake -G Ninja -S tests/consumer -B "$scratch/$name" -DCMAKE_CXX_COMPILER=g++ "$@" >"$scratch/$name.log" 2>&1 &&
+    cmake --build "$scratch/$name" --parallel "$jobs" >>"$scratch/$name.log" 2>&1
+}
+
+consumer_works() {
+  local name=$1
+  if ! consumer "$@" || ! "$scratch/$name/consumer" >>"$scratch/$name.log" 2>&1; then
+    cat "$scratch/$name.log" >&2
+    die "consume: a program that uses the library by $name does not work"
+  fi
+  note "$name: works"
+}
+
+stage_consume() {
+  heading "consume: the library in other people's programs"
+  build_preset ci tapegrad
+  cmake --install build/ci --prefix "$scratch/prefix" >/dev/null
+  consumer_works find_package -DTAPEGRAD_FROM=package -DCMAKE_PREFIX_PATH="$scratch/prefix" -DCMAKE_BUILD_TYPE=Release
+  consumer_works add_subdirectory -DTAPEGRAD_FROM=subdirectory -DCMAKE_BUILD_TYPE=Debug
+  consumer_works FetchContent -DTAPEGRAD_FROM=fetchcontent -DCMAKE_BUILD_TYPE=Debug
+
+  # The same program, for another vector width than the installed library.
+  if [[ $(uname -m) == x86_64 ]]; then
+    if consumer mismatch -DTAPEGRAD_FROM=package -DCMAKE_PREFIX_PATH="$scratch/prefix" -DCMAKE_BUILD_TYPE=Release \
+      -DCMAKE_CXX_FLAGS=-mavx; then
+      die "consume: a program with another memory layout than the library links"
+    fi
+    if ! grep -q 'undefined reference to .*eigen_align_' "$scratch/mismatch.log"; then
+      cat "$scratch/mismatch.log" >&2
+      die "consume: a program with another memory layout fails, but not with an undefined eigen_align_ symbol"
+    fi
+    note "another memory layout: refused by the linker, $(grep -o 'eigen_align_[0-9]*' "$scratch/mismatch.log" | head -n 1)"
+  fi
+}
+
+stages=("$@")
+((${#stages[@]})) || stages=(format ci consume asan clang)
+for stage in "${stages[@]}"; do
+  [[ $(type -t "stage_$stage") == function ]] || die "no stage named '$stage'; there are: format ci consume asan clang"
+done
+
+install_missing "${build_packages[@]}" "${data_packages[@]}" "${check_packages[@]}"
+for stage in "${stages[@]}"; do "stage_$stage"; done

@@ -1,0 +1,37 @@
+#pragma once
+
+#include "tapegrad/core/activations.h"
+#include "tapegrad/layers/module.h"
+
+namespace tapegrad {
+inline namespace TAPEGRAD_ABI {
+
+/** Any activation as a layer: batch×n → batch×(n / inputs_per_output). In a Sequential a rule is enough:
+ *  `Sequential(Linear(2, 8, rng), Tanh(), …)`; by name it is `ActivationLayer(activation("swish(beta=2)"))`.
+ *  One with learned parameters (prelu) needs the number of features: `ActivationLayer(activation("prelu"), 8)`. */
+template <class T> class BasicActivationLayer : public BasicModule<T> {
+ public:
+  explicit BasicActivationLayer(Activation activation, Index features = 0);
+
+  std::string_view kind() const override { return activation_.name(); }
+  const Activation& activation() const { return activation_; }
+
+ protected:
+  BasicVar<T> forward(BasicVar<T> x) override;
+
+ private:
+  Activation activation_;
+  std::vector<BasicParameter<T>> learned_;
+};
+
+extern template class BasicActivationLayer<float>;
+extern template class BasicActivationLayer<double>;
+
+}  // namespace TAPEGRAD_ABI
+
+using ActivationLayer = BasicActivationLayer<float>;
+namespace f64 {
+using ActivationLayer = BasicActivationLayer<double>;
+}
+
+}  // namespace tapegrad

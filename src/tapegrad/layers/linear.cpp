@@ -1,0 +1,28 @@
+#include "tapegrad/layers/linear.h"
+
+#include "tapegrad/core/matmul.h"
+
+namespace tapegrad {
+inline namespace TAPEGRAD_ABI {
+
+template <class T>
+BasicLinear<T>::BasicLinear(Index in, Index out, Rng& rng, const LinearOptions& options) : has_bias_(options.bias) {
+  if (in < 1 || out < 1) fail("linear", "sizes must be at least 1, got " + to_string(Shape{out, in}));
+  const auto made = [&](const char* name, const Initializer& init, Shape shape) {
+    return this->add_parameter(name, init.fill(shape, Fans{in, out}, rng).template cast<T>());
+  };
+  weight = made("weight", options.weight_init, {out, in});
+  if (has_bias_) bias = made("bias", options.bias_init, {1, out});
+}
+
+template <class T> BasicVar<T> BasicLinear<T>::forward(BasicVar<T> x) {
+  BasicTape<T>& tape = x.tape();
+  if (!has_bias_) return matmul(x, tape.parameter(weight), {.transpose_b = true});
+  return linear(x, tape.parameter(weight), tape.parameter(bias));
+}
+
+template class BasicLinear<float>;
+template class BasicLinear<double>;
+
+}  // namespace TAPEGRAD_ABI
+}  // namespace tapegrad

@@ -1,0 +1,151 @@
+#include "tapegrad/layers/module.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <map>
+
+namespace tapegrad {
+inline namespace TAPEGRAD_ABI {
+namespace {
+
+/// Restores a value when the scope ends, also by an exception.
+template <class Setter> struct Finally {
+  Setter restore;
+  ~Finally() { restore(); }
+};
+template <class Setter> Finally(Setter) -> Finally<Setter>;
+
+std::string joined(const std::string& path, const std::string& name) {
+  return path.empty() ? name : path + "." + name;
+}
+
+}  // namespace
+
+template <class T> BasicVar<T> BasicModule<T>::operator()(Var x) {
+  BasicTape<T>& tape = x.tape();
+  const Finally restore{[&tape, before = tape.owner()] { tape.set_owner(before); }};
+  tape.set_owner(this);
+  return forward(x);
+}
+
+template <class T> std::vector<std::pair<std::string, BasicModule<T>*>> BasicModule<T>::named_modules() {
+  std::vector<std::pair<std::string, BasicModule*>> result{{"", this}};
+  for (const auto& [name, child] : children_)
+    for (const auto& [path, module] : child->named_modules())
+      result.emplace_back(path.empty() ? name : name + "." + path, module);
+  return result;
+}
+
+template <class T> std::vector<std::pair<std::string, BasicParameter<T>>> BasicModule<T>::named_parameters() const {
+  std::vector<std::pair<std::string, Parameter>> result;
+  const auto add = [&](std::string path, const Parameter& parameter) {
+    const auto same = [&](const auto& known) { return known.second == parameter; };
+    if (std::none_of(result.begin(), result.end(), same)) result.emplace_back(std::move(path), parameter);
+  };
+  for (const Parameter& parameter : parameters_) add(parameter.name(), parameter);
+  for (const auto& [name, child] : children_)
+    for (const auto& [path, parameter] : child->named_parameters()) add(name + "." + path, parameter);
+  return result;
+}
+
+template <class T> std::vector<BasicParameter<T>> BasicModule<T>::parameters() const {
+  std::vector<Parameter> result;
+  for (auto& [path, parameter] : named_parameters()) result.push_back(parameter);
+  return result;
+}
+
+template <class T> std::vector<std::pair<std::string, BasicMatrix<T>*>> BasicModule<T>::named_buffers() {
+  std::vector<std::pair<std::string, BasicMatrix<T>*>> result;
+  for (const auto& [path, module] : named_modules())
+    for (const auto& [name, buffer] : module->buffers_) result.emplace_back(joined(path, name), buffer.get());
+  return result;
+}
+
+template <class T> void BasicModule<T>::train(bool on) {
+  training_ = on;
+  for (const auto& [name, child] : children_) child->train(on);
+}
+
+template <class T> BasicMatrix<T> BasicModule<T>::predict(const BasicMatrixRef<T>& x, Index batch) {
+  if (batch < 1) fail("predict", fmt::format("the batch must have at least one row, got {}", batch));
+  std::vector<std::pair<BasicModule*, bool>> modes;
+  for (const auto& [path, module] : named_modules()) modes.emplace_back(module, module->training_);
+  const Finally restore{[&modes] {
+    for (const auto& [module, training] : modes) module->training_ = training;
+  }};
+  eval();
+  BasicTape<T> tape;
+  const auto no_grad = tape.no_grad();
+  BasicMatrix<T> result;
+  for (Index first = 0; first < x.rows() || first == 0; first += batch) {
+    tape.reset();
+    const Index rows = std::min(batch, x.rows() - first);
+    const Var y = (*this)(tape.input(x.middleRows(first, rows)));
+    if (y.rows() != rows) fail("predict", fmt::format("{} rows went in, {} came out", rows, y.rows()));
+    if (first == 0) result.resize(x.rows(), y.cols());
+    result.middleRows(first, rows) = y.value();
+  }
+  return result;
+}
+
+template <class T> BasicParameter<T> BasicModule<T>::add_parameter(std::string name, BasicMatrix<T> value) {
+  return parameters_.emplace_back(std::move(name), std::move(value));
+}
+
+template <class T> BasicMatrix<T>& BasicModule<T>::add_buffer(std::string name, BasicMatrix<T> value) {
+  return *buffers_.emplace_back(std::move(name), std::make_unique<BasicMatrix<T>>(std::move(value))).second;
+}
+
+template <class T>
+BasicModule<T>& BasicModule<T>::add_module(std::string name, std::unique_ptr<BasicModule> module) {
+  if (module == nullptr) fail("module", "submodule '" + name + "' is null");
+  return *children_.emplace_back(std::move(name), std::move(module)).second;
+}
+
+template <class T> std::string summary(BasicModule<T>& module, Index features) {
+  // The last node a module records is its output. A pass over two zero rows finds it, for any user's module too.
+  struct Outputs : BasicObserver<T> {
+    std::map<const void*, Index> columns;
+    void on_forward(const BasicTape<T>& tape, NodeIndex node) override {
+      columns[tape.owner()] = tape.node(node).shape().cols;
+    }
+  } outputs;
+  const auto modules = module.named_modules();
+  const bool training = module.training();
+  module.eval();
+  const Finally restore{[&] { module.train(training); }};
+  BasicTape<T> tape;
+  tape.attach(outputs);
+  const auto no_grad = tape.no_grad();
+  const Index result = module(tape.input(BasicMatrix<T>::Zero(2, features))).cols();
+
+  std::vector<std::array<std::string, 4>> rows{{"path", "type", "output", "parameters"}};
+  Index total = 0;
+  for (const auto& [path, parameter] : module.named_parameters()) total += parameter.size();
+  for (const auto& [path, each] : modules) {
+    if (path.empty() && modules.size() > 1) continue;
+    Index count = 0;
+    for (const auto& [name, parameter] : each->named_parameters()) count += parameter.size();
+    const auto found = outputs.columns.find(each);
+    const std::string shape = found == outputs.columns.end() ? "" : fmt::format("batch x {}", found->second);
+    rows.push_back({path, std::string(each->kind()), shape, count == 0 ? "-" : fmt::format("{}", count)});
+  }
+  rows.push_back({"total", "", fmt::format("batch x {}", result), fmt::format("{}", total)});
+  std::array<std::size_t, 4> width{};
+  for (const auto& row : rows)
+    for (std::size_t i = 0; i < row.size(); ++i) width[i] = std::max(width[i], row[i].size());
+  std::string text;
+  for (const auto& row : rows)
+    text += fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>{}}\n", row[0], width[0], row[1], width[1], row[2], width[2],
+                        row[3], width[3]);
+  return text;
+}
+
+template class BasicModule<float>;
+template class BasicModule<double>;
+template std::string summary(BasicModule<float>&, Index);
+template std::string summary(BasicModule<double>&, Index);
+
+}  // namespace TAPEGRAD_ABI
+}  // namespace tapegrad

@@ -1,0 +1,76 @@
+#include "tapegrad/layers/normalization.h"
+
+#include <cmath>
+
+#include "tapegrad/core/arithmetic.h"
+#include "tapegrad/core/reduction.h"
+
+namespace tapegrad {
+inline namespace TAPEGRAD_ABI {
+namespace {
+
+void check(std::string_view kind, Index features, double eps) {
+  if (features < 1) fail(kind, "needs at least 1 feature, got " + std::to_string(features));
+  if (!(eps >= 0) || !std::isfinite(eps)) fail(kind, "eps must not be negative, got " + to_string(eps));
+}
+
+template <class T> void check_columns(std::string_view kind, BasicVar<T> x, Index features) {
+  if (x.cols() != features)
+    fail(kind, "made for " + std::to_string(features) + " features, the input is " + to_string(x.shape()));
+}
+
+}  // namespace
+
+template <class T>
+BasicBatchNorm1d<T>::BasicBatchNorm1d(Index features, BatchNormOptions options) : options_(options) {
+  check("batch_norm", features, options.eps);
+  if (!(options.momentum >= 0 && options.momentum <= 1))
+    fail("batch_norm", "momentum must be in [0, 1], got " + to_string(options.momentum));
+  weight = this->add_parameter("weight", BasicMatrix<T>::Ones(1, features));
+  bias = this->add_parameter("bias", BasicMatrix<T>::Zero(1, features));
+  running_mean_ = &this->add_buffer("running_mean", BasicMatrix<T>::Zero(1, features));
+  running_var_ = &this->add_buffer("running_var", BasicMatrix<T>::Ones(1, features));
+}
+
+template <class T> BasicVar<T> BasicBatchNorm1d<T>::forward(BasicVar<T> x) {
+  BasicTape<T>& tape = x.tape();
+  check_columns("batch_norm", x, weight.size());
+  const BasicVar<T> w = tape.parameter(weight);
+  const BasicVar<T> b = tape.parameter(bias);
+  if (!this->training()) {
+    const BasicVar<T> scale = tape.input(((running_var_->array() + static_cast<T>(options_.eps)).rsqrt()).matrix());
+    return (x - tape.input(*running_mean_)) * scale * w + b;
+  }
+  if (x.rows() < 2) fail("batch_norm", "needs more than one row in training, got " + to_string(x.shape()));
+  const BasicVar<T> y = standardize(x, Axis::rows, options_.eps);
+  const auto values = x.value();
+  const T momentum = static_cast<T>(options_.momentum);
+  const T count = static_cast<T>(x.rows());
+  for (Index col = 0; col < x.cols(); ++col) {
+    const T mean = values.col(col).mean();
+    const T variance = (values.col(col).array() - mean).square().sum() / (count - 1);
+    (*running_mean_)(0, col) += momentum * (mean - (*running_mean_)(0, col));
+    (*running_var_)(0, col) += momentum * (variance - (*running_var_)(0, col));
+  }
+  return y * w + b;
+}
+
+template <class T> BasicLayerNorm<T>::BasicLayerNorm(Index features, LayerNormOptions options) : options_(options) {
+  check("layer_norm", features, options.eps);
+  weight = this->add_parameter("weight", BasicMatrix<T>::Ones(1, features));
+  bias = this->add_parameter("bias", BasicMatrix<T>::Zero(1, features));
+}
+
+template <class T> BasicVar<T> BasicLayerNorm<T>::forward(BasicVar<T> x) {
+  BasicTape<T>& tape = x.tape();
+  check_columns("layer_norm", x, weight.size());
+  return standardize(x, Axis::cols, options_.eps) * tape.parameter(weight) + tape.parameter(bias);
+}
+
+template class BasicBatchNorm1d<float>;
+template class BasicBatchNorm1d<double>;
+template class BasicLayerNorm<float>;
+template class BasicLayerNorm<double>;
+
+}  // namespace TAPEGRAD_ABI
+}  // namespace tapegrad

@@ -1,0 +1,70 @@
+#pragma once
+
+#include "tapegrad/layers/module.h"
+
+namespace tapegrad {
+
+struct BatchNormOptions {
+  double eps = 1e-5;
+  double momentum = 0.1;  ///< weight of the newest batch in the running statistics
+};
+
+struct LayerNormOptions {
+  double eps = 1e-5;
+};
+
+inline namespace TAPEGRAD_ABI {
+
+/** y = (x − μ)/√(σ² + eps)·weight + bias per feature: batch×n → batch×n, weight and bias 1×n (Ioffe & Szegedy
+ * 2015). In training μ and σ² are those of the batch and are mixed into running statistics (with the unbiased
+ * variance); in eval mode the running ones are used. Throws in training for a batch of one row. */
+template <class T> class BasicBatchNorm1d : public BasicModule<T> {
+ public:
+  explicit BasicBatchNorm1d(Index features, BatchNormOptions options = {});
+  std::string_view kind() const override { return "batch_norm"; }
+
+  BasicParameter<T> weight;
+  BasicParameter<T> bias;
+  BasicMatrix<T>& running_mean() { return *running_mean_; }
+  BasicMatrix<T>& running_var() { return *running_var_; }
+
+ protected:
+  BasicVar<T> forward(BasicVar<T> x) override;
+
+ private:
+  BatchNormOptions options_;
+  BasicMatrix<T>* running_mean_;
+  BasicMatrix<T>* running_var_;
+};
+
+/** y = (x − μ)/√(σ² + eps)·weight + bias per row: batch×n → batch×n, weight and bias 1×n (Ba et al. 2016). */
+template <class T> class BasicLayerNorm : public BasicModule<T> {
+ public:
+  explicit BasicLayerNorm(Index features, LayerNormOptions options = {});
+  std::string_view kind() const override { return "layer_norm"; }
+
+  BasicParameter<T> weight;
+  BasicParameter<T> bias;
+
+ protected:
+  BasicVar<T> forward(BasicVar<T> x) override;
+
+ private:
+  LayerNormOptions options_;
+};
+
+extern template class BasicBatchNorm1d<float>;
+extern template class BasicBatchNorm1d<double>;
+extern template class BasicLayerNorm<float>;
+extern template class BasicLayerNorm<double>;
+
+}  // namespace TAPEGRAD_ABI
+
+using BatchNorm1d = BasicBatchNorm1d<float>;
+using LayerNorm = BasicLayerNorm<float>;
+namespace f64 {
+using BatchNorm1d = BasicBatchNorm1d<double>;
+using LayerNorm = BasicLayerNorm<double>;
+}  // namespace f64
+
+}  // namespace tapegrad

@@ -1,0 +1,40 @@
+#include "tapegrad/layers/sequential.h"
+
+#include "tapegrad/core/arithmetic.h"
+#include "tapegrad/layers/residual.h"
+
+namespace tapegrad {
+inline namespace TAPEGRAD_ABI {
+
+template <class T> BasicModule<T>& BasicSequential<T>::operator[](std::size_t index) const {
+  if (index >= size())
+    fail("sequential", "no layer " + std::to_string(index) + ": there are " + std::to_string(size()));
+  return *this->children()[index].second;
+}
+
+template <class T> BasicVar<T> BasicSequential<T>::forward(BasicVar<T> x) {
+  for (const auto& [name, layer] : this->children()) {
+    try {
+      x = (*layer)(x);
+    } catch (const Error& error) {
+      throw error.inside(name + "." + std::string(layer->kind()));
+    }
+  }
+  return x;
+}
+
+template <class T> BasicVar<T> BasicResidual<T>::forward(BasicVar<T> x) {
+  const BasicVar<T> y = (*this->children()[0].second)(x);
+  if (y.shape() != x.shape())
+    fail("residual",
+         "the input is " + to_string(x.shape()) + ", the layers inside make it " + to_string(y.shape()));
+  return x + y;
+}
+
+template class BasicSequential<float>;
+template class BasicSequential<double>;
+template class BasicResidual<float>;
+template class BasicResidual<double>;
+
+}  // namespace TAPEGRAD_ABI
+}  // namespace tapegrad

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <concepts>
+
+#include "tapegrad/layers/activation_layer.h"
+#include "tapegrad/layers/module.h"
+
+namespace tapegrad {
+inline namespace TAPEGRAD_ABI {
+
+/** A rule that can stand for a layer: an elementwise activation or a structured one. */
+template <class Rule>
+concept ActivationRuleType = requires {
+  Rule::name;
+}
+&&(elementwise::arity<Rule>() == 1) &&
+    (requires(Rule r, Pack<float> x) { r.value(x); } || detail::Structured<Rule>);
+
+/** Modules in a row: the output of one is the input of the next. Takes layers, activation rules and activations;
+ *  an error inside carries the path of the layer, "0.linear: [matmul] …".
+ *
+ *      Sequential net(Linear(784, 128, rng), Relu(), Linear(128, 10, rng)); */
+template <class T> class BasicSequential : public BasicModule<T> {
+ public:
+  BasicSequential() = default;
+  template <class... Layers>
+  requires(sizeof...(Layers) > 0 && (!std::same_as<std::remove_cvref_t<Layers>, BasicSequential> &&
+                                     ...)) explicit BasicSequential(Layers&&... layers) {
+    (add(std::forward<Layers>(layers)), ...);
+  }
+
+  /** Appends a layer. */
+  template <class Layer>
+  requires std::derived_from<std::remove_cvref_t<Layer>, BasicModule<T>>
+  void add(Layer&& layer) { add(std::make_unique<std::remove_cvref_t<Layer>>(std::forward<Layer>(layer))); }
+  template <ActivationRuleType Rule> void add(const Rule& rule) { add(make_activation(rule)); }
+  void add(const Activation& activation, Index features = 0) {
+    add(std::make_unique<BasicActivationLayer<T>>(activation, features));
+  }
+  void add(std::unique_ptr<BasicModule<T>> module) { this->add_module(std::to_string(size()), std::move(module)); }
+
+  std::size_t size() const { return this->children().size(); }
+  /** Layer number `index`. Throws when there is none. */
+  BasicModule<T>& operator[](std::size_t index) const;
+  /** The same as its own type: `net.at<Linear>(0).weight`. Throws when it is of another type. */
+  template <class Layer> Layer& at(std::size_t index) const {
+    auto* layer = dynamic_cast<Layer*>(&(*this)[index]);
+    if (layer == nullptr)
+      fail("sequential", "layer " + std::to_string(index) + " is a " + std::string((*this)[index].kind()));
+    return *layer;
+  }
+
+  std::string_view kind() const override { return "sequential"; }
+
+ protected:
+  BasicVar<T> forward(BasicVar<T> x) override;
+};
+
+extern template class BasicSequential<float>;
+extern template class BasicSequential<double>;
+
+}  // namespace TAPEGRAD_ABI
+
+using Sequential = BasicSequential<float>;
+namespace f64 {
+using Sequential = BasicSequential<double>;
+}
+
+}  // namespace tapegrad

@@ -1,0 +1,60 @@
+#include "tapegrad/optim/clip.h"
+
+#include <fmt/core.h>
+
+#include <cmath>
+
+#include "tapegrad/core/elementwise.h"
+#include "tapegrad/core/error.h"
+
+namespace tapegrad {
+inline namespace TAPEGRAD_ABI {
+namespace {
+
+void check_bound(std::string_view where, std::string_view name, double value) {
+  if (!(value >= 0)) fail(where, fmt::format("{} must not be negative or NaN, got {}", name, value));
+}
+
+/** Calls f(parameter, gradient) for each that has one. */
+template <class T, class F> void each_grad(const std::vector<BasicParameter<T>>& parameters, const F& f) {
+  for (const BasicParameter<T>& p : parameters)
+    if (p.requires_grad() && p.has_grad()) f(p, p.grad());
+}
+
+}  // namespace
+
+template <class T> double clip_grad_norm(const std::vector<BasicParameter<T>>& parameters, double max_norm) {
+  check_bound("clip_grad_norm", "max_norm", max_norm);
+  double norm = 0;
+  each_grad(parameters, [&](const BasicParameter<T>& p, const BasicMatrix<T>& grad) {
+    const Eigen::Map<const Eigen::Vector<T, Eigen::Dynamic>> values(grad.data(), grad.size());
+    const double part = values.template cast<double>().stableNorm();  // squares would overflow at 1e154
+    if (!std::isfinite(part))
+      fail("clip_grad_norm", fmt::format("the norm of the gradient of {} is {}", p.name(), part));
+    norm = std::hypot(norm, part);
+  });
+  if (!std::isfinite(norm)) fail("clip_grad_norm", fmt::format("the norm of all gradients is {}", norm));
+  const double scale = max_norm / (norm + 1e-6);
+  if (scale < 1) each_grad(parameters, [&](const auto&, BasicMatrix<T>& grad) { grad *= static_cast<T>(scale); });
+  return norm;
+}
+
+template <class T> void clip_grad_value(const std::vector<BasicParameter<T>>& parameters, double limit) {
+  check_bound("clip_grad_value", "limit", limit);
+  each_grad(parameters, [&](const auto&, BasicMatrix<T>& grad) {
+    elementwise::for_each_pack<T>({1, grad.size()}, [&](Index, Index i, int count) {
+      const Pack<T> g = Pack<T>::load(grad.data() + i, count);
+      simd::min(simd::max(g, Pack<T>(-limit)), Pack<T>(limit)).store(grad.data() + i, count);
+    });
+  });
+}
+
+#define TAPEGRAD_INSTANTIATE(T)                                                  \
+  template double clip_grad_norm(const std::vector<BasicParameter<T>>&, double); \
+  template void clip_grad_value(const std::vector<BasicParameter<T>>&, double);
+TAPEGRAD_INSTANTIATE(float)
+TAPEGRAD_INSTANTIATE(double)
+#undef TAPEGRAD_INSTANTIATE
+
+}  // namespace TAPEGRAD_ABI
+}  // namespace tapegrad
