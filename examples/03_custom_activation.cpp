@@ -83,7 +83,7 @@ int main(int argc, char** argv) {
 
     terminal::heading(fmt::format("Learning sin(3x) in {} steps", steps));
     example::Json losses;
-    for (const std::string name :
+    for (const std::string& name :
          {snake.text(), std::string("tanh"), std::string("relu"), std::string("identity")}) {
       const auto loss = fit(tg::activation(name), common.seed, steps);
       fmt::print("{:<12} {:.4f} {} {:.5f}\n", name, loss.front(), terminal::sparkline(loss, 44), loss.back());

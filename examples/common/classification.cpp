@@ -75,18 +75,21 @@ template <class T> void show(tg::BasicModule<T>& net, const tg::BasicDataset<T>&
             [](const auto& a, const auto& b) { return a.probability > b.probability; });
   if (mistakes.empty() || data.image_rows == 0) return;
   terminal::heading("Wrong, and most certain of it");
-  const int fit = std::max(1, (terminal::width() + 2) / (static_cast<int>(data.image_cols) + 2));
-  std::vector<std::vector<std::string>> blocks;
-  std::vector<std::string> captions;
+  std::vector<pictures::Block> blocks;
   for (const Mistake& mistake : mistakes) {
-    if (static_cast<int>(blocks.size()) == std::min(fit, 4)) break;
+    if (blocks.size() == 4) break;
     const Eigen::Matrix<double, 1, Eigen::Dynamic> pixels = data.inputs.row(mistake.row).template cast<double>();
-    blocks.push_back(pictures::image({pixels.data(), static_cast<std::size_t>(pixels.size())},
-                                     static_cast<int>(data.image_rows), static_cast<int>(data.image_cols)));
     const auto truth = static_cast<std::size_t>(data.labels[static_cast<std::size_t>(mistake.row)]);
-    captions.push_back(fmt::format("{}, says {}", names[truth], names[static_cast<std::size_t>(mistake.guess)]));
+    blocks.push_back(
+        pictures::image(fmt::format("{}, says {}", names[truth], names[static_cast<std::size_t>(mistake.guess)]),
+                        {pixels.data(), static_cast<std::size_t>(pixels.size())}, static_cast<int>(data.image_rows),
+                        static_cast<int>(data.image_cols)));
   }
-  fmt::print("{}", pictures::side_by_side(blocks, captions));
+  const auto fit =
+      static_cast<std::size_t>(std::max<tg::Index>(1, (terminal::width() + 2) / (data.image_cols + 2)));
+  for (std::size_t first = 0; first < blocks.size(); first += fit)
+    fmt::print("{}",
+               pictures::side_by_side(std::span(blocks).subspan(first, std::min(fit, blocks.size() - first))));
 }
 
 #define INSTANTIATE(T)                                                               \

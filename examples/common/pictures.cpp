@@ -4,62 +4,58 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string_view>
+#include <utility>
 
 #include "terminal.h"
 
 namespace pictures {
 namespace {
 
-/// Characters that cover 0, ½ and all of a cell, by upper and lower pixel level (0, 1 or 2).
+/// Two pixels in one character.
 std::string cell(double upper, double lower) {
-  constexpr double dark = 0.25;
-  constexpr double bright = 0.6;
-  const bool up = upper > dark;
-  const bool low = lower > dark;
-  if (up && low) return upper > bright || lower > bright ? "█" : "▒";
-  if (up) return "▀";
-  if (low) return "▄";
-  return " ";
+  if (terminal::colours()) {
+    const auto grey = [](double level) { return 232 + std::lround(std::clamp(level, 0.0, 1.0) * 23); };
+    return fmt::format("\x1b[38;5;{};48;5;{}m▀", grey(upper), grey(lower));
+  }
+  constexpr std::string_view shades[] = {" ", "░", "▒", "▓", "█"};
+  return std::string(shades[std::lround(std::clamp((upper + lower) / 2, 0.0, 1.0) * 4)]);
 }
 
 /// Columns a UTF-8 text of narrow characters takes.
-std::size_t columns(const std::string& text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+int columns(std::string_view text) {
+  return static_cast<int>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
 }  // namespace
 
-std::vector<std::string> image(std::span<const double> pixels, int rows, int cols) {
+Block image(std::string caption, std::span<const double> pixels, int rows, int cols) {
   const auto at = [&](int row, int col) {
     return row < rows ? pixels[static_cast<std::size_t>(row * cols + col)] : 0;
   };
-  std::vector<std::string> lines;
+  Block block{std::move(caption), {}, cols};
   for (int row = 0; row < rows; row += 2) {
     std::string line;
     for (int col = 0; col < cols; ++col) line += cell(at(row, col), at(row + 1, col));
-    lines.push_back(line);
+    block.lines.push_back(line + (terminal::colours() ? "\x1b[0m" : ""));
   }
-  return lines;
+  return block;
 }
 
-std::string side_by_side(std::span<const std::vector<std::string>> blocks, std::span<const std::string> captions) {
-  std::string text;
+std::string side_by_side(std::span<const Block> blocks) {
   std::size_t height = 0;
-  std::vector<std::size_t> widths;
-  for (std::size_t b = 0; b < blocks.size(); ++b) {
-    height = std::max(height, blocks[b].size());
-    std::size_t width = columns(captions[b]);
-    for (const std::string& line : blocks[b]) width = std::max(width, columns(line));
-    widths.push_back(width);
-  }
-  const auto add = [&](const std::string& part, std::size_t width) {
-    text += part + std::string(width - columns(part) + 2, ' ');
+  for (const Block& block : blocks) height = std::max(height, block.lines.size());
+  std::string text;
+  const auto padding = [](const Block& block, int used) {
+    return std::string(static_cast<std::size_t>(std::max(block.width, columns(block.caption)) - used + 2), ' ');
   };
-  for (std::size_t b = 0; b < blocks.size(); ++b) add(captions[b], widths[b]);
+  for (const Block& block : blocks) text += block.caption + padding(block, columns(block.caption));
   text += "\n";
   for (std::size_t row = 0; row < height; ++row) {
-    for (std::size_t b = 0; b < blocks.size(); ++b) add(row < blocks[b].size() ? blocks[b][row] : "", widths[b]);
+    for (const Block& block : blocks) {
+      const bool there = row < block.lines.size();
+      text += (there ? block.lines[row] : "") + padding(block, there ? block.width : 0);
+    }
     text += "\n";
   }
   return text;

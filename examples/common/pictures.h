@@ -7,11 +7,19 @@
 /// Images and tables drawn with characters.
 namespace pictures {
 
-/** Lines of a grey-scale image, values 0 … 1 row by row; two pixels per character, one above the other. */
-std::vector<std::string> image(std::span<const double> pixels, int rows, int cols);
+/** A picture with its caption, ready to be printed beside others. */
+struct Block {
+  std::string caption;
+  std::vector<std::string> lines;
+  int width = 0;  ///< columns a line takes in the terminal, colour codes not counted
+};
 
-/** Blocks of text lines side by side, two spaces apart, each with its caption above. */
-std::string side_by_side(std::span<const std::vector<std::string>> blocks, std::span<const std::string> captions);
+/** A grey-scale image, values 0 … 1 row by row; a character shows two pixels, one above the other: in grey when the
+ *  terminal has colours, else as a shade of their mean. */
+Block image(std::string caption, std::span<const double> pixels, int rows, int cols);
+
+/** Blocks side by side, two spaces apart. */
+std::string side_by_side(std::span<const Block> blocks);
 
 /** Table of true class (row) against predicted class (column); right ones green, frequent mistakes red. */
 std::string confusion_matrix(const std::vector<std::vector<int>>& counts, std::span<const std::string> names);

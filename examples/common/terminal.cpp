@@ -16,14 +16,6 @@ namespace {
 constexpr std::string_view eighths[] = {" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"};
 constexpr std::string_view heights[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
 
-bool colours() {
-  static const bool on = [] {
-    const char* no_color = std::getenv("NO_COLOR");
-    return is_terminal() && (no_color == nullptr || *no_color == '\0');
-  }();
-  return on;
-}
-
 std::string_view code(Color color) {
   switch (color) {
     case Color::red:
@@ -51,6 +43,14 @@ std::string_view code(Color color) {
 bool is_terminal() {
   static const bool yes = isatty(STDOUT_FILENO) != 0;
   return yes;
+}
+
+bool colours() {
+  static const bool on = [] {
+    const char* no_color = std::getenv("NO_COLOR");
+    return is_terminal() && (no_color == nullptr || *no_color == '\0');
+  }();
+  return on;
 }
 
 int width() {
@@ -116,16 +116,14 @@ void Progress::update(std::int64_t done, const std::string& figures) {
   const double fraction = static_cast<double>(done) / static_cast<double>(total_);
   const double left = seconds() * (1 - fraction) / std::max(fraction, 1e-9);
   const std::string speed = fmt::format("{:.1f} k/s", per_second(done) / 1000);
+  const auto now = Clock::now();
+  if (now - drawn_ < (is_terminal() ? std::chrono::milliseconds(100) : std::chrono::seconds(5))) return;
+  drawn_ = now;
   if (!is_terminal()) {
-    const int tenths = static_cast<int>(fraction * 10);
-    if (tenths == tenths_) return;
-    tenths_ = tenths;
     fmt::print("{} {:3.0f} %  {}  {}  {} left\n", label_, 100 * fraction, figures, speed, duration(left));
+    std::fflush(stdout);
     return;
   }
-  const auto now = Clock::now();
-  if (drawn_ != Clock::time_point::min() && now - drawn_ < std::chrono::milliseconds(100)) return;
-  drawn_ = now;
   const std::string text = fmt::format("{}  {}  {} left", figures, speed, duration(left));
   const int room = width() - static_cast<int>(label_.size() + text.size()) - 6;
   fmt::print("\r\x1b[2K{} {}{}{} {}", label_, paint("▕", Color::dim),

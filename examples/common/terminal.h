@@ -13,6 +13,7 @@ namespace terminal {
 enum class Color { red, green, yellow, blue, magenta, cyan, dim, bold };
 
 bool is_terminal();
+bool colours();
 /** Columns of the terminal; 80 when there is none. */
 int width();
 std::string paint(std::string_view text, Color color);
@@ -27,7 +28,7 @@ void heading(std::string_view text);
 std::string duration(double seconds);
 
 /** One line that follows a long job: bar, figures, speed and time left. In a terminal it is redrawn in place at
- *  most ten times a second; elsewhere a plain line is printed at every tenth of the job. */
+ *  most ten times a second; elsewhere a plain line is printed every five seconds. */
 class Progress {
  public:
   Progress(std::string label, std::int64_t total);
@@ -43,8 +44,7 @@ class Progress {
   std::string label_;
   std::int64_t total_;
   Clock::time_point start_ = Clock::now();
-  Clock::time_point drawn_ = Clock::time_point::min();
-  int tenths_ = 0;
+  Clock::time_point drawn_ = Clock::now();  ///< of the last line
 };
 
 }  // namespace terminal

@@ -10,16 +10,6 @@
 namespace tapegrad {
 inline namespace TAPEGRAD_ABI {
 
-template <class X> X AbsoluteError::vjp_a(const X& g, const X& a, const X& b, const X&) { return g * sign(a - b); }
-
-template <class X> X HuberError::vjp_a(const X& g, const X& a, const X& b, const X&) const {
-  return g * clamp(a - b, -delta, delta);
-}
-
-template <class X> X BceWithLogits::vjp_a(const X& g, const X& z, const X& t, const X&) {
-  return g * (sigmoid(z) - t);
-}
-
 namespace {
 
 template <class T> void check_target(std::string_view op, BasicVar<T> prediction, BasicVar<T> target) {

@@ -3,7 +3,8 @@
 #include <span>
 #include <type_traits>
 
-#include "tapegrad/core/elementwise.h"
+#include "tapegrad/core/activations.h"
+#include "tapegrad/core/arithmetic.h"
 
 /// Losses. All average over the elements (cross_entropy and nll over the rows), or sum on request. A prediction and
 /// its target must have the same shape: nothing broadcasts here.
@@ -43,7 +44,7 @@ struct AbsoluteError {
   static constexpr std::size_t arity = 2;
   static std::array<double, 1> difference_seams() { return {0}; }
   template <class X> static X value(const X& a, const X& b) { return simd::abs(a - b); }
-  template <class X> static X vjp_a(const X& g, const X& a, const X& b, const X&);
+  template <class X> static X vjp_a(const X& g, const X& a, const X& b, const X&) { return g * sign(a - b); }
   template <class X> static X vjp_b(const X& g, const X& a, const X& b, const X& y) { return -vjp_a(g, a, b, y); }
 };
 
@@ -57,7 +58,9 @@ struct HuberError {
     const X d = simd::abs(a - b);
     return select(d <= X(delta), 0.5 * d * d, delta * (d - 0.5 * delta));
   }
-  template <class X> X vjp_a(const X& g, const X& a, const X& b, const X&) const;
+  template <class X> X vjp_a(const X& g, const X& a, const X& b, const X&) const {
+    return g * clamp(a - b, -delta, delta);
+  }
   template <class X> X vjp_b(const X& g, const X& a, const X& b, const X& y) const { return -vjp_a(g, a, b, y); }
 };
 
@@ -68,7 +71,7 @@ struct BceWithLogits {
   template <class X> static X value(const X& z, const X& t) {
     return simd::max(z, X(0)) - z * t + simd::log1p(simd::exp(-simd::abs(z)));
   }
-  template <class X> static X vjp_a(const X& g, const X& z, const X& t, const X&);
+  template <class X> static X vjp_a(const X& g, const X& z, const X& t, const X&) { return g * (sigmoid(z) - t); }
   template <class X> static X vjp_b(const X& g, const X& z, const X&, const X&) { return -g * z; }
 };
 
