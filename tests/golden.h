@@ -1,68 +1,63 @@
 #pragma once
 
 #include <doctest/doctest.h>
+#include <fmt/core.h>
 
 #include <cmath>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "tapegrad/core/types.h"
 
-/// Golden values: JSON files of tests/golden, or of the folder that TAPEGRAD_GOLDEN names.
+/// Golden values: JSON files of tests/golden, or of the folder that the environment's TAPEGRAD_GOLDEN names.
 
 #ifndef TAPEGRAD_GOLDEN_DEFAULT
 #define TAPEGRAD_GOLDEN_DEFAULT TAPEGRAD_TESTS_DIR "/golden"
 #endif
 
-inline std::filesystem::path golden_dir() {
+inline std::string golden_dir() {
   const char* const folder = std::getenv("TAPEGRAD_GOLDEN");
   return folder != nullptr && *folder != '\0' ? folder : TAPEGRAD_GOLDEN_DEFAULT;
 }
 
-/** The file of that name, "losses.json". A missing or malformed file fails the test. */
-inline nlohmann::json load_golden(const std::string& file) {
-  const std::filesystem::path path = golden_dir() / file;
+/** load_golden("losses") reads losses.json. */
+inline nlohmann::json load_golden(const std::string& name) {
+  const std::string path = golden_dir() + "/" + name + ".json";
   std::ifstream in(path);
-  REQUIRE_MESSAGE(in.good(), "cannot read " << path.string());
+  REQUIRE_MESSAGE(in.good(), "cannot read " << path);
   return nlohmann::json::parse(in);
 }
 
-/** A list of rows, a single row or a number as a matrix. */
+/** Rows, or a single row, of numbers; null becomes NaN: no reference. */
 inline tapegrad::f64::Matrix golden_matrix(const nlohmann::json& values) {
-  const auto rows = values.is_array() && !values.empty() && values[0].is_array()
-                        ? values.get<std::vector<std::vector<double>>>()
-                    : values.is_array() ? std::vector{values.get<std::vector<double>>()}
-                                        : std::vector{std::vector{values.get<double>()}};
+  const nlohmann::json rows = !values.empty() && values[0].is_array() ? values : nlohmann::json::array({values});
   tapegrad::f64::Matrix matrix(static_cast<Eigen::Index>(rows.size()), static_cast<Eigen::Index>(rows[0].size()));
-  for (Eigen::Index i = 0; i < matrix.rows(); ++i) {
-    const std::vector<double>& row = rows[static_cast<std::size_t>(i)];
-    REQUIRE(static_cast<Eigen::Index>(row.size()) == matrix.cols());
-    for (Eigen::Index j = 0; j < matrix.cols(); ++j) matrix(i, j) = row[static_cast<std::size_t>(j)];
+  double* to = matrix.data();
+  for (const auto& row : rows) {
+    REQUIRE(row.size() == rows[0].size());
+    for (const auto& x : row) *to++ = x.is_null() ? std::numeric_limits<double>::quiet_NaN() : x.get<double>();
   }
   return matrix;
 }
 
-/** |a − b| ≤ rel·|b| + abs, b being the reference; NaN is close to nothing. */
-inline void check_close(double a, double b, double rel = 1e-12, double abs = 1e-14) {
-  CHECK_MESSAGE((a == b || std::abs(a - b) <= rel * std::abs(b) + abs),
-                doctest::toString(a) << " is not close to " << doctest::toString(b) << ": off by " << a - b);
-}
-
-/** The same for a value of a golden file, where null means that there is no reference. */
-inline void check_close(double a, const nlohmann::json& b, double rel = 1e-12, double abs = 1e-14) {
-  if (!b.is_null()) check_close(a, b.get<double>(), rel, abs);
-}
-
-inline void check_close(const tapegrad::f64::Matrix& a, const tapegrad::f64::Matrix& b, double rel = 1e-12,
+/** |actual − expected| ≤ rel·|expected| + abs; an expected NaN means that there is no reference. */
+inline void check_close(double actual, double expected, const std::string& what, double rel = 1e-12,
                         double abs = 1e-14) {
-  REQUIRE(a.rows() == b.rows());
-  REQUIRE(a.cols() == b.cols());
-  for (Eigen::Index i = 0; i < a.size(); ++i) {
-    INFO("element " << i);
-    check_close(a.data()[i], b.data()[i], rel, abs);
-  }
+  if (std::isnan(expected)) return;
+  const double difference = actual == expected ? 0 : std::abs(actual - expected);  // equal infinities, too
+  CHECK_MESSAGE(difference <= rel * std::abs(expected) + abs,
+                fmt::format("{}: {} instead of {}, off by {:.3g}", what, actual, expected, actual - expected));
+}
+
+template <class A, class B>
+void check_close(const Eigen::MatrixBase<A>& actual, const Eigen::MatrixBase<B>& expected, const std::string& what,
+                 double rel = 1e-12, double abs = 1e-14) {
+  REQUIRE_MESSAGE((actual.rows() == expected.rows() && actual.cols() == expected.cols()), what);
+  for (Eigen::Index i = 0; i < actual.rows(); ++i)
+    for (Eigen::Index j = 0; j < actual.cols(); ++j)
+      check_close(actual(i, j), expected(i, j), fmt::format("{} ({}, {})", what, i, j), rel, abs);
 }

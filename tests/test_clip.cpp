@@ -1,5 +1,3 @@
-#include "tapegrad/optim/clip.h"
-
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -8,6 +6,7 @@
 #include "tapegrad/core/arithmetic.h"
 #include "tapegrad/core/error.h"
 #include "tapegrad/core/reduction.h"
+#include "tapegrad/optim/clip.h"
 
 using namespace tapegrad;
 
@@ -27,7 +26,7 @@ template <class T> BasicMatrix<T> row(std::initializer_list<double> values) {
 }
 
 constexpr double inf = std::numeric_limits<double>::infinity();
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 }  // namespace
 
@@ -71,7 +70,7 @@ TEST_CASE("clip: the norm of a large gradient agrees with a plain sum, and does 
 
 TEST_CASE_TEMPLATE("clip: by value", T, float, double) {
   const std::vector<BasicParameter<T>> parameters{
-      with_grad<T>("a", row<T>({-3, -0.5, 0, 0.25, 7, nan, inf, -inf, 0.5}))};
+      with_grad<T>("a", row<T>({-3, -0.5, 0, 0.25, 7, not_a_number, inf, -inf, 0.5}))};
   clip_grad_value(parameters, 0.5);
   const BasicMatrix<T>& grad = parameters[0].grad();
   CHECK(grad.leftCols(5) == row<T>({-0.5, -0.5, 0, 0.25, 0.5}));
@@ -96,7 +95,7 @@ TEST_CASE("clip: parameters without a gradient and frozen ones do not count, and
 
 TEST_CASE("clip: a norm that is not finite is an error, and nothing is changed") {
   const std::vector parameters{with_grad<float>("0.weight", row<float>({3, 4})),
-                               with_grad<float>("0.bias", row<float>({1, nan}))};
+                               with_grad<float>("0.bias", row<float>({1, not_a_number}))};
   CHECK_THROWS_WITH_AS(clip_grad_norm(parameters, 1), "[clip_grad_norm] the norm of the gradient of 0.bias is nan",
                        Error);
   parameters[1].grad()(0, 1) = static_cast<float>(-inf);
@@ -113,7 +112,7 @@ TEST_CASE("clip: errors") {
   const std::vector parameters{with_grad<float>("a", row<float>({3, 4}))};
   CHECK_THROWS_WITH_AS(clip_grad_norm(parameters, -1),
                        "[clip_grad_norm] max_norm must not be negative or NaN, got -1", Error);
-  CHECK_THROWS_WITH_AS(clip_grad_norm(parameters, nan),
+  CHECK_THROWS_WITH_AS(clip_grad_norm(parameters, not_a_number),
                        "[clip_grad_norm] max_norm must not be negative or NaN, got nan", Error);
   CHECK_THROWS_WITH_AS(clip_grad_value(parameters, -0.5),
                        "[clip_grad_value] limit must not be negative or NaN, got -0.5", Error);

@@ -14,6 +14,8 @@
 #include "tapegrad/core/rng.h"
 #include "tapegrad/core/select.h"
 #include "tapegrad/core/tape.h"
+#include "tapegrad/inspect/monitor.h"
+#include "tapegrad/inspect/record.h"
 #include "tapegrad/io/batches.h"
 #include "tapegrad/io/csv.h"
 #include "tapegrad/io/dataset.h"

@@ -32,24 +32,6 @@ struct Facts {
   bool saturates_right = false;                             ///< the same towards +∞
 };
 
-/** What values a setting of an activation may have. */
-enum class SettingDomain { finite, positive, count };
-
-/** A named parameter of a rule: `static constexpr std::array settings{Setting{"alpha", &Elu::alpha}}`. */
-template <class Rule, class Number = double> struct Setting {
-  std::string_view name;
-  Number Rule::*member;
-  SettingDomain domain = SettingDomain::finite;
-};
-
-/** Throws "[leaky_relu] negative_slope must be finite, got nan". */
-void check_setting(std::string_view rule, std::string_view setting, SettingDomain domain, double value);
-
-template <class Rule> void check_settings(const Rule& rule) {
-  for (const auto& setting : Rule::settings)
-    check_setting(Rule::name, setting.name, setting.domain, static_cast<double>(rule.*setting.member));
-}
-
 inline namespace TAPEGRAD_ABI {
 
 /** The type-erased form of a rule, for both scalars. */
@@ -65,6 +47,8 @@ class ActivationRule {
   virtual bool elementwise() const = 0;
   virtual double value(double x) const = 0;
   virtual double slope(double x) const = 0;
+  virtual void slopes(std::span<const float> x, float* out) const = 0;
+  virtual void slopes(std::span<const double> x, double* out) const = 0;
   virtual Index inputs_per_output() const = 0;
   virtual std::vector<std::pair<std::string_view, double>> learned() const = 0;
 };
@@ -99,6 +83,10 @@ class Activation {
   double value(double x) const { return rule_->value(x); }
   /** f′(x) of an elementwise activation, with the subgradient in use at a kink; throws for another one. */
   double slope(double x) const { return rule_->slope(x); }
+  /** f′ of every element, vectorized; `out` has room for as many. Throws when f is not elementwise. */
+  template <class T> void slopes(std::type_identity_t<std::span<const T>> x, T* out) const {
+    rule_->slopes(x, out);
+  }
   /** How many inputs make one output: 2 for glu, `pieces` for maxout, else 1. */
   Index inputs_per_output() const { return rule_->inputs_per_output(); }
   /** Names and initial values of parameters learned per feature: the slope of prelu. */
@@ -188,6 +176,8 @@ template <class Rule> class ErasedRule final : public ActivationRule {
       return elementwise::vjp<0>(rule_, Pack<double>(1), rule_.value(in), in).first();
     }
   }
+  void slopes(std::span<const float> x, float* out) const override { slopes_of(x, out); }
+  void slopes(std::span<const double> x, double* out) const override { slopes_of(x, out); }
   Index inputs_per_output() const override {
     if constexpr (requires { rule_.inputs_per_output(); }) return rule_.inputs_per_output();
     return 1;
@@ -204,6 +194,17 @@ template <class Rule> class ErasedRule final : public ActivationRule {
       return rule_.apply(x, learned);
     else
       return record<Rule, T, 1>(rule_, {x});
+  }
+
+  template <class T> void slopes_of([[maybe_unused]] std::span<const T> x, [[maybe_unused]] T* out) const {
+    if constexpr (Structured<Rule>) {
+      not_elementwise(name(), "slope");
+    } else {
+      const auto shape = Shape{1, static_cast<Index>(x.size())};
+      const std::array in{elementwise::operand(x.data(), shape, shape)};
+      elementwise::map(shape, true, in, out,
+                       [this](Pack<T> v) { return elementwise::vjp<0>(rule_, Pack<T>(1), rule_.value(v), v); });
+    }
   }
 
   Rule rule_;

@@ -155,7 +155,10 @@ template <class T> LogSum<T> softmax_row(const T* x, T* y, Index count) {
 
 namespace {
 
-/// Σ over the columns of g·w, per row, then dx = w·(g − that) for softmax, g − p·that for log_softmax.
+template <class T> Index largest_of(const T* row, Index count) { return std::max_element(row, row + count) - row; }
+
+/// dx = y·(d − Σdy) with d = g − g at the largest y. Any constant may be taken from g; with this one a saturated row
+/// (y → 1, 0, 0 …) leaves nothing to cancel, and its small derivatives are exact.
 template <class T> struct SoftmaxOp {
   static void pull_back(BasicTape<T>& tape, NodeIndex self) {
     const NodeIndex x = tape.node(self).parents[0];
@@ -166,18 +169,26 @@ template <class T> struct SoftmaxOp {
       const T* g = node.grad + row * cols;
       const T* y = node.value + row * cols;
       T* to = sink.data + row * cols;
+      const T origin = g[largest_of(y, cols)];
       T dot = 0;
-      for (Index i = 0; i < cols; ++i) dot += g[i] * y[i];
-      for (Index i = 0; i < cols; ++i) to[i] = y[i] * (g[i] - dot) + (sink.add ? to[i] : T(0));
+      for (Index i = 0; i < cols; ++i) dot += (g[i] - origin) * y[i];
+      for (Index i = 0; i < cols; ++i) to[i] = y[i] * (g[i] - origin - dot) + (sink.add ? to[i] : T(0));
     }
   }
   static BasicVar<T> taped_vjp(const TapedRuleInput<T>& at, std::size_t) {
     const BasicVar<T> y = at.y();
-    return y * (at.g - sum(at.g * y, Axis::cols));
+    const Shape shape = y.shape();
+    Index* largest = at.tape.template allocate_array<Index>(static_cast<std::size_t>(shape.rows));
+    for (Index row = 0; row < shape.rows; ++row)
+      largest[row] = row * shape.cols + largest_of(y.value().data() + row * shape.cols, shape.cols);
+    const std::span<const Index> elements(largest, static_cast<std::size_t>(shape.rows));
+    const BasicVar<T> d = at.g - gather(at.g, elements, {shape.rows, 1});
+    return y * (d - sum(d * y, Axis::cols));
   }
   static constexpr Op<T> op{.name = "softmax", .pull_back = &pull_back, .taped_vjp = &taped_vjp};
 };
 
+/// dx = g − softmax(x)·Σg
 template <class T> struct LogSoftmaxOp {
   static void pull_back(BasicTape<T>& tape, NodeIndex self) {
     const NodeIndex x = tape.node(self).parents[0];

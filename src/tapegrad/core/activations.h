@@ -210,9 +210,11 @@ struct Swish {
   double beta = 1;
   static constexpr std::string_view name = "swish";
   static constexpr std::array settings{Setting{"beta", &Swish::beta, SettingDomain::positive}};
+  static constexpr double bound = 1000;  // beyond it σ is exactly 0 or 1, and nothing must overflow
   template <class X> X value(const X& x) const { return x * sigmoid(beta * x); }
   template <class X> X vjp(const X& g, const X& x, const X&) const {
-    return g * (sigmoid(beta * x) + x * (beta * sigmoid_slope(beta * x)));
+    const X u = clamp(beta * x, -bound, bound);
+    return g * (sigmoid(u) + u * sigmoid_slope(u));
   }
   Facts facts() const {
     return {.formula = "x / (1 + e^(−beta·x))",
@@ -227,7 +229,7 @@ inline constexpr ElementwiseFunction<Swish> swish;
 struct NormalPdf {
   static constexpr std::string_view name = "normal_pdf";
   template <class X> static X value(const X& x) { return 0.39894228040143267794 * simd::exp(-0.5 * x * x); }
-  template <class X> static X vjp(const X& g, const X& x, const X& y) { return -g * x * y; }
+  template <class X> static X vjp(const X& g, const X& x, const X& y) { return -g * (x * y); }
 };
 inline constexpr ElementwiseFunction<NormalPdf> normal_pdf;
 
@@ -283,6 +285,7 @@ inline constexpr ElementwiseFunction<GeluTanh> gelu_tanh;
 /** x·tanh(ln(1 + eˣ)) (Misra 2019) */
 struct Mish {
   static constexpr std::string_view name = "mish";
+  static constexpr double bound = 1000;  // beyond it the slope is exactly 0 or 1, and nothing must overflow
   template <class X> static X value(const X& x) {
     // tanh(ln(1 + eˣ)) = ((1 + eˣ)² − 1) / ((1 + eˣ)² + 1), divided by e²ˣ for positive x
     const X e = simd::exp(-simd::abs(x));
@@ -291,8 +294,9 @@ struct Mish {
     return x * n / (n + 2 * where(positive, e * e, 1.0));
   }
   template <class X> static X vjp(const X& g, const X& x, const X&) {
-    const X s = softplus(x);
-    return g * (tanh(s) + x * (4 * sigmoid_slope(2 * s) * sigmoid(x)));
+    const X c = clamp(x, -bound, bound);
+    const X s = softplus(c);
+    return g * (tanh(s) + c * (4 * sigmoid_slope(2 * s) * sigmoid(c)));
   }
   static Facts facts() {
     return {.formula = "x·tanh(ln(1 + eˣ))",
@@ -442,7 +446,7 @@ struct Prelu {
 struct Maxout {
   int pieces = 2;
   static constexpr std::string_view name = "maxout";
-  static constexpr std::array settings{Setting<Maxout, int>{"pieces", &Maxout::pieces, SettingDomain::count}};
+  static constexpr std::array settings{Setting{"pieces", &Maxout::pieces, SettingDomain::count}};
   template <class T> BasicVar<T> apply(BasicVar<T> x, std::span<const BasicVar<T>>) const {
     return maxout(x, pieces);
   }

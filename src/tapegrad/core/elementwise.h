@@ -23,6 +23,28 @@
 /// Data members are the op's parameters; they are copied onto the tape.
 
 namespace tapegrad {
+
+/** What values a setting of a rule may have. */
+enum class SettingDomain { finite, positive, count };
+
+/** A named parameter of a rule: `static constexpr std::array settings{Setting{"alpha", &Elu::alpha}}`. */
+template <class Rule, class Number = double> struct Setting {
+  constexpr Setting(std::string_view n, Number Rule::*m, SettingDomain d = SettingDomain::finite)
+      : name(n), member(m), domain(d) {}
+
+  std::string_view name;
+  Number Rule::*member;
+  SettingDomain domain;
+};
+
+/** Throws "[leaky_relu] negative_slope must be finite, got nan". */
+void check_setting(std::string_view rule, std::string_view setting, SettingDomain domain, double value);
+
+template <class Rule> void check_settings(const Rule& rule) {
+  for (const auto& setting : Rule::settings)
+    check_setting(Rule::name, setting.name, setting.domain, static_cast<double>(rule.*setting.member));
+}
+
 inline namespace TAPEGRAD_ABI {
 namespace elementwise {
 
@@ -251,10 +273,11 @@ template <class Rule, class T> struct ElementwiseOp {
 template <class T> BasicVar<T> sum_to(BasicVar<T> x, Shape shape);
 
 /** Computes a rule on the tape. Throws when the operands do not broadcast, when they are stale or on two tapes,
- *  and when the rule's own `check()` refuses its parameters. */
+ *  when a setting is outside its domain, and when the rule's own `check()` refuses its parameters. */
 template <class Rule, class T, std::size_t N> BasicVar<T> record(const Rule& rule, std::array<BasicVar<T>, N> x) {
   using Made = elementwise::ElementwiseOp<Rule, T>;
   if constexpr (requires { rule.check(); }) rule.check();
+  if constexpr (requires { Rule::settings; }) check_settings(rule);
   BasicTape<T>& tape = common_tape<T>(Rule::name, x);
   std::array<Shape, N> shapes;
   std::array<NodeIndex, N> parents;

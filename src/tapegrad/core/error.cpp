@@ -10,10 +10,10 @@ namespace tapegrad {
 Error::Error(std::string_view where, std::string_view what)
     : std::runtime_error(fmt::format("[{}] {}", where, what)) {}
 
-Error::Error(std::string text, bool has_path) : std::runtime_error(text), has_path_(has_path) {}
+Error::Error(const std::string& text, WithPath) : std::runtime_error(text), has_path_(true) {}
 
 Error Error::inside(std::string_view path) const {
-  return Error(fmt::format("{}{}{}", path, has_path_ ? "." : ": ", what()), true);
+  return Error(fmt::format("{}{}{}", path, has_path_ ? "." : ": ", what()), WithPath());
 }
 
 void fail(std::string_view where, std::string_view what) { throw Error(where, what); }

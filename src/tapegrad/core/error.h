@@ -18,7 +18,9 @@ class Error : public std::runtime_error {
   Error inside(std::string_view path) const;
 
  private:
-  Error(std::string text, bool has_path);
+  /// A type of its own: a literal as second argument must not become a bool.
+  struct WithPath {};
+  Error(const std::string& text, WithPath);
   bool has_path_ = false;
 };
 

@@ -18,6 +18,8 @@ namespace {
 
 using Vars = std::vector<f64::Var>;
 constexpr double epsilon = std::numeric_limits<double>::epsilon();
+/// Below the smallest normal number f may be rounded to zero, whatever is multiplied with it afterwards.
+constexpr double smallest = 1024 * std::numeric_limits<double>::min();
 
 /// The function under the check with its inputs, recorded afresh at every evaluation.
 class Subject {
@@ -51,17 +53,18 @@ class Subject {
   Vars vars_;
 };
 
-/// Central difference of sixth order for each output, with the step that promises the smallest error.
+/// Central difference of sixth order for each output, with the step that promises the smallest error for it.
 struct Difference {
   f64::Matrix slope;
   f64::Matrix noise;   ///< rounding error to be expected in `slope`
+  f64::Matrix error;   ///< what the step was chosen by
   bool found = false;  ///< false: every step crosses a kink or leaves the domain
 };
 
 Difference difference(Subject& subject, double& x, const Subject::Evaluation& base) {
   const double x0 = x;
-  Difference best;
-  double best_error = std::numeric_limits<double>::infinity();
+  const auto infinite = f64::Matrix::Constant(base.value.rows(), base.value.cols(), INFINITY);
+  Difference best{base.value, infinite, infinite};
   const double unit = std::max(1.0, std::abs(x0));
   for (double step = 2e-2 * unit; step > 1e-9 * unit; step /= 4) {
     std::array<f64::Matrix, 7> f;
@@ -75,6 +78,7 @@ Difference difference(Subject& subject, double& x, const Subject::Evaluation& ba
     }
     x = x0;
     if (!usable) continue;
+    best.found = true;
     const double h = ((x0 + step) - (x0 - step)) / 2;
     const f64::Matrix d1 = (f[4] - f[2]) / (2 * h);
     const f64::Matrix d2 = (f[5] - f[1]) / (4 * h);
@@ -83,13 +87,15 @@ Difference difference(Subject& subject, double& x, const Subject::Evaluation& ba
     const f64::Matrix sixth_order = 1.5 * d1 - 0.6 * d2 + 0.1 * d3;
     f64::Matrix largest = base.value.cwiseAbs();
     for (const std::size_t k : {0U, 1U, 2U, 4U, 5U, 6U}) largest = largest.cwiseMax(f[k].cwiseAbs());
-    const f64::Matrix noise = largest * (16 * epsilon / h);
-    const double error = (sixth_order - fourth_order).cwiseAbs().maxCoeff() + noise.maxCoeff();
-    if (error < best_error) {
-      best = {sixth_order, noise, true};
-      best_error = error;
+    const f64::Matrix noise = (largest.array() * 16 * epsilon + smallest) / h;
+    const f64::Matrix error = (sixth_order - fourth_order).cwiseAbs() + noise;
+    for (Index j = 0; j < error.size(); ++j) {
+      if (!(error.data()[j] < best.error.data()[j])) continue;
+      best.slope.data()[j] = sixth_order.data()[j];
+      best.noise.data()[j] = noise.data()[j];
+      best.error.data()[j] = error.data()[j];
     }
-    if (noise.maxCoeff() > best_error) break;  // smaller steps only round more
+    if ((noise.array() > best.error.array()).all()) break;  // smaller steps only round more
   }
   return best;
 }

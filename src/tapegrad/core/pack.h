@@ -90,7 +90,10 @@ namespace simd {
 template <class T> using Traits = Eigen::internal::packet_traits<T>;
 
 template <class T> Pack<T> abs(Pack<T> x) { return Pack<T>::wrap(Eigen::internal::pabs(x.v)); }
-template <class T> Pack<T> sqrt(Pack<T> x) { return Pack<T>::wrap(Eigen::internal::psqrt(x.v)); }
+/** Eigen's is an approximation that makes NaN of ∞ and 0 of a denormal number. */
+template <class T> Pack<T> sqrt(Pack<T> x) {
+  return x.lanewise([](T lane) { return std::sqrt(lane); });
+}
 /** A NaN on either side stays a NaN. */
 template <class T> Pack<T> max(Pack<T> a, Pack<T> b) {
   return Pack<T>::wrap(Eigen::internal::pmax<Eigen::PropagateNaN>(a.v, b.v));

@@ -5,11 +5,19 @@
 namespace tapegrad {
 inline namespace TAPEGRAD_ABI {
 
-template <class T>
-BasicDropout<T>::BasicDropout(double probability, Rng& rng) : probability_(probability), rng_(rng.split()) {
+namespace {
+
+double checked(double probability) {
   if (!(probability >= 0 && probability < 1))
     fail("dropout", "the probability must be in [0, 1), got " + to_string(probability));
+  return probability;
 }
+
+}  // namespace
+
+template <class T>
+BasicDropout<T>::BasicDropout(double probability, Rng& rng)
+    : probability_(checked(probability)), rng_(rng.split()) {}
 
 template <class T> BasicVar<T> BasicDropout<T>::forward(BasicVar<T> x) {
   if (!this->training() || probability_ == 0) return x;

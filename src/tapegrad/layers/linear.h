@@ -21,6 +21,8 @@ template <class T> class BasicLinear : public BasicModule<T> {
 
   std::string_view kind() const override { return "linear"; }
 
+  bool has_bias() const { return has_bias_; }
+
   BasicParameter<T> weight;
   BasicParameter<T> bias;  ///< empty when the layer has none
 

@@ -3,7 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <map>
+#include <array>
 
 namespace tapegrad {
 inline namespace TAPEGRAD_ABI {
@@ -16,6 +16,23 @@ template <class Setter> struct Finally {
 };
 template <class Setter> Finally(Setter) -> Finally<Setter>;
 
+/// Eval mode for a module and all inside it, until the scope ends; then each is in its own mode again.
+template <class T> class EvalMode {
+ public:
+  explicit EvalMode(BasicModule<T>& root) {
+    for (const auto& [path, module] : root.named_modules()) before_.emplace_back(module, module->training());
+    root.eval();
+  }
+  ~EvalMode() {
+    for (const auto& [module, training] : before_) module->train(training);  // outer ones first
+  }
+  EvalMode(const EvalMode&) = delete;
+  EvalMode& operator=(const EvalMode&) = delete;
+
+ private:
+  std::vector<std::pair<BasicModule<T>*, bool>> before_;
+};
+
 std::string joined(const std::string& path, const std::string& name) {
   return path.empty() ? name : path + "." + name;
 }
@@ -24,9 +41,22 @@ std::string joined(const std::string& path, const std::string& name) {
 
 template <class T> BasicVar<T> BasicModule<T>::operator()(Var x) {
   BasicTape<T>& tape = x.tape();
-  const Finally restore{[&tape, before = tape.owner()] { tape.set_owner(before); }};
+  const void* const caller = tape.owner();
+  const Finally restore{[&tape, caller] { tape.set_owner(caller); }};
   tape.set_owner(this);
-  return forward(x);
+  try {
+    const Var y = forward(x);
+    output_cols_ = y.cols();
+    return y;
+  } catch (const Error& error) {
+    // Whoever called this module knows its name. The origin adds its kind; on the way out the path only grows.
+    if (caller == nullptr) throw;
+    const bool origin = error.what()[0] == '[';
+    auto* const outer = static_cast<BasicModule*>(const_cast<void*>(caller));
+    for (const auto& [path, module] : outer->named_modules())
+      if (module == this && module != outer) throw error.inside(origin ? joined(path, std::string(kind())) : path);
+    throw;
+  }
 }
 
 template <class T> std::vector<std::pair<std::string, BasicModule<T>*>> BasicModule<T>::named_modules() {
@@ -67,15 +97,11 @@ template <class T> void BasicModule<T>::train(bool on) {
   for (const auto& [name, child] : children_) child->train(on);
 }
 
-template <class T> BasicMatrix<T> BasicModule<T>::predict(const BasicMatrixRef<T>& x, Index batch) {
+template <class T> BasicMatrix<T> BasicModule<T>::predict(const BasicMatrixRef<T>& x, Index batch, BasicObserver<T>* observer) {
   if (batch < 1) fail("predict", fmt::format("the batch must have at least one row, got {}", batch));
-  std::vector<std::pair<BasicModule*, bool>> modes;
-  for (const auto& [path, module] : named_modules()) modes.emplace_back(module, module->training_);
-  const Finally restore{[&modes] {
-    for (const auto& [module, training] : modes) module->training_ = training;
-  }};
-  eval();
+  const EvalMode eval_mode(*this);
   BasicTape<T> tape;
+  if (observer != nullptr) tape.attach(*observer);
   const auto no_grad = tape.no_grad();
   BasicMatrix<T> result;
   for (Index first = 0; first < x.rows() || first == 0; first += batch) {
@@ -93,6 +119,10 @@ template <class T> BasicParameter<T> BasicModule<T>::add_parameter(std::string n
   return parameters_.emplace_back(std::move(name), std::move(value));
 }
 
+template <class T> BasicParameter<T> BasicModule<T>::add_parameter(Parameter shared) {
+  return parameters_.emplace_back(std::move(shared));
+}
+
 template <class T> BasicMatrix<T>& BasicModule<T>::add_buffer(std::string name, BasicMatrix<T> value) {
   return *buffers_.emplace_back(std::move(name), std::make_unique<BasicMatrix<T>>(std::move(value))).second;
 }
@@ -104,19 +134,11 @@ BasicModule<T>& BasicModule<T>::add_module(std::string name, std::unique_ptr<Bas
 }
 
 template <class T> std::string summary(BasicModule<T>& module, Index features) {
-  // The last node a module records is its output. A pass over two zero rows finds it, for any user's module too.
-  struct Outputs : BasicObserver<T> {
-    std::map<const void*, Index> columns;
-    void on_forward(const BasicTape<T>& tape, NodeIndex node) override {
-      columns[tape.owner()] = tape.node(node).shape().cols;
-    }
-  } outputs;
+  // A pass over two zero rows finds the outputs, those of any user's module too.
   const auto modules = module.named_modules();
-  const bool training = module.training();
-  module.eval();
-  const Finally restore{[&] { module.train(training); }};
+  for (const auto& [path, each] : modules) each->output_cols_ = -1;
+  const EvalMode eval_mode(module);
   BasicTape<T> tape;
-  tape.attach(outputs);
   const auto no_grad = tape.no_grad();
   const Index result = module(tape.input(BasicMatrix<T>::Zero(2, features))).cols();
 
@@ -127,8 +149,7 @@ template <class T> std::string summary(BasicModule<T>& module, Index features) {
     if (path.empty() && modules.size() > 1) continue;
     Index count = 0;
     for (const auto& [name, parameter] : each->named_parameters()) count += parameter.size();
-    const auto found = outputs.columns.find(each);
-    const std::string shape = found == outputs.columns.end() ? "" : fmt::format("batch x {}", found->second);
+    const std::string shape = each->output_cols_ < 0 ? "" : fmt::format("batch x {}", each->output_cols_);
     rows.push_back({path, std::string(each->kind()), shape, count == 0 ? "-" : fmt::format("{}", count)});
   }
   rows.push_back({"total", "", fmt::format("batch x {}", result), fmt::format("{}", total)});

@@ -30,7 +30,8 @@ template <class T> class BasicModule {
   BasicModule& operator=(BasicModule&&) = default;
   virtual ~BasicModule() = default;
 
-  /** Records the module on the tape of x. */
+  /** Records the module on the tape of x. An error inside a submodule carries its path, the one its parameters
+   *  have, and its kind: "1.inner.0.linear: [matmul] …". */
   Var operator()(Var x);
   /** What it is, in lower case: "linear". Part of the path in error messages. */
   virtual std::string_view kind() const = 0;
@@ -49,13 +50,16 @@ template <class T> class BasicModule {
   void eval() { train(false); }
   bool training() const { return training_; }
 
-  /** The output for all rows of x in eval mode and without gradients, computed `batch` rows at a time. */
-  BasicMatrix<T> predict(const BasicMatrixRef<T>& x, Index batch = 256);
+  /** The output for all rows of x in eval mode and without gradients, computed `batch` rows at a time. An observer
+   *  sees every value on the way. */
+  BasicMatrix<T> predict(const BasicMatrixRef<T>& x, Index batch = 256, BasicObserver<T>* observer = nullptr);
 
  protected:
   virtual Var forward(Var x) = 0;
 
   Parameter add_parameter(std::string name, BasicMatrix<T> value);
+  /** The same with a parameter that another module has, too: both learn one value. */
+  Parameter add_parameter(Parameter shared);
   /** The returned matrix stays where it is when the module is moved. */
   BasicMatrix<T>& add_buffer(std::string name, BasicMatrix<T> value);
   BasicModule& add_module(std::string name, std::unique_ptr<BasicModule> module);
@@ -65,7 +69,10 @@ template <class T> class BasicModule {
   std::vector<Parameter> parameters_;
   std::vector<std::pair<std::string, std::unique_ptr<BasicMatrix<T>>>> buffers_;
   std::vector<std::pair<std::string, std::unique_ptr<BasicModule>>> children_;
+  Index output_cols_ = -1;  // of the last output, for summary(); −1 before the first
   bool training_ = true;
+
+  template <class U> friend std::string summary(BasicModule<U>& module, Index features);
 };
 
 extern template class BasicModule<float>;

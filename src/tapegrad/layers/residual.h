@@ -11,8 +11,9 @@ inline namespace TAPEGRAD_ABI {
 template <class T> class BasicResidual : public BasicModule<T> {
  public:
   template <class... Layers>
-  requires(sizeof...(Layers) > 0 && (!std::same_as<std::remove_cvref_t<Layers>, BasicResidual> &&
-                                     ...)) explicit BasicResidual(Layers&&... layers) {
+  requires(sizeof...(Layers) > 0 &&
+           !(sizeof...(Layers) == 1 && (std::same_as<std::remove_cvref_t<Layers>, BasicResidual> &&
+                                        ...))) explicit BasicResidual(Layers&&... layers) {
     this->add_module("inner", std::make_unique<BasicSequential<T>>(std::forward<Layers>(layers)...));
   }
   std::string_view kind() const override { return "residual"; }

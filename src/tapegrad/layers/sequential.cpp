@@ -13,13 +13,7 @@ template <class T> BasicModule<T>& BasicSequential<T>::operator[](std::size_t in
 }
 
 template <class T> BasicVar<T> BasicSequential<T>::forward(BasicVar<T> x) {
-  for (const auto& [name, layer] : this->children()) {
-    try {
-      x = (*layer)(x);
-    } catch (const Error& error) {
-      throw error.inside(name + "." + std::string(layer->kind()));
-    }
-  }
+  for (const auto& [name, layer] : this->children()) x = (*layer)(x);
   return x;
 }
 

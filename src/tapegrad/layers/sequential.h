@@ -24,8 +24,9 @@ template <class T> class BasicSequential : public BasicModule<T> {
  public:
   BasicSequential() = default;
   template <class... Layers>
-  requires(sizeof...(Layers) > 0 && (!std::same_as<std::remove_cvref_t<Layers>, BasicSequential> &&
-                                     ...)) explicit BasicSequential(Layers&&... layers) {
+  requires(sizeof...(Layers) > 0 &&
+           !(sizeof...(Layers) == 1 && (std::same_as<std::remove_cvref_t<Layers>, BasicSequential> &&
+                                        ...))) explicit BasicSequential(Layers&&... layers) {
     (add(std::forward<Layers>(layers)), ...);
   }
 

@@ -29,9 +29,10 @@ struct Check {
   void positive(std::string_view setting, Index value) const { positive(setting, static_cast<double>(value)); }
 };
 
-/** From `start` at 0 to `end` at 1 along half a cosine. */
+/** From exactly `start` at 0 to exactly `end` at 1 along half a cosine. */
 double half_cosine(double start, double end, double fraction) {
-  return end + (start - end) * (1 + std::cos(std::numbers::pi * fraction)) / 2;
+  const double c = std::cos(std::numbers::pi * fraction);
+  return start * (1 + c) / 2 + end * (1 - c) / 2;
 }
 
 double quotient(Index a, Index b) { return static_cast<double>(a) / static_cast<double>(b); }

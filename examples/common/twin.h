@@ -1,0 +1,46 @@
+#pragma once
+
+#include <tapegrad/tapegrad.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+/// Twin runs: the same seed, data, batches and start, and one thing different. Plain SGD on an MLP, watched.
+namespace twin {
+
+namespace tg = tapegrad;
+
+struct Options {
+  std::string name;  ///< of the run, in reports
+  std::string activation = "relu";
+  std::vector<tg::Index> hidden{100, 100};
+  std::string init = "he_normal";
+  double lr = 0.1;
+  tg::Index batch = 32;
+  tg::Index steps = 2000;
+  tg::Index record_every = 20;  ///< steps between points of the curves
+  bool all_steps = false;       ///< the monitor looks at every step, not only at those of the points
+  std::uint64_t seed = 42;
+  /// Called after every step, when given: for --watch, or to change the network on the way.
+  std::function<void(tg::Index step, tg::Sequential& net, const tg::Monitor& monitor)> after_step;
+};
+
+/** A point of the curves. */
+struct Point {
+  tg::Index step;
+  double loss;      ///< mean of the batches since the last point
+  double accuracy;  ///< on the test set, 0 … 1
+};
+
+struct Run {
+  Options options;
+  std::vector<Point> points;
+  tg::RunRecord record;
+  tg::Index escape_step = -1;  ///< first step by which the mean loss of 100 batches is below 2.2; −1: never
+  std::vector<tg::UnitCensus> census;  ///< of the trained network on all training data
+};
+
+Run train(const tg::Dataset& data, const tg::Dataset& test, const Options& options);
+
+}  // namespace twin

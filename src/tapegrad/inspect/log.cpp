@@ -1,0 +1,111 @@
+#include "tapegrad/inspect/log.h"
+
+#include <nlohmann/json.hpp>
+
+#include "tapegrad/inspect/report_file.h"
+
+namespace tapegrad {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+json or_null(const std::optional<Index>& step) { return step ? json(*step) : json(); }
+
+class Lines {
+ public:
+  explicit Lines(std::string run) : run_(std::move(run)) {}
+
+  void add(std::string_view kind, json object) {
+    json line{{"kind", kind}, {"run", run_}};
+    line.update(object);
+    text += line.dump(-1, ' ', false, json::error_handler_t::replace);
+    text += '\n';
+  }
+
+  std::string text;
+
+ private:
+  std::string run_;
+};
+
+json histogram(const std::string& path, Index step, const Histogram& h) {
+  return {{"path", path},       {"step", step},           {"low", h.low},          {"high", h.high},
+          {"counts", h.counts}, {"underflow", h.underflow}, {"overflow", h.overflow}};
+}
+
+void add_layer(Lines& lines, const LayerRecord& layer) {
+  for (const LayerStep& s : layer.steps)
+    lines.add("layer", {{"path", layer.path},
+                        {"activation", layer.activation},
+                        {"units", layer.units},
+                        {"step", s.step},
+                        {"z_mean", s.z_mean},
+                        {"z_std", s.z_std},
+                        {"mean", s.mean},
+                        {"std", s.std},
+                        {"saturated_low", s.saturated_low},
+                        {"saturated_high", s.saturated_high},
+                        {"dead_batch", s.dead_batch},
+                        {"dead_epoch", s.dead_epoch},
+                        {"asleep", s.asleep},
+                        {"gradient_rms", s.gradient_rms},
+                        {"weight_factor", s.weight_factor},
+                        {"slope_factor", s.slope_factor}});
+  for (const auto& [step, counts] : layer.z_histograms)
+    lines.add("z_histogram", histogram(layer.path, step, counts));
+  for (const auto& [step, rates] : layer.firing_rates)
+    lines.add("firing_rate", {{"path", layer.path}, {"step", step}, {"rates", rates}});
+  for (const Death& d : layer.deaths)
+    lines.add("death", {{"path", layer.path},
+                        {"step", d.step},
+                        {"unit", d.unit},
+                        {"at_initialization", d.at_initialization},
+                        {"weight_jump", d.weight_jump},
+                        {"weight_norm", d.weight_norm},
+                        {"bias_jump", d.bias_jump},
+                        {"lr", d.lr},
+                        {"gradient_norm", d.gradient_norm},
+                        {"revived", or_null(d.revived)},
+                        {"cause", d.cause}});
+}
+
+void add_parameter(Lines& lines, const ParameterRecord& parameter) {
+  for (const ParameterStep& s : parameter.steps)
+    lines.add("parameter", {{"path", parameter.path},
+                            {"step", s.step},
+                            {"weight_norm", s.weight_norm},
+                            {"gradient_norm", s.gradient_norm},
+                            {"update_norm", s.update_norm},
+                            {"update_ratio", s.update_ratio}});
+  for (const auto& [step, counts] : parameter.gradient_histograms) {
+    json object = histogram(parameter.path, step, counts);
+    object["zeros"] = counts.zeros;
+    lines.add("gradient_histogram", object);
+  }
+}
+
+}  // namespace
+
+void write_log(const std::string& path, std::span<const RunRecord> runs) {
+  std::string text;
+  for (const RunRecord& run : runs) {
+    Lines lines(run.name);
+    lines.add("run", {{"classes", run.classes},
+                      {"steps_per_epoch", run.steps_per_epoch},
+                      {"notes", run.notes},
+                      {"input_mean", run.input_mean},
+                      {"input_std", run.input_std},
+                      {"nan_step", or_null(run.nan_step)}});
+    for (const LossStep& s : run.loss)
+      lines.add("loss", {{"step", s.step},
+                         {"loss", s.loss},
+                         {"accuracy", s.accuracy < 0 ? json() : json(s.accuracy)},
+                         {"lr", s.lr}});
+    for (const LayerRecord& layer : run.layers) add_layer(lines, layer);
+    for (const ParameterRecord& parameter : run.parameters) add_parameter(lines, parameter);
+    text += lines.text;
+  }
+  detail::write_whole_file("log", path, text);
+}
+
+}  // namespace tapegrad

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "tapegrad/inspect/record.h"
+#include "tapegrad/layers/module.h"
+
+namespace tapegrad {
+
+struct MonitorOptions {
+  std::string name = "run";    ///< how the run is called in reports
+  Index every = 1;             ///< look at every k-th step; units are then known to be off in those steps only
+  Index histogram_every = 50;  ///< steps between histograms, which cost more than the rest
+  Index firing_every = 100;    ///< steps in a period of which the firing rates are kept
+  Index confirm_after = 100;   ///< steps a unit must have been off on every sample to be called dead
+  Index most_records = 400;    ///< of a kind; when more have come together, every other one is dropped
+  Index steps_per_epoch = 0;   ///< for the horizon "this epoch"; 0: the caller says end_epoch()
+  Index classes = 0;           ///< lets findings compare the loss with ln C
+};
+
+/** What the caller knows of a step and the tape does not show. */
+struct StepInfo {
+  double lr = 0;
+  double accuracy = -1;  ///< on the batch, 0 … 1; −1 when unknown
+};
+
+inline namespace TAPEGRAD_ABI {
+
+/** Watches a network train. Call step() once per training step, after the optimizer's update and before the tape is
+ *  reset; it reads what the tape still holds, so nothing is slowed down in between.
+ *
+ *      Monitor monitor(net, {.steps_per_epoch = batches.count()});
+ *      …
+ *      loss.backward();
+ *      adam.step();
+ *      monitor.step(loss, {.lr = adam.lr()});
+ *      …
+ *      for (const Finding& finding : findings(monitor.record())) std::puts(finding.text.c_str());
+ *
+ *  The network must outlive the monitor and stay where it is. */
+template <class T> class BasicMonitor {
+ public:
+  /** Throws when a number in the options is below 1 (steps_per_epoch and classes: below 0). */
+  explicit BasicMonitor(BasicModule<T>& net, MonitorOptions options = {});
+  ~BasicMonitor();
+  BasicMonitor(BasicMonitor&&) noexcept;
+  BasicMonitor& operator=(BasicMonitor&&) noexcept;
+
+  /** Looks at the step that ends with this loss. */
+  void step(BasicVar<T> loss, StepInfo info = {});
+  /** Ends the horizon "this epoch". Not needed with steps_per_epoch. */
+  void end_epoch();
+  /** Steps seen, looked at or not. */
+  Index steps() const;
+
+  /** What has been seen so far. */
+  const RunRecord& record() const;
+  RunRecord& record();
+
+ private:
+  struct Implementation;
+  std::unique_ptr<Implementation> implementation_;
+};
+
+/** Units of one activation layer judged on a whole data set with the weights as they are, in eval mode. */
+struct UnitCensus {
+  std::string path = {};
+  std::vector<bool> dead = {};           ///< f′(z) = 0 on every sample
+  std::vector<bool> asleep = {};         ///< |f′(z)| < 0.001·sup|f′| on every sample
+  std::vector<double> firing_rate = {};  ///< share of samples with |f′(z)| ≥ 0.1·sup|f′|
+  double dead_share() const;
+  double asleep_share() const;
+};
+
+/** Dead and sleeping units of every elementwise activation layer, over all rows of `inputs`. */
+template <class T>
+std::vector<UnitCensus> census(BasicModule<T>& net, const std::type_identity_t<BasicMatrixRef<T>>& inputs,
+                               Index batch = 256);
+
+extern template class BasicMonitor<float>;
+extern template class BasicMonitor<double>;
+
+}  // namespace TAPEGRAD_ABI
+
+using Monitor = BasicMonitor<float>;
+namespace f64 {
+using Monitor = BasicMonitor<double>;
+}
+
+}  // namespace tapegrad

@@ -1,0 +1,144 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tapegrad/core/activation.h"
+#include "tapegrad/core/types.h"
+
+/// What was seen of a training run, as plain data: a Monitor fills it, findings judge it, reports and logs show it.
+/// All shares are fractions from 0 to 1; steps count from 0, and step s is the state before update s.
+
+namespace tapegrad {
+
+/** Counts in 64 equal bins between low and high, and what fell outside. Of gradients the bins are those of
+ * log10|g|, and exact zeros are counted apart. */
+struct Histogram {
+  double low = 0;
+  double high = 1;
+  std::array<std::uint32_t, 64> counts{};
+  std::uint32_t underflow = 0;
+  std::uint32_t overflow = 0;
+  std::uint32_t zeros = 0;
+
+  /** Adds one value (not a zero of a gradient histogram; NaN counts as overflow). */
+  void add(double value) {
+    const double position = (value - low) / (high - low) * 64;
+    if (position < 0)
+      ++underflow;
+    else if (position < 64)
+      ++counts[static_cast<std::size_t>(position)];
+    else
+      ++overflow;
+  }
+};
+
+/** One activation layer in one step. z is its input, y its output, both batch×units; L is the loss. */
+struct LayerStep {
+  Index step = 0;
+  double z_mean = 0;
+  double z_std = 0;
+  double mean = 0;  ///< of y
+  double std = 0;
+  double sample_std = -1;     ///< of y over the samples: √(mean over the units of their variance); −1: unknown
+  double saturated_low = 0;   ///< share of all (sample, unit) with |f′(z)| < 0.1·sup|f′| and z ≤ 0
+  double saturated_high = 0;  ///< the same with z > 0
+  double dead_batch = 0;      ///< share of units with f′(z) = 0 on every sample of this batch
+  double dead_epoch = 0;      ///< the same on every sample seen since the epoch began
+  double dead_since = 0;     ///< share of units off on every sample since a step at least `confirm_after` steps ago
+  double asleep = 0;         ///< share of units with |f′(z)| < 0.001·sup|f′| on every sample of this batch
+  double gradient_rms = 0;   ///< RMS of ∂L/∂z
+  double weight_factor = 1;  ///< RMS ∂L/∂y over RMS ∂L/∂z of the next layer: what the weights between do
+  double slope_factor = 1;   ///< RMS ∂L/∂z over RMS ∂L/∂y: what f′ does
+};
+
+/** A unit that was off (f′ = 0) on every sample from `step` on, for at least `confirm_after` steps. */
+struct Death {
+  Index step = 0;  ///< first step in which it was off on the whole batch, and stayed so
+  Index unit = 0;
+  bool at_initialization = false;
+  double weight_jump = 0;             ///< ‖Δw‖ of its incoming weights in the update just before
+  double weight_norm = 0;             ///< ‖w‖ before that update
+  double bias_jump = 0;               ///< Δb in that update, with its sign
+  double lr = 0;                      ///< learning rate of that update
+  double gradient_norm = 0;           ///< ‖∂L/∂(w, b)‖ of the unit in that update
+  std::optional<Index> revived = {};  ///< step in which it fired again, if it did
+  std::string cause = {};             ///< in plain words
+};
+
+struct LayerRecord {
+  std::string path = {};        ///< of the activation layer: "1"
+  std::string activation = {};  ///< "leaky_relu(negative_slope=0.2)"; "output" for the logits
+  Index units = 0;
+  bool elementwise = true;  ///< otherwise f′ is no plain function, and saturated, dead and asleep stay 0
+  Facts facts = {};
+  std::vector<LayerStep> steps = {};
+  std::vector<std::pair<Index, Histogram>> z_histograms = {};  ///< step, counts of z
+  /// Last step of a period, and for each unit the share of the period's samples on which it was not saturated.
+  std::vector<std::pair<Index, std::vector<double>>> firing_rates = {};
+  std::vector<Index> dead_since = {};  ///< per unit: step since which it has been off on every sample; −1: it fires
+  std::vector<Death> deaths = {};
+};
+
+/** One parameter in one step. */
+struct ParameterStep {
+  Index step = 0;
+  double weight_norm = 0;    ///< ‖w‖ before the update
+  double gradient_norm = 0;  ///< ‖∂L/∂w‖
+  double update_norm = 0;    ///< ‖Δw‖
+  double update_ratio = 0;   ///< ‖Δw‖ / ‖w‖; around 1e-3 is healthy
+};
+
+struct ParameterRecord {
+  std::string path = {};  ///< "0.weight"
+  Shape shape = {};
+  std::vector<ParameterStep> steps = {};
+  std::vector<std::pair<Index, Histogram>> gradient_histograms = {};  ///< step, counts of log10|∂L/∂w|
+};
+
+struct LossStep {
+  Index step = 0;
+  double loss = 0;
+  double accuracy = 0;  ///< on the batch; −1 where the caller gives none
+  double lr = 0;
+};
+
+/** A decision map of a network with 2-D inputs: its output on a grid, and the line z = 0 of every first-layer unit.
+ */
+struct DecisionMap {
+  double low = -1;
+  double high = 1;
+  Index cells = 0;                  ///< per side
+  std::vector<double> output = {};  ///< row by row from the lowest x2 on; probability of class 1, or the class
+  struct Line {
+    double w1, w2, b;  ///< w1·x1 + w2·x2 + b = 0
+    bool dead;
+  };
+  std::vector<Line> units = {};
+  struct Point {
+    double x1, x2;
+    int label;
+  };
+  std::vector<Point> points = {};
+};
+
+/** Everything seen of one run. */
+struct RunRecord {
+  std::string name = {};                ///< "relu, lr 0.1"
+  Index classes = 0;                    ///< 0 when it is no classification
+  Index steps_per_epoch = 0;            ///< 0 when unknown
+  std::vector<std::string> notes = {};  ///< settings worth showing: "784-100-100-10, batch 32, sgd"
+  std::vector<LossStep> loss = {};
+  std::vector<LayerRecord> layers = {};  ///< activation layers from input to output, then the logits as "output"
+  std::vector<ParameterRecord> parameters = {};
+  double input_mean = 0;  ///< of the network's input in the first recorded step
+  double input_std = 0;
+  std::optional<Index> nan_step = {};  ///< first step with a loss that is not finite
+  std::optional<DecisionMap> map = {};
+};
+
+}  // namespace tapegrad

@@ -1,0 +1,324 @@
+#include "tapegrad/inspect/report.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <vector>
+
+#include "tapegrad/core/error.h"
+#include "tapegrad/inspect/findings.h"
+#include "tapegrad/inspect/report_figures.h"
+#include "tapegrad/inspect/report_file.h"
+#include "tapegrad/inspect/report_page.h"
+
+#ifndef TAPEGRAD_DEFAULT_VEGA_DIR
+#define TAPEGRAD_DEFAULT_VEGA_DIR ""
+#endif
+
+namespace tapegrad {
+namespace {
+
+using detail::ReportCell;
+using detail::ReportFigure;
+
+constexpr std::size_t most_bytes = 4'900'000;
+constexpr std::size_t most_cells = 24;  // of a figure, before the others hide behind a click
+
+std::string escaped(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    switch (c) {
+      case '&': result += "&amp;"; break;
+      case '<': result += "&lt;"; break;
+      case '>': result += "&gt;"; break;
+      case '"': result += "&quot;"; break;
+      case '\'': result += "&#39;"; break;
+      default: result += c;
+    }
+  }
+  return result;
+}
+
+void replace_all(std::string& text, std::string_view from, std::string_view to) {
+  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+}
+
+// ----------------------------------------------------------------------------------------------------- A: verdict
+
+std::string percent(double share) {
+  if (!std::isfinite(share)) return "–";
+  return share > 0 && share < 0.01 ? "&lt; 1 %" : fmt::format("{:.0f} %", 100 * share);
+}
+std::string short_number(double value) { return std::isfinite(value) ? fmt::format("{:.3g}", value) : "–"; }
+
+std::string table_cell(const std::string& text, const char* kind = "") {
+  return fmt::format("<td class=\"{}\">{}</td>", kind, text);
+}
+const char* judged(double share) { return share >= 0.4 ? "bad" : share >= 0.1 ? "warn" : ""; }
+
+std::string dot(int colour) { return fmt::format("<i class=\"dot\" style=\"--c:var(--layer{})\"></i>", colour); }
+
+/// The update ratio in the last step of the weights that feed the activation layer of that path.
+std::string layer_table(const RunRecord& run, std::span<const std::string> names) {
+  std::string rows;
+  for (std::size_t i = 0; i < run.layers.size(); ++i) {
+    const LayerRecord& layer = run.layers[i];
+    if (layer.steps.empty()) continue;
+    const LayerStep& s = layer.steps.back();
+    const int place = detail::layer_position(names, run, i);
+    const bool output = layer.activation == "output";
+    const auto off = std::count_if(layer.dead_since.begin(), layer.dead_since.end(), [](Index s) { return s >= 0; });
+    const double dead = static_cast<double>(off) / static_cast<double>(std::max<Index>(layer.units, 1));
+    const auto unless_output = [&](double share, bool judge) {
+      return output ? table_cell("") : table_cell(percent(share), judge ? judged(share) : "");
+    };
+    rows += "<tr>" + table_cell(dot(place) + names[static_cast<std::size_t>(place)], "text") +
+            table_cell(escaped(layer.path), "text") + table_cell(output ? "" : escaped(layer.activation), "text") +
+            table_cell(fmt::format("{}", layer.units)) + table_cell(short_number(s.mean)) +
+            table_cell(short_number(s.std)) + unless_output(s.saturated_low, false) +
+            unless_output(s.saturated_high, false) + unless_output(dead, true) + unless_output(s.dead_epoch, true) +
+            unless_output(s.dead_batch, false) + unless_output(s.asleep, true) +
+            table_cell(short_number(s.gradient_rms)) +
+            table_cell(output ? ""
+                              : short_number(s.weight_factor) + " × " + short_number(s.slope_factor)) +
+            "</tr>\n";
+  }
+  if (rows.empty()) return "<p class=\"nothing\">No layer was recorded.</p>\n";
+  return "<div class=\"table\"><table><thead><tr><th class=\"text\">layer</th><th class=\"text\">path</th>"
+         "<th class=\"text\">activation</th><th>units</th><th>mean</th><th>std</th><th>saturated<br>low</th>"
+         "<th>saturated<br>high</th><th>dead<br>since</th><th>dead, this<br>epoch</th><th>dead, this<br>batch</th>"
+         "<th>asleep</th><th>RMS ∂L/∂z</th><th>weights × f′</th></tr></thead><tbody>\n" +
+         rows + "</tbody></table></div>\n";
+}
+
+std::string finding_list(const RunRecord& run) {
+  const std::vector<Finding> found = findings(run);
+  if (found.empty())
+    return "<ul class=\"findings\"><li><b class=\"good\">✓ Good</b><span>No rule found anything wrong.</span></li></ul>\n";
+  std::string list = "<ul class=\"findings\">\n";
+  for (const Finding& finding : found) {
+    const bool severe = finding.severity == Severity::problem;
+    list += fmt::format("<li><b class=\"{}\">{}</b><span>{}</span></li>\n", severe ? "bad" : "warn",
+                        severe ? "✕ Problem" : "▲ Warning", escaped(finding.text));
+  }
+  return list + "</ul>\n";
+}
+
+std::string verdict(std::span<const RunRecord> runs, std::span<const std::string> names) {
+  std::string html;
+  for (const RunRecord& run : runs) {
+    std::string notes;
+    for (const std::string& note : run.notes) notes += escaped(note) + " · ";
+    if (run.loss.empty()) {
+      notes += "no step was recorded";
+    } else {
+      const LossStep& last = run.loss.back();
+      notes += fmt::format("step {}: loss {:.4g}", last.step, last.loss);
+      if (last.accuracy >= 0) notes += fmt::format(", accuracy {}", percent(last.accuracy));
+    }
+    html += fmt::format("<div class=\"run\"><h3>{}</h3><p class=\"notes\">{}</p>\n", escaped(run.name), notes) +
+            finding_list(run) + layer_table(run, names) + "</div>\n";
+  }
+  return html;
+}
+
+/// The first deaths of every run, one a line.
+std::string certificates(std::span<const RunRecord> runs, std::span<const std::string> names) {
+  constexpr std::size_t most = 60;
+  std::string html;
+  for (const RunRecord& run : runs) {
+    struct Line {
+      const Death* death;
+      int layer;
+    };
+    std::vector<Line> lines;
+    for (std::size_t i = 0; i < run.layers.size(); ++i)
+      for (const Death& death : run.layers[i].deaths)
+        lines.push_back({&death, detail::layer_position(names, run, i)});
+    if (lines.empty()) continue;
+    std::stable_sort(lines.begin(), lines.end(),
+                     [](const Line& a, const Line& b) { return a.death->step < b.death->step; });
+    std::string rows;
+    for (std::size_t i = 0; i < std::min(lines.size(), most); ++i) {
+      const Death& d = *lines[i].death;
+      rows += "<tr>" + table_cell(d.at_initialization ? "at birth" : fmt::format("{}", d.step), "text") +
+              table_cell(dot(lines[i].layer) + names[static_cast<std::size_t>(lines[i].layer)], "text") +
+              table_cell(fmt::format("{}", d.unit)) + table_cell(short_number(d.weight_jump)) +
+              table_cell(short_number(d.weight_norm)) + table_cell(short_number(d.bias_jump)) +
+              table_cell(short_number(d.lr)) + table_cell(short_number(d.gradient_norm)) +
+              table_cell(d.revived ? fmt::format("step {}", *d.revived) : "") +
+              table_cell(escaped(d.cause), "text cause") + "</tr>\n";
+    }
+    const std::string count =
+        lines.size() > most ? fmt::format("the first {} of {}", most, lines.size()) : fmt::format("{}", lines.size());
+    html += fmt::format("<details class=\"more\"><summary>Death certificates of {}: {}</summary>\n",
+                        escaped(run.name), count) +
+            "<div class=\"table\"><table><thead><tr><th class=\"text\">step</th><th class=\"text\">layer</th>"
+            "<th>unit</th><th>‖Δw‖</th><th>‖w‖</th><th>Δb</th><th>learning rate</th><th>‖gradient‖</th><th>revived</th>"
+            "<th class=\"text\">cause</th></tr></thead><tbody>\n" +
+            rows + "</tbody></table></div></details>\n";
+  }
+  return html;
+}
+
+// ----------------------------------------------------------------------------------------------------------- page
+
+std::optional<std::string> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return std::nullopt;
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+std::string vega_directory(const ReportOptions& options) {
+  if (!options.vega_directory.empty()) return options.vega_directory;
+  if (const char* directory = std::getenv("TAPEGRAD_VEGA_DIR")) return directory;
+  return TAPEGRAD_DEFAULT_VEGA_DIR;
+}
+
+/// The three scripts as elements that hold them; nothing when one is missing.
+std::optional<std::string> bundled_scripts(const std::string& directory) {
+  std::string html;
+  for (const auto& script : detail::report_scripts) {
+    std::optional<std::string> text = read_file(directory + "/" + std::string(script.file));
+    if (!text || text->empty()) return std::nullopt;
+    // Both stand only within strings, where the escape means the same.
+    replace_all(*text, "</script", "\\x3c/script");
+    replace_all(*text, "<!--", "\\x3c!--");
+    html += "<script>" + *text + "</script>\n";
+  }
+  return html;
+}
+
+constexpr std::string_view cdn = "https://cdn.jsdelivr.net";
+
+std::string linked_scripts() {
+  std::string html;
+  for (const auto& script : detail::report_scripts)
+    html += fmt::format("<script src=\"{}/npm/{}@{}/build/{}\" integrity=\"{}\" crossorigin=\"anonymous\"></script>\n",
+                        cdn, script.package, script.version, script.file, script.integrity);
+  return html;
+}
+
+std::string heading(char letter, const std::string& title, const std::string& unit, const std::string& reading) {
+  return fmt::format(
+      "<section id=\"{0}\">\n<h2><span class=\"letter\">{0}</span>{1}<small>{2}</small></h2>\n"
+      "<p class=\"reading\">{3}</p>\n",
+      letter, escaped(title), escaped(unit), escaped(reading));
+}
+
+/// The figure as HTML; its specifications go to `views` as members of a JSON object.
+std::string figure_html(const ReportFigure& figure, std::span<const RunRecord> runs,
+                        std::span<const std::string> names, std::string& views) {
+  std::string html = heading(figure.letter, figure.title, figure.unit, figure.reading);
+  if (figure.layers_by_colour || figure.runs_by_colour) {
+    html += "<div class=\"legend\">";
+    for (std::size_t i = 0; figure.layers_by_colour && i < names.size(); ++i)
+      html += "<span>" + dot(static_cast<int>(i)) + names[i] + "</span>";
+    for (std::size_t i = 0; figure.runs_by_colour && i < runs.size(); ++i)
+      html += fmt::format("<span><i class=\"dot\" style=\"--c:var(--run{})\"></i>{}</span>", i % 7,
+                          escaped(runs[i].name));
+    html += "</div>\n";
+  }
+  html += fmt::format("<div class=\"cells\" style=\"--columns:{}\">\n", figure.columns);
+  for (std::size_t i = 0; i < figure.cells.size(); ++i) {
+    const ReportCell& cell = figure.cells[i];
+    if (i == most_cells)
+      html += fmt::format(
+          "</div>\n<details class=\"more\"><summary>{} more</summary>\n<div class=\"cells\" style=\"--columns:{}\">\n",
+          figure.cells.size() - i, figure.columns);
+    html += "<div class=\"cell\">";
+    if (!cell.caption.empty())
+      html += "<h3>" + (cell.layer >= 0 ? dot(cell.layer) : "") + escaped(cell.caption) + "</h3>";
+    if (cell.specification.empty()) {
+      html += "<p class=\"nothing\">" + escaped(cell.nothing) + "</p>";
+    } else {
+      const std::string id = fmt::format("{}{}", figure.letter, i);
+      html += fmt::format("<div class=\"view\" id=\"{}\"></div>", id);
+      views += fmt::format("{}\n\"{}\":{}", views.empty() ? "" : ",", id, cell.specification);
+    }
+    html += "</div>\n";
+  }
+  html += figure.cells.size() > most_cells ? "</div></details>\n" : "</div>\n";
+  return html;
+}
+
+std::string colours(const std::vector<std::string>& layers, bool dark) {
+  std::string css = ":root[data-theme=" + std::string(dark ? "dark" : "light") + "] {";
+  for (std::size_t i = 0; i < layers.size(); ++i) css += fmt::format(" --layer{}: {};", i, layers[i]);
+  const auto runs = detail::run_colours(dark);
+  for (std::size_t i = 0; i < runs.size(); ++i) css += fmt::format(" --run{}: {};", i, runs[i]);
+  return css + " }\n";
+}
+
+std::string page(std::span<const RunRecord> runs, const ReportOptions& options, double detail_share) {
+  const std::vector<std::string> names = detail::layer_names(runs);
+  std::string title = options.title;
+  Index steps = 0;
+  for (const RunRecord& run : runs) {
+    if (options.title.empty()) title += (title.empty() ? "" : " · ") + run.name;
+    if (!run.loss.empty()) steps = std::max(steps, run.loss.back().step + 1);
+  }
+  const std::optional<std::string> scripts = bundled_scripts(vega_directory(options));
+
+  std::string nav = "<a href=\"#A\"><b>A</b>Verdict</a>", views;
+  std::string body = heading('A', "Verdict", "shares of the last recorded step",
+                             "What the rules found, worst first, and the last recorded step of every layer; weights × f′ "
+                             "is how the gradient changes on its way back through the layer.") +
+                     verdict(runs, names) + "</section>\n";
+  for (const ReportFigure& figure : detail::report_figures(runs, detail_share)) {
+    nav += fmt::format("<a href=\"#{0}\"><b>{0}</b>{1}</a>", figure.letter, figure.name);
+    body += figure_html(figure, runs, names, views);
+    if (figure.letter == 'G') body += certificates(runs, names);
+    body += "</section>\n";
+  }
+  std::string data = fmt::format("{{\"themes\":{{\"light\":{},\"dark\":{}}},\n\"views\":{{{}}}}}",
+                                 detail::report_theme(false, names.size()), detail::report_theme(true, names.size()),
+                                 views);
+  replace_all(data, "<", "\\u003c");  // it stands only within strings
+
+  std::string html =
+      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
+  html += fmt::format(
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'unsafe-inline' "
+      "'unsafe-eval'{}; style-src 'unsafe-inline'; img-src data: blob:\">\n",
+      scripts ? "" : " " + std::string(cdn));
+  html += "<title>" + escaped(title) + "</title>\n<style>" + std::string(detail::report_style) +
+          colours(detail::layer_colours(names.size(), false), false) +
+          colours(detail::layer_colours(names.size(), true), true) + "</style>\n</head>\n<body>\n";
+  html += fmt::format("<header><h1>{}</h1><p>tapegrad report · {} {} · {} steps</p>\n", escaped(title), runs.size(),
+                      runs.size() == 1 ? "run" : "runs", steps);
+  if (!scripts)
+    html += fmt::format(
+        "<p class=\"notice\">The scripts that draw the charts (Vega {}, Vega-Lite {}, Vega-Embed {}) were not found "
+        "when this page was written, so it loads them from {}, checked by integrity hashes: it needs a network "
+        "connection. scripts/fetch-vega.sh fetches them, then reports hold them.</p>\n",
+        detail::report_scripts[0].version, detail::report_scripts[1].version, detail::report_scripts[2].version,
+        cdn.substr(8));
+  html += "<p class=\"notice\" id=\"missing\" hidden>The charts cannot be drawn: their scripts could not be loaded. The "
+          "verdict and the tables are whole.</p></header>\n";
+  html += "<nav><div>" + nav + "<button id=\"theme\" type=\"button\">Dark</button></div></nav>\n<main>\n" + body +
+          "</main>\n<footer>Charts by Vega-Lite. Point at a chart for its numbers; the ⋯ at its corner saves it as a "
+          "picture.</footer>\n<script type=\"application/json\" id=\"figures\">" +
+          data + "</script>\n" + (scripts ? *scripts : linked_scripts()) + "<script>" +
+          std::string(detail::report_glue) + "</script>\n</body>\n</html>\n";
+  return html;
+}
+
+}  // namespace
+
+void write_report(const std::string& path, std::span<const RunRecord> runs, const ReportOptions& options) {
+  if (runs.empty()) fail("report", path + ": there is no run to report");
+  std::string html = page(runs, options, 1);
+  for (double detail = 0.5; html.size() > most_bytes && detail > 0.01; detail /= 2)
+    html = page(runs, options, detail);
+  detail::write_whole_file("report", path, html);
+}
+
+}  // namespace tapegrad

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "tapegrad/inspect/record.h"
+
+namespace tapegrad {
+
+struct ReportOptions {
+  std::string title = {};  ///< head of the page; the names of the runs when empty
+  /// Folder with vega.min.js, vega-lite.min.js and vega-embed.min.js, as scripts/fetch-vega.sh makes it. When empty:
+  /// the environment variable TAPEGRAD_VEGA_DIR, then the folder in the tree the library was built in.
+  std::string vega_directory = {};
+};
+
+/** Writes what was seen of one or more runs as one HTML page with twelve figures, which opens offline by double click;
+ *  twin runs stand side by side on the same scales. Figures are Vega-Lite specifications. Where the scripts that draw
+ *  them are not found, the page loads the same versions from a CDN and says so.
+ *
+ *      write_report("out.html", std::array{sigmoid.record(), relu.record()});
+ *
+ *  Long runs are thinned: the page stays below 5 MB. Throws "[report] out.html: cannot be written". */
+void write_report(const std::string& path, std::span<const RunRecord> runs, const ReportOptions& options = {});
+
+}  // namespace tapegrad

@@ -1,0 +1,242 @@
+#include <doctest/doctest.h>
+#include <fmt/core.h>
+#include <tapegrad/tapegrad.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+namespace tg = tapegrad::f64;
+
+namespace {
+
+using tapegrad::BasicMatrix;
+using tapegrad::Index;
+
+template <class T>
+constexpr T inf = std::numeric_limits<T>::infinity();
+template <class T>
+constexpr T nan = std::numeric_limits<T>::quiet_NaN();
+
+/// Distance in units in the last place of the exact value; 0 when both are NaN or the same infinity.
+template <class T>
+double ulps(T value, double exact) {
+  const T rounded = static_cast<T>(exact);
+  if (std::isnan(value) || std::isnan(rounded)) return std::isnan(value) == std::isnan(rounded) ? 0 : 1e30;
+  if (std::isinf(value) || std::isinf(rounded)) return value == rounded ? 0 : 1e30;
+  const T next = std::nextafter(std::abs(rounded), inf<T>);
+  return std::abs(static_cast<double>(value) - exact) / static_cast<double>(next - std::abs(rounded));
+}
+
+template <class T, class F>
+std::vector<T> computed(const F& f, const std::vector<T>& x) {
+  tapegrad::BasicTape<T> tape;
+  const BasicMatrix<T> m = Eigen::Map<const BasicMatrix<T>>(x.data(), 1, static_cast<Index>(x.size()));
+  const BasicMatrix<T> y = f(tape.input(m)).value();
+  return {y.data(), y.data() + y.size()};
+}
+
+template <class T>
+std::vector<T> spread(double from, double to, int count) {
+  std::vector<T> x;
+  for (int i = 0; i < count; ++i) x.push_back(static_cast<T>(from + (to - from) * i / (count - 1)));
+  return x;
+}
+
+template <class T, class F, class Exact>
+void check_accuracy(const char* name, const F& f, const Exact& exact, const std::vector<T>& x, double allowed) {
+  const auto y = computed<T>(f, x);
+  double worst = 0;
+  T at = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double off = ulps<T>(y[i], exact(static_cast<double>(x[i])));
+    if (off > worst) {
+      worst = off;
+      at = x[i];
+    }
+  }
+  CHECK_MESSAGE(worst <= allowed, fmt::format("{} in {} bytes: {} ulp at {}", name, sizeof(T), worst, at));
+}
+
+template <class T>
+void check_functions() {
+  using std::numeric_limits;
+  const T tiny = numeric_limits<T>::denorm_min();
+  const T large = numeric_limits<T>::max();
+  const double top = sizeof(T) == 4 ? 88.7 : 709.7;
+  const double bottom = sizeof(T) == 4 ? -87.3 : -708.3;
+  const auto with = [](std::vector<T> x, std::initializer_list<T> more) {
+    x.insert(x.end(), more);
+    return x;
+  };
+  check_accuracy<T>("exp", tg::exp, [](double x) { return std::exp(x); },
+                    with(spread<T>(bottom, top, 5000), {T(0), tiny, inf<T>, -inf<T>, nan<T>, T(1000), -large, large}), 4);
+  check_accuracy<T>("expm1", tg::expm1, [](double x) { return std::expm1(x); },
+                    with(spread<T>(-40, top, 5000), {T(0), T(1e-20), T(-1e-20), T(1e-5), inf<T>, -inf<T>, nan<T>, T(-1000), T(1000)}),
+                    8);
+  check_accuracy<T>("log", tg::log, [](double x) { return std::log(x); },
+                    with(spread<T>(1e-4, 50, 5000), {T(0), T(1), tiny, 7 * tiny, numeric_limits<T>::min(), large, inf<T>, nan<T>, T(-1)}),
+                    4);
+  check_accuracy<T>("log1p", tg::log1p, [](double x) { return std::log1p(x); },
+                    with(spread<T>(-0.999, 50, 5000), {T(0), T(1e-20), T(-1e-20), T(-1), large, inf<T>, nan<T>, T(-2)}), 8);
+  check_accuracy<T>("sqrt", tg::sqrt, [](double x) { return std::sqrt(x); },
+                    with(spread<T>(0, 50, 1000), {large, inf<T>, nan<T>, T(-1)}), 0.51);
+  check_accuracy<T>("tanh", tg::tanh, [](double x) { return std::tanh(x); },
+                    with(spread<T>(-25, 25, 5000), {T(0), tiny, T(1e-20), inf<T>, -inf<T>, nan<T>, large, -large}), 8);
+  check_accuracy<T>("sigmoid", tg::sigmoid, [](double x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); },
+                    with(spread<T>(bottom, 40, 5000), {T(0), tiny, inf<T>, -inf<T>, nan<T>, large, -large}), 8);
+  check_accuracy<T>("square", tg::square, [](double x) { return x * x; }, spread<T>(-3, 3, 100), 0.51);
+  check_accuracy<T>("abs", tg::abs, [](double x) { return std::abs(x); },
+                    {T(-0.0), T(-3), T(2), inf<T>, -inf<T>, nan<T>, -large}, 0);
+  check_accuracy<T>("sign", tg::sign, [](double x) { return static_cast<double>((x > 0) - (x < 0)); },
+                    {T(-0.0), T(0), T(-3), T(2), inf<T>, -inf<T>, tiny, -tiny}, 0);
+  // sin and cos pass through zero: absolute error instead
+  const auto x = spread<T>(-100, 100, 5001);
+  const auto s = computed<T>(tg::sin, x);
+  const auto c = computed<T>(tg::cos, x);
+  double worst = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    worst = std::max(worst, std::abs(static_cast<double>(s[i]) - std::sin(static_cast<double>(x[i]))));
+    worst = std::max(worst, std::abs(static_cast<double>(c[i]) - std::cos(static_cast<double>(x[i]))));
+  }
+  CHECK(worst <= 4 * static_cast<double>(numeric_limits<T>::epsilon()));
+}
+
+tg::Matrix matrix(Index rows, Index cols, std::initializer_list<double> values) {
+  tg::Matrix m(rows, cols);
+  std::copy(values.begin(), values.end(), m.data());
+  return m;
+}
+
+/// A user's op of two operands.
+struct Hypot {
+  static constexpr std::string_view name = "test_hypot";
+  static constexpr std::size_t arity = 2;
+  static constexpr double domain_from = 0;
+  template <class X>
+  static X value(const X& a, const X& b) { return tg::sqrt(a * a + b * b); }
+  template <class X>
+  static X vjp_a(const X& g, const X& a, const X&, const X& y) { return g * a / y; }
+  template <class X>
+  static X vjp_b(const X& g, const X&, const X& b, const X& y) { return g * b / y; }
+};
+
+}  // namespace
+
+TEST_CASE("functions are accurate over the whole range, float") { check_functions<float>(); }
+TEST_CASE("functions are accurate over the whole range, double") { check_functions<double>(); }
+
+TEST_CASE("arithmetic with Vars and numbers") {
+  tg::Tape tape;
+  const tg::Var a = tape.input(matrix(1, 3, {1, -2, 4}));
+  const tg::Var b = tape.input(matrix(1, 3, {2, 3, -8}));
+  CHECK((a + b).value() == matrix(1, 3, {3, 1, -4}));
+  CHECK((a - b).value() == matrix(1, 3, {-1, -5, 12}));
+  CHECK((a * b).value() == matrix(1, 3, {2, -6, -32}));
+  CHECK((b / a).value() == matrix(1, 3, {2, -1.5, -2}));
+  CHECK((-a).value() == matrix(1, 3, {-1, 2, -4}));
+  CHECK((a + 1.0).value() == matrix(1, 3, {2, -1, 5}));
+  CHECK((1.0 + a).value() == matrix(1, 3, {2, -1, 5}));
+  CHECK((a - 1.0).value() == matrix(1, 3, {0, -3, 3}));
+  CHECK((1.0 - a).value() == matrix(1, 3, {0, 3, -3}));
+  CHECK((a * 0.5).value() == matrix(1, 3, {0.5, -1, 2}));
+  CHECK((a / 2.0).value() == matrix(1, 3, {0.5, -1, 2}));
+  CHECK((2.0 / a).value() == matrix(1, 3, {2, -1, 0.5}));
+  CHECK(tg::maximum(a, b).value() == matrix(1, 3, {2, 3, 4}));
+  CHECK(tg::minimum(a, b).value() == matrix(1, 3, {1, -2, -8}));
+  CHECK(tg::clamp(a, -1, 3).value() == matrix(1, 3, {1, -1, 3}));
+  CHECK(tg::pow(a, 3).value() == matrix(1, 3, {1, -8, 64}));
+  CHECK((a > b).value() == matrix(1, 3, {0, 0, 1}));
+  CHECK((a <= 1.0).value() == matrix(1, 3, {1, 1, 0}));
+  CHECK(tg::where(a > 0.0, a, b).value() == matrix(1, 3, {1, 3, 4}));
+}
+
+TEST_CASE("broadcasting is NumPy's, and its reverse sums") {
+  const tg::Matrix m = matrix(2, 3, {1, 2, 3, 4, 5, 6});
+  const tg::Matrix g = matrix(2, 3, {1, 10, 100, 1000, 1e4, 1e5});
+  struct Case {
+    tg::Matrix other, sum, grad;
+  };
+  const Case cases[] = {
+      {matrix(1, 3, {10, 20, 30}), matrix(2, 3, {11, 22, 33, 14, 25, 36}), matrix(1, 3, {1001, 10010, 100100})},
+      {matrix(2, 1, {10, 20}), matrix(2, 3, {11, 12, 13, 24, 25, 26}), matrix(2, 1, {111, 111000})},
+      {matrix(1, 1, {10}), matrix(2, 3, {11, 12, 13, 14, 15, 16}), matrix(1, 1, {111111})},
+  };
+  for (const auto& [other, sum, grad] : cases) {
+    tg::Tape tape;
+    const tg::Var a = tape.input(m, {.requires_grad = true});
+    const tg::Var b = tape.input(other, {.requires_grad = true});
+    const tg::Var y = a + b;
+    CHECK(y.value() == sum);
+    CHECK((b + a).value() == sum);
+    y.backward(g);
+    CHECK(a.grad() == g);
+    CHECK(b.grad() == grad);
+  }
+  tg::Tape tape;
+  const tg::Var row = tape.input(matrix(1, 3, {1, 2, 3}), {.requires_grad = true});
+  const tg::Var column = tape.input(matrix(2, 1, {10, 20}), {.requires_grad = true});
+  const tg::Var table = row + column;
+  CHECK(table.value() == matrix(2, 3, {11, 12, 13, 21, 22, 23}));
+  table.backward(g);
+  CHECK(row.grad() == matrix(1, 3, {1001, 10010, 100100}));
+  CHECK(column.grad() == matrix(2, 1, {111, 111000}));
+  // an empty batch meets a row: the row's gradient is zero
+  tape.reset();
+  const tg::Var nothing = tape.input(tg::Matrix(0, 3), {.requires_grad = true});
+  const tg::Var bias = tape.input(matrix(1, 3, {1, 2, 3}), {.requires_grad = true});
+  const tg::Var y = nothing * bias;
+  CHECK(y.shape() == tg::Shape{0, 3});
+  tg::sum(y).backward();
+  CHECK(bias.grad() == matrix(1, 3, {0, 0, 0}));
+}
+
+TEST_CASE("shapes that do not broadcast") {
+  tg::Tape tape;
+  const auto in = [&](Index rows, Index cols) { return tape.input(tg::Matrix(tg::Matrix::Ones(rows, cols))); };
+  CHECK_THROWS_WITH_AS(in(2, 3) + in(3, 2), "[add] shapes do not broadcast: 2x3 and 3x2", tg::Error);
+  CHECK_THROWS_WITH_AS(in(2, 3) * in(2, 2), "[mul] shapes do not broadcast: 2x3 and 2x2", tg::Error);
+  CHECK_THROWS_WITH_AS(in(2, 3) / in(1, 4), "[div] shapes do not broadcast: 2x3 and 1x4", tg::Error);
+  CHECK_THROWS_WITH_AS(tg::where(in(2, 3), in(2, 3), in(5, 3)), "[where] shapes do not broadcast: 2x3 and 2x3 and 5x3",
+                       tg::Error);
+  CHECK_THROWS_WITH_AS(tg::broadcast_to(in(2, 3), {4, 3}), "[broadcast_to] shapes do not broadcast: 4x3 and 2x3",
+                       tg::Error);
+  CHECK_THROWS_WITH_AS(tg::broadcast_to(in(2, 3), {1, 3}), "[broadcast_to] 2x3 does not fit into 1x3", tg::Error);
+  CHECK_THROWS_WITH_AS(tg::clamp(in(1, 1), 2, 1), "[clamp] low must not be above high, got 2 and 1", tg::Error);
+  CHECK_THROWS_WITH_AS(tg::clamp(in(1, 1), NAN, 1), "[clamp] low must not be above high, got nan and 1", tg::Error);
+}
+
+TEST_CASE("subgradients at kinks and ties") {
+  tg::Tape tape;
+  const tg::Var a = tape.input(matrix(1, 3, {0, 2, 1}), {.requires_grad = true});
+  const tg::Var b = tape.input(matrix(1, 3, {0, 1, 2}), {.requires_grad = true});
+  tg::sum(tg::maximum(a, b)).backward();
+  CHECK(a.grad() == matrix(1, 3, {0.5, 1, 0}));
+  CHECK(b.grad() == matrix(1, 3, {0.5, 0, 1}));
+  tape.reset();
+  const tg::Var x = tape.input(matrix(1, 4, {0, 1, 0.5, 3}), {.requires_grad = true});
+  tg::sum(tg::clamp(x, 0, 1)).backward();
+  CHECK(x.grad() == matrix(1, 4, {1, 1, 1, 0}));
+  tape.reset();
+  const tg::Var ties = tape.input(matrix(1, 4, {3, 1, 3, 3}), {.requires_grad = true});
+  (tg::max(ties) * 3.0).backward();
+  CHECK(ties.grad() == matrix(1, 4, {1, 0, 1, 1}));
+  tape.reset();
+  const tg::Var zero = tape.input(matrix(1, 1, {0}), {.requires_grad = true});
+  tg::abs(zero).backward();
+  CHECK(zero.grad()(0) == 0);
+}
+
+TEST_CASE("a user's op is registered and checked like a built-in one") {
+  tg::register_op<Hypot>();
+  const auto names = tg::ops();
+  CHECK(std::count(names.begin(), names.end(), "test_hypot") == 1);
+  CHECK_THROWS_WITH_AS(tg::register_op<Hypot>(), "[op] 'test_hypot' is registered already", tg::Error);
+  CHECK_THROWS_WITH_AS(tg::register_op<tg::Add>(), "[op] 'add' is registered already", tg::Error);
+  for (const int order : {1, 2}) {
+    const auto result =
+        tg::grad_check([](auto v) { return tg::ElementwiseFunction<Hypot>{}(v[0], v[1]); },
+                       {matrix(2, 2, {1, 2, 3, 4}), matrix(1, 2, {0.5, 2})}, {.order = order});
+    CHECK_MESSAGE(result.ok, result.message);
+  }
+}

@@ -1,0 +1,433 @@
+#include <doctest/doctest.h>
+#include <tapegrad/tapegrad.h>
+
+#include <cmath>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+/// Modules as a tree: paths, modes, errors that say where, containers, prediction and summary.
+
+namespace tg = tapegrad::f64;
+
+namespace {
+
+template <class F> std::string error_of(F&& f) {
+  try {
+    f();
+  } catch (const tg::Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+using Strings = std::vector<std::string>;
+
+template <class Named> Strings paths_of(const Named& named) {
+  Strings paths;
+  for (const auto& [path, value] : named) paths.push_back(path);
+  return paths;
+}
+
+tg::Matrix random_matrix(tg::Index rows, tg::Index cols, tg::Rng& rng) {
+  tg::Matrix m(rows, cols);
+  for (double& v : m.reshaped<Eigen::RowMajor>()) v = rng.normal();
+  return m;
+}
+
+/// The example of module.h
+struct Scale : tg::Module {
+  Scale() { factor = add_parameter("factor", tg::Matrix::Ones(1, 1)); }
+  std::string_view kind() const override { return "scale"; }
+  tg::Var forward(tg::Var x) override { return x * x.tape().parameter(factor); }
+  tg::Parameter factor;
+};
+
+/// A user's module with submodules: body, then a head that it reaches into body's last layer for when asked.
+struct Model : tg::Module {
+  Model(tg::Index in, tg::Rng& rng) {
+    add_module("body", std::make_unique<tg::Sequential>(tg::Linear(in, 4, rng), tg::Tanh(), tg::Linear(4, 4, rng)));
+    add_module("head", std::make_unique<tg::Linear>(4, 2, rng));
+  }
+  std::string_view kind() const override { return "model"; }
+  tg::Var forward(tg::Var x) override {
+    auto& body = static_cast<tg::Sequential&>(*children()[0].second);
+    if (only_last) return body[2](x);
+    return (*children()[1].second)(body(x));
+  }
+  bool only_last = false;
+};
+
+/// x·W with the weight of another layer
+struct Tied : tg::Module {
+  explicit Tied(const tg::Linear& other) : weight(add_parameter(other.weight)) {}
+  std::string_view kind() const override { return "tied"; }
+  tg::Var forward(tg::Var x) override { return tg::matmul(x, x.tape().parameter(weight)); }
+  tg::Parameter weight;
+};
+
+/// One row whatever comes in; throws what is no tg::Error when asked.
+struct Collapse : tg::Module {
+  std::string_view kind() const override { return "collapse"; }
+  tg::Var forward(tg::Var x) override {
+    if (broken) throw std::runtime_error("broken");
+    return tg::sum(x, tg::Axis::rows);
+  }
+  bool broken = false;
+};
+
+struct Cube {
+  static constexpr std::string_view name = "cube";
+  template <class X> static X value(const X& x) { return x * x * x; }
+  template <class X> static X vjp(const X& g, const X& x, const X&) { return 3 * g * x * x; }
+};
+
+tg::Sequential example(tg::Rng& rng) {
+  return tg::Sequential(tg::Linear(2, 3, rng), tg::Residual(tg::Linear(3, 3, rng), tg::Tanh()), tg::BatchNorm1d(3),
+                        tg::Dropout(0.5, rng), Scale(), tg::Linear(3, 1, rng, {.bias = false}));
+}
+
+}  // namespace
+
+TEST_CASE("module: paths of parameters, buffers and submodules") {
+  tg::Rng rng(1);
+  tg::Sequential net = example(rng);
+  CHECK(paths_of(net.named_parameters()) == Strings{"0.weight", "0.bias", "1.inner.0.weight", "1.inner.0.bias",
+                                                    "2.weight", "2.bias", "4.factor", "5.weight"});
+  REQUIRE(net.parameters().size() == 8);
+  for (std::size_t i = 0; i < 8; ++i) CHECK(net.parameters()[i] == net.named_parameters()[i].second);
+  CHECK(net.parameters()[0] == net.at<tg::Linear>(0).weight);
+  CHECK(net.parameters()[6] == net.at<Scale>(4).factor);
+
+  CHECK(paths_of(net.named_buffers()) == Strings{"2.running_mean", "2.running_var"});
+  CHECK(net.named_buffers()[0].second == &net.at<tg::BatchNorm1d>(2).running_mean());
+  CHECK(net.named_buffers()[1].second == &net.at<tg::BatchNorm1d>(2).running_var());
+
+  CHECK(paths_of(net.named_modules()) ==
+        Strings{"", "0", "1", "1.inner", "1.inner.0", "1.inner.1", "2", "3", "4", "5"});
+  Strings kinds;
+  for (const auto& [path, module] : net.named_modules()) kinds.emplace_back(module->kind());
+  CHECK(kinds == Strings{"sequential", "linear", "residual", "sequential", "linear", "tanh", "batch_norm",
+                         "dropout", "scale", "linear"});
+  CHECK(net.named_modules()[0].second == &net);
+
+  Scale scale;
+  CHECK(paths_of(scale.named_parameters()) == Strings{"factor"});
+  tg::BatchNorm1d norm(2);
+  CHECK(paths_of(norm.named_buffers()) == Strings{"running_mean", "running_var"});
+  Model model(3, rng);
+  CHECK(paths_of(model.named_parameters()) ==
+        Strings{"body.0.weight", "body.0.bias", "body.2.weight", "body.2.bias", "head.weight", "head.bias"});
+}
+
+TEST_CASE("module: a shared parameter comes once and collects the gradients of both uses") {
+  tg::Rng rng(1);
+  tg::Sequential net(tg::Linear(3, 2, rng));
+  net.add(Tied(net.at<tg::Linear>(0)));
+  CHECK(paths_of(net.named_parameters()) == Strings{"0.weight", "0.bias"});
+  CHECK(net.parameters().size() == 2);
+  tg::Linear& encoder = net.at<tg::Linear>(0);
+  encoder.weight.value() << 1, 2, 0, -1, 0, 3;
+  encoder.bias.value() << 0, 1;
+  tg::Tape tape;
+  const tg::Var y = net(tape.input(tg::Matrix{{1, -1, 2}}));
+  CHECK(tg::Matrix(y.value()) == tg::Matrix{{-7, -2, 18}});  // hidden −1, 6
+  tg::sum(y).backward();
+  // By the second use: hidden in every column. By the first: row sums of W times x.
+  CHECK(encoder.weight.grad() == tg::Matrix{{-1 + 3, -1 - 3, -1 + 6}, {6 + 2, 6 - 2, 6 + 4}});
+  tg::Sgd sgd(net.parameters(), {.lr = 1});
+  sgd.step();
+  CHECK(net.at<Tied>(1).weight.value() == tg::Matrix{{-1, 6, -5}, {-9, -4, -7}});
+}
+
+TEST_CASE("module: train and eval reach every submodule, and one can be set apart") {
+  tg::Rng rng(1);
+  tg::Sequential net = example(rng);
+  const auto modes = [&] {
+    std::string text;
+    for (const auto& [path, module] : net.named_modules()) text += module->training() ? 't' : 'e';
+    return text;
+  };
+  CHECK(modes() == "tttttttttt");
+  net.eval();
+  CHECK(modes() == "eeeeeeeeee");
+  net[1].train();
+  CHECK(modes() == "eetttteeee");  // 1 and all inside it
+  net.train();
+  CHECK(modes() == "tttttttttt");
+  net.train(false);
+  CHECK(modes() == "eeeeeeeeee");
+}
+
+TEST_CASE("module: predict is forward in eval mode, in batches of any size") {
+  tg::Rng rng(1);
+  tg::Sequential net(tg::Linear(17, 33, rng), tg::BatchNorm1d(33), tg::Relu(), tg::Dropout(0.5, rng),
+                     tg::Residual(tg::Linear(33, 33, rng), tg::Tanh()), tg::LayerNorm(33), tg::Linear(33, 5, rng));
+  tg::Tape tape;
+  net(tape.input(random_matrix(20, 17, rng)));  // moves the running statistics
+  const tg::Matrix mean = net.at<tg::BatchNorm1d>(1).running_mean();
+  CHECK(mean.norm() > 0);
+  const tg::Matrix x = random_matrix(50, 17, rng);
+  net.eval();
+  tape.reset();
+  const tg::Matrix expected = net(tape.input(x)).value();
+  net.train();
+
+  CHECK(net.predict(x) == expected);
+  CHECK(net.predict(x, 50) == expected);
+  CHECK(net.training());
+  CHECK(net.at<tg::BatchNorm1d>(1).running_mean() == mean);
+  for (const tg::Index batch : {1, 2, 3, 7, 16, 49, 51, 1000}) {
+    INFO("batch " << batch);
+    const tg::Matrix y = net.predict(x, batch);
+    REQUIRE(y.rows() == 50);
+    REQUIRE(y.cols() == 5);
+    CHECK(net.predict(x, batch) == y);
+    // Eigen sums a product in another order when it has a single row or few: the last bits may differ.
+    CHECK((y - expected).cwiseAbs().maxCoeff() < 1e-13);
+  }
+  CHECK(net.predict(x.middleRows(3, 9)).isApprox(expected.middleRows(3, 9), 1e-13));
+  const tg::Matrix none = net.predict(tg::Matrix(0, 17));
+  CHECK(none.rows() == 0);
+  CHECK(none.cols() == 5);
+}
+
+TEST_CASE("module: predict gives every module its own mode back, also when it fails") {
+  tg::Rng rng(1);
+  tg::Sequential net(tg::Linear(3, 4, rng), tg::BatchNorm1d(4), tg::Dropout(0.5, rng), Collapse());
+  net[1].eval();
+  const auto modes = [&] {
+    std::string text;
+    for (const auto& [path, module] : net.named_modules()) text += module->training() ? 't' : 'e';
+    return text;
+  };
+  CHECK(modes() == "ttett");
+  const tg::Matrix x = random_matrix(4, 3, rng);
+  CHECK(net.predict(x, 1).rows() == 4);
+  CHECK(modes() == "ttett");
+  CHECK(error_of([&] { net.predict(x); }) == "[predict] 4 rows went in, 1 came out");
+  CHECK(modes() == "ttett");
+  CHECK(error_of([&] { net.predict(tg::Matrix::Ones(4, 2)); }) ==
+        "0.linear: [matmul] inner dimensions differ: 4x2 * (4x3)^T");
+  CHECK(modes() == "ttett");
+  net.at<Collapse>(3).broken = true;
+  CHECK_THROWS_WITH_AS(net.predict(x), "broken", std::runtime_error);
+  CHECK(modes() == "ttett");
+  CHECK(error_of([&] { net.predict(x, 0); }) == "[predict] the batch must have at least one row, got 0");
+  CHECK(error_of([&] { net.predict(x, -3); }) == "[predict] the batch must have at least one row, got -3");
+}
+
+TEST_CASE("module: predicting between backward and step keeps the gradients") {
+  for (const bool tape_is_gone : {false, true}) {
+    INFO((tape_is_gone ? "after" : "before") << " the end of the tape");
+    tg::Rng rng(1);
+    tg::Sequential net(tg::Linear(3, 1, rng));
+    const tg::Matrix x = random_matrix(6, 3, rng);
+    auto tape = std::make_unique<tg::Tape>();
+    tg::sum(net(tape->input(x))).backward();
+    if (tape_is_gone) tape.reset();
+    const tg::Matrix expected = x.colwise().sum();
+    net.predict(x, 2);
+    CHECK(net.parameters()[0].has_grad());
+    CHECK(net.parameters()[0].grad().isApprox(expected, 1e-14));
+  }
+}
+
+TEST_CASE("module: an error inside a network carries the path of its parameters") {
+  tg::Rng rng(1);
+  tg::Tape tape;
+  const tg::Var x = tape.input(random_matrix(4, 3, rng));
+  const auto text = [&](tg::Module&& net) {
+    const std::string result = error_of([&] { net(x); });
+    CHECK(tape.owner() == nullptr);
+    return result;
+  };
+  CHECK(text(tg::Linear(5, 2, rng)) == "[matmul] inner dimensions differ: 4x3 * (2x5)^T");
+  CHECK(text(tg::Sequential(tg::Linear(5, 2, rng))) == "0.linear: [matmul] inner dimensions differ: 4x3 * (2x5)^T");
+  CHECK(text(tg::Sequential(tg::Linear(3, 5, rng), tg::Relu(), tg::Linear(4, 2, rng))) ==
+        "2.linear: [matmul] inner dimensions differ: 4x5 * (2x4)^T");
+  CHECK(text(tg::Sequential(tg::Linear(3, 5, rng), tg::Residual(tg::Linear(4, 5, rng)))) ==
+        "1.inner.0.linear: [matmul] inner dimensions differ: 4x5 * (5x4)^T");
+  CHECK(text(tg::Sequential(tg::Linear(3, 5, rng), tg::Residual(tg::Linear(5, 4, rng)))) ==
+        "1.residual: [residual] the input is 4x5, the layers inside make it 4x4");
+  CHECK(text(tg::Sequential(tg::Tanh(), tg::Sequential(tg::Tanh(), tg::Residual(tg::Tanh(), tg::LayerNorm(2))))) ==
+        "1.1.inner.1.layer_norm: [layer_norm] made for 2 features, the input is 4x3");
+  CHECK(text(tg::Sequential(tg::Maxout{2})) == "0.maxout: [maxout] 3 columns do not divide into pieces of 2");
+  CHECK(text(tg::Sequential(tg::Linear(3, 3, rng), Scale(), Model(5, rng))) ==
+        "2.body.0.linear: [matmul] inner dimensions differ: 4x3 * (4x5)^T");
+  CHECK(text(Model(5, rng)) == "body.0.linear: [matmul] inner dimensions differ: 4x3 * (4x5)^T");
+  Model reaching(3, rng);
+  reaching.only_last = true;  // body[2] is called without body
+  CHECK(text(std::move(reaching)) == "body.2.linear: [matmul] inner dimensions differ: 4x3 * (4x4)^T");
+
+  tg::Sequential norm(tg::Linear(3, 2, rng), tg::BatchNorm1d(2));
+  CHECK(error_of([&] { norm(tape.input(random_matrix(1, 3, rng))); }) ==
+        "1.batch_norm: [batch_norm] needs more than one row in training, got 1x2");
+  CHECK(norm(x).shape() == tg::Shape{4, 2});  // and goes on working
+
+  // What the user catches is the library's exception; others pass through untouched.
+  tg::Sequential collapse((Collapse()));
+  collapse.at<Collapse>(0).broken = true;
+  CHECK_THROWS_WITH_AS(collapse(x), "broken", std::runtime_error);
+  CHECK(tape.owner() == nullptr);
+}
+
+TEST_CASE("module: a module that returns nothing says which it is") {
+  struct Forgetful : tg::Module {
+    std::string_view kind() const override { return "forgetful"; }
+    tg::Var forward(tg::Var) override { return {}; }
+  };
+  tg::Rng rng(1);
+  tg::Sequential net(tg::Linear(3, 3, rng), Forgetful(), tg::Tanh());
+  tg::Tape tape;
+  CHECK(error_of([&] { net(tape.input(tg::Matrix::Ones(4, 3))); }) ==
+        "1.forgetful: [tape] the variable is empty: it was never recorded");
+}
+
+TEST_CASE("module: nodes know the module that recorded them") {
+  tg::Rng rng(1);
+  tg::Sequential net(tg::Linear(3, 3, rng), tg::Residual(tg::Tanh()));
+  tg::Tape tape;
+  const tg::Var y = net(tape.input(tg::Matrix::Ones(4, 3)));
+  CHECK(y.node().owner == &net[1]);  // the sum
+  CHECK(tape.node(y.index() - 1).owner == net.named_modules()[4].second);
+  CHECK(tape.node(0).owner == nullptr);
+  CHECK(tape.owner() == nullptr);
+}
+
+TEST_CASE("module: summary") {
+  tg::Rng rng(1);
+  tg::Sequential net(tg::Linear(2, 8, rng), tg::Maxout{2}, tg::BatchNorm1d(4), tg::Dropout(0.5, rng),
+                     tg::Residual(tg::Linear(4, 4, rng), tg::Tanh()), Scale(), tg::Linear(4, 1, rng));
+  net[2].eval();
+  const tg::Matrix mean = net.at<tg::BatchNorm1d>(2).running_mean();
+  CHECK(tg::summary(net, 2) ==
+        "path       type        output     parameters\n"
+        "0          linear      batch x 8          24\n"
+        "1          maxout      batch x 4           -\n"
+        "2          batch_norm  batch x 4           8\n"
+        "3          dropout     batch x 4           -\n"
+        "4          residual    batch x 4          20\n"
+        "4.inner    sequential  batch x 4          20\n"
+        "4.inner.0  linear      batch x 4          20\n"
+        "4.inner.1  tanh        batch x 4           -\n"
+        "5          scale       batch x 4           1\n"
+        "6          linear      batch x 1           5\n"
+        "total                  batch x 1          58\n");
+  CHECK(!net[2].training());  // every mode as before, statistics untouched
+  CHECK(net[3].training());
+  CHECK(net.training());
+  CHECK(net.at<tg::BatchNorm1d>(2).running_mean() == mean);
+  CHECK(error_of([&] { tg::summary(net, 3); }) == "0.linear: [matmul] inner dimensions differ: 2x3 * (8x2)^T");
+  CHECK(!net[2].training());
+  CHECK(net[3].training());
+}
+
+TEST_CASE("module: summary of a single layer, of shared parameters and of a layer that is not used") {
+  tg::Rng rng(1);
+  tg::Linear layer(2, 3, rng);
+  CHECK(tg::summary(layer, 2) ==
+        "path   type    output     parameters\n"
+        "       linear  batch x 3           9\n"
+        "total          batch x 3           9\n");
+  tg::Sequential tied(tg::Linear(3, 2, rng));
+  tied.add(Tied(tied.at<tg::Linear>(0)));
+  CHECK(tg::summary(tied, 3) ==
+        "path   type    output     parameters\n"
+        "0      linear  batch x 2           8\n"
+        "1      tied    batch x 3           6\n"
+        "total          batch x 3           8\n");
+  Model model(4, rng);
+  tg::summary(model, 4);
+  model.only_last = true;
+  CHECK(tg::summary(model, 4) ==
+        "path    type        output     parameters\n"
+        "body    sequential                     40\n"
+        "body.0  linear                         20\n"
+        "body.1  tanh                            -\n"
+        "body.2  linear      batch x 4          20\n"
+        "head    linear                         10\n"
+        "total               batch x 4          50\n");
+}
+
+TEST_CASE("sequential: takes layers, rules, activations, pointers and the user's modules and rules") {
+  tg::Rng rng(1);
+  tg::Linear last(3, 1, rng);
+  tg::Sequential net(tg::Linear(2, 6, rng), tg::LeakyRelu{0.25}, tg::activation("elu(alpha=2)"), tg::Maxout{2},
+                     std::make_unique<Scale>(), Scale(), Cube(), tg::Sequential(tg::Tanh()),
+                     tg::Residual(tg::Residual(tg::Tanh()), tg::Tanh()), std::move(last));
+  Strings kinds;
+  for (std::size_t i = 0; i < net.size(); ++i) kinds.emplace_back(net[i].kind());
+  CHECK(kinds == Strings{"linear", "leaky_relu", "elu", "maxout", "scale", "scale", "cube", "sequential",
+                         "residual", "linear"});
+  CHECK(net.at<tg::ActivationLayer>(1).activation().text() == "leaky_relu(negative_slope=0.25)");
+  CHECK(net.at<tg::ActivationLayer>(2).activation().text() == "elu(alpha=2)");
+  CHECK(net.at<tg::Residual>(8).named_modules()[2].first == "inner.0");
+  net.add(tg::activation("prelu"), 1);
+  net.add(std::make_unique<tg::Sequential>());
+  CHECK(net.size() == 12);
+  tg::Tape tape;
+  CHECK(net(tape.input(tg::Matrix::Ones(4, 2))).shape() == tg::Shape{4, 1});
+
+  tg::Sequential empty;
+  CHECK(empty.size() == 0);
+  const tg::Var x = tape.input(tg::Matrix::Ones(4, 2));
+  CHECK(empty(x).index() == x.index());
+}
+
+TEST_CASE("sequential: a rule of the user's computes what it says") {
+  tg::Sequential net((Cube()));
+  CHECK(net.predict(tg::Matrix{{1, -2, 3}}) == tg::Matrix{{1, -8, 27}});
+}
+
+TEST_CASE("sequential: errors of access") {
+  tg::Rng rng(1);
+  tg::Sequential net(tg::Linear(2, 3, rng), tg::Relu(), tg::Linear(3, 1, rng));
+  CHECK(error_of([&] { net[3]; }) == "[sequential] no layer 3: there are 3");
+  CHECK(error_of([&] { net.at<tg::Linear>(7); }) == "[sequential] no layer 7: there are 3");
+  CHECK(error_of([&] { net.at<tg::Linear>(1); }) == "[sequential] layer 1 is a relu");
+  CHECK(error_of([&] { net.at<Scale>(0); }) == "[sequential] layer 0 is a linear");
+  CHECK(error_of([&] { net.add(std::unique_ptr<tg::Linear>()); }) == "[module] submodule '3' is null");
+  CHECK(net.size() == 3);
+  CHECK(&net.at<tg::Linear>(2) == &net[2]);
+}
+
+TEST_CASE("sequential: a network that was moved goes on training") {
+  const tg::Matrix y{{0}, {1}, {1}, {0}};
+  const tg::Matrix x{{0, 0}, {0, 1}, {1, 0}, {1, 1}};
+  const auto train = [&](bool move) {
+    tg::Rng rng(3);
+    tg::Sequential net(tg::Linear(2, 8, rng), tg::BatchNorm1d(8), tg::Dropout(0.2, rng),
+                       tg::Residual(tg::Linear(8, 8, rng), tg::Tanh()), tg::Linear(8, 1, rng));
+    tg::Adam adam(net.parameters(), {.lr = 0.05});
+    tg::Tape tape;
+    std::vector<double> losses;
+    const auto steps = [&](tg::Sequential& current) {
+      for (int i = 0; i < 5; ++i) {
+        tape.reset();
+        const tg::Var loss = tg::bce_with_logits(current(tape.input(x)), y);
+        loss.backward();
+        adam.step();
+        losses.push_back(loss.item());
+      }
+    };
+    steps(net);
+    if (move) {
+      tg::Sequential moved(std::move(net));
+      steps(moved);
+      tg::Sequential assigned;
+      assigned = std::move(moved);
+      steps(assigned);
+      losses.push_back(assigned.predict(x)(0, 0));
+      losses.push_back(assigned.at<tg::BatchNorm1d>(1).running_mean()(0, 3));
+    } else {
+      steps(net);
+      steps(net);
+      losses.push_back(net.predict(x)(0, 0));
+      losses.push_back(net.at<tg::BatchNorm1d>(1).running_mean()(0, 3));
+    }
+    return losses;
+  };
+  CHECK(train(true) == train(false));
+}
