@@ -8,15 +8,18 @@
 
 #include <cmath>
 #include <map>
+#include <optional>
 
 #include "common/example.h"
 #include "common/terminal.h"
+#include "common/watch.h"
 
 namespace tg = tapegrad;
 using terminal::Color;
 
 struct Options {
   example::CommonOptions common;
+  example::InspectOptions inspect;
   std::vector<std::string> activations{"tanh"};
   tg::Index hidden = 8;
   std::string optimizer = "adam";
@@ -32,6 +35,7 @@ struct Run {
   int dead = 0;                     ///< hidden units with f′ = 0 on all four rows at the end
   int saturated = 0;                ///< hidden units with |f′| < 0.1·sup|f′| on all four rows
   std::vector<std::pair<std::string, double>> gradients;  ///< RMS per parameter in the last step
+  std::optional<tg::RunRecord> record;                    ///< when a report, a log or --watch asks for it
   bool solved() const { return steps_to_solve >= 0; }
   /// Why it is not solved; "slow" while the loss still falls by a percent in the last tenth of the run.
   std::string failure() const {
@@ -53,6 +57,10 @@ Run train(const Options& options, const std::string& name, std::uint64_t seed) {
   const tg::Matrix targets = data.targets();
 
   Run run;
+  std::optional<tg::Monitor> monitor;
+  if (options.inspect.wanted() && options.seeds == 0)
+    monitor.emplace(net, tg::MonitorOptions{.name = name, .histogram_every = 10, .firing_every = 10});
+  watch::View view(options.steps);
   tg::Tape tape;
   for (int step = 0; step < options.steps; ++step) {
     tape.reset();
@@ -81,6 +89,13 @@ Run train(const Options& options, const std::string& name, std::uint64_t seed) {
       }
     }
     optimizer->step();
+    if (monitor) monitor->step(loss, {.lr = options.lr});
+    if (monitor && options.inspect.watch) view.update(step, monitor->record());
+  }
+  if (monitor) {
+    if (options.inspect.watch) view.finish(monitor->record());
+    run.record = monitor->record();
+    run.record->map = tg::decision_map(net, data.inputs, data.labels);
   }
   return run;
 }
@@ -159,9 +174,11 @@ int main(int argc, char** argv) {
   app.add_option("--steps", options.steps, "Training steps")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--seeds", options.seeds, "Train from this many seeds and print the success rate")
       ->check(CLI::PositiveNumber);
+  options.inspect.add_to(app);
   return example::run(app, options.common, argc, argv, [&]() -> example::Json {
     if (options.seeds > 0) return compare(options);
     example::Json json;
+    std::vector<tg::RunRecord> records;
     for (const std::string& name : options.activations) {
       const Run run = train(options, name, options.common.seed);
       show(options, name, run);
@@ -169,7 +186,9 @@ int main(int argc, char** argv) {
               {"steps_to_solve", nullptr}, {"final_loss", run.losses.back()},
               {"losses", run.losses},      {"predictions", run.predictions}};
       if (run.solved()) json["steps_to_solve"] = run.steps_to_solve + 1;
+      if (run.record) records.push_back(*run.record);
     }
+    if (!records.empty()) options.inspect.write(records);
     return json;
   });
 }

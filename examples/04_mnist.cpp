@@ -6,15 +6,19 @@
 #include <fmt/core.h>
 #include <tapegrad/tapegrad.h>
 
+#include <optional>
+
 #include "common/classification.h"
 #include "common/example.h"
 #include "common/terminal.h"
+#include "common/watch.h"
 
 namespace tg = tapegrad;
 
 struct Options {
   example::CommonOptions common;
-  std::string data = "/usr/share/datasets/fashion-mnist";
+  example::InspectOptions inspect;
+  std::string data = example::default_data;
   std::vector<tg::Index> hidden{128};
   std::string activation = "relu";
   std::string init = "he_normal";
@@ -68,6 +72,12 @@ template <class T> example::Json train(const Options& options) {
                      {"train_loss", example::Json::array()},
                      {"test_loss", example::Json::array()},
                      {"accuracy_by_epoch", example::Json::array()}};
+  std::optional<tg::BasicMonitor<T>> monitor;
+  if (options.inspect.wanted())
+    monitor.emplace(net,
+                    tg::MonitorOptions{
+                        .name = options.activation, .steps_per_epoch = batches.count(), .classes = data.classes});
+  watch::View view(options.epochs * batches.count());
   tg::BasicTape<T> tape;
   std::vector<int> labels;
   double training_seconds = 0;
@@ -91,15 +101,20 @@ template <class T> example::Json train(const Options& options) {
       optimizer->set_lr(schedule.at(optimizer->steps()));
       optimizer->step();
       loss_sum += loss.item() * static_cast<double>(rows);
-      correct += classification::correct<T>(logits.value(), labels);
+      const tg::Index right = classification::correct<T>(logits.value(), labels);
+      if (monitor) monitor->step(loss, {optimizer->lr(), static_cast<double>(right) / static_cast<double>(rows)});
+      correct += right;
       done += rows;
-      progress.update(done, fmt::format("loss {:.4f}  accuracy {:4.1f} %", loss_sum / static_cast<double>(done),
-                                        100.0 * static_cast<double>(correct) / static_cast<double>(done)));
+      if (options.inspect.watch) view.update(optimizer->steps(), monitor->record());
+      if (!options.inspect.watch)
+        progress.update(done, fmt::format("loss {:.4f}  accuracy {:4.1f} %", loss_sum / static_cast<double>(done),
+                                          100.0 * static_cast<double>(correct) / static_cast<double>(done)));
       if (example::stop_requested()) break;
     }
     training_seconds += progress.seconds();
     trained += done;
     progress.finish();
+    view.pause();
     const auto result = classification::evaluate(net, test);
     const double train_loss = loss_sum / static_cast<double>(done);
     fmt::print("{:5}   {:10.4f}   {:9.4f}   {:11.2f} %   {:9.0f}\n", epoch, train_loss, result.loss,
@@ -110,6 +125,7 @@ template <class T> example::Json train(const Options& options) {
     json["test_accuracy"] = result.accuracy;
   }
   if (example::stop_requested()) fmt::print("\nStopped by Ctrl-C; this is the network so far.\n");
+  if (options.inspect.watch) view.finish(monitor->record());
   classification::show(net, test, options.data.find("fashion") != std::string::npos);
 
   tg::Index parameters = 0;
@@ -120,6 +136,7 @@ template <class T> example::Json train(const Options& options) {
   fmt::print("\n{:.2f} % of the test images are right, after {} of training at {:.0f} samples/s.\n",
              100 * json["test_accuracy"].get<double>(), terminal::duration(training_seconds),
              json["samples_per_second"].get<double>());
+  if (monitor) options.inspect.write({&monitor->record(), 1});
   return json;
 }
 
@@ -149,6 +166,7 @@ int main(int argc, char** argv) {
   app.add_option("--limit", o.limit, "Use only the first N images; 0 for all")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  o.inspect.add_to(app);
   return example::run(app, o.common, argc, argv,
                       [&] { return o.precision == "double" ? train<double>(o) : train<float>(o); });
 }

@@ -57,7 +57,8 @@ std::vector<double> jumps_of(const tg::Activation& act) {
     if (std::abs(act.slope(high) - act.slope(low)) < 0.025) continue;
     while (high - low > 1e-10) {
       const double middle = (low + high) / 2;
-      const bool left = std::abs(act.slope(middle) - act.slope(low)) > std::abs(act.slope(high) - act.slope(middle));
+      const bool left =
+          std::abs(act.slope(middle) - act.slope(low)) > std::abs(act.slope(high) - act.slope(middle));
       (left ? high : low) = middle;
     }
     if (std::abs(act.slope(high) - act.slope(low)) > 0.02) jumps.push_back((low + high) / 2);
@@ -65,12 +66,8 @@ std::vector<double> jumps_of(const tg::Activation& act) {
   return jumps;
 }
 
-template <class T>
-struct Curves {
-  tapegrad::BasicMatrix<T> f, fused, taped, second;
-};
-template <class T>
-Curves<T> curves_of(const tg::Activation& act, const tapegrad::BasicMatrix<T>& x) {
+template <class T> struct Curves { tapegrad::BasicMatrix<T> f, fused, taped, second; };
+template <class T> Curves<T> curves_of(const tg::Activation& act, const tapegrad::BasicMatrix<T>& x) {
   tapegrad::BasicTape<T> tape;
   const tapegrad::BasicMatrix<T> ones = tapegrad::BasicMatrix<T>::Ones(x.rows(), x.cols());
   Curves<T> c;
@@ -87,11 +84,30 @@ Curves<T> curves_of(const tg::Activation& act, const tapegrad::BasicMatrix<T>& x
   return c;
 }
 
-template <class T>
-tapegrad::BasicMatrix<T> extreme_points() {
-  std::vector<double> list = {0, static_cast<double>(std::numeric_limits<T>::denorm_min()),
-                              static_cast<double>(std::numeric_limits<T>::min()), 1e-30, 1e-4, 1, 3, 6, 10, 20, 40, 60, 88,
-                              100, 104, 355, 708.4, 710, 745, 1e4, 1e15, 1e19, 1e30,
+template <class T> tapegrad::BasicMatrix<T> extreme_points() {
+  std::vector<double> list = {0,
+                              static_cast<double>(std::numeric_limits<T>::denorm_min()),
+                              static_cast<double>(std::numeric_limits<T>::min()),
+                              1e-30,
+                              1e-4,
+                              1,
+                              3,
+                              6,
+                              10,
+                              20,
+                              40,
+                              60,
+                              88,
+                              100,
+                              104,
+                              355,
+                              708.4,
+                              710,
+                              745,
+                              1e4,
+                              1e15,
+                              1e19,
+                              1e30,
                               static_cast<double>(std::numeric_limits<T>::max())};
   if (sizeof(T) == 8) list.insert(list.end(), {1e100, 1e154, 1e200, 1e300});
   tapegrad::BasicMatrix<T> x(1, static_cast<Index>(2 * list.size()));
@@ -102,8 +118,7 @@ tapegrad::BasicMatrix<T> extreme_points() {
   return x;
 }
 
-template <class T>
-void check_extremes() {
+template <class T> void check_extremes() {
   const auto x = extreme_points<T>();
   for (const auto& act : with_facts()) {
     const auto c = curves_of<T>(act, x);
@@ -113,7 +128,8 @@ void check_extremes() {
       CHECK_MESSAGE(!std::isnan(c.f(i)), where);
       // f may only overflow where it is steeper than 1 and x is already the largest number
       const double bound = std::abs(static_cast<double>(x(i))) * facts.sup_slope;
-      if (!(bound > static_cast<double>(std::numeric_limits<T>::max()) * 0.999)) CHECK_MESSAGE(std::isfinite(c.f(i)), where);
+      if (!(bound > static_cast<double>(std::numeric_limits<T>::max()) * 0.999))
+        CHECK_MESSAGE(std::isfinite(c.f(i)), where);
       const double f = static_cast<double>(c.f(i));
       const double rounding = sizeof(T) == 4 ? 1e-6 : 1e-14;
       CHECK_MESSAGE(f >= facts.lower - rounding * std::abs(facts.lower), where);
@@ -127,15 +143,15 @@ void check_extremes() {
   }
 }
 
-template <class T>
-std::uint64_t bits_of(T value) {
-  if constexpr (sizeof(T) == 4) return std::bit_cast<std::uint32_t>(value);
-  else return std::bit_cast<std::uint64_t>(value);
+template <class T> std::uint64_t bits_of(T value) {
+  if constexpr (sizeof(T) == 4)
+    return std::bit_cast<std::uint32_t>(value);
+  else
+    return std::bit_cast<std::uint64_t>(value);
 }
 
 /// The value and the slope of a number are bitwise the same wherever it stands.
-template <class T>
-void check_position_independence() {
+template <class T> void check_position_independence() {
   using M = tapegrad::BasicMatrix<T>;
   for (const auto& act : with_facts()) {
     tg::Rng rng(3);
@@ -164,8 +180,7 @@ void check_position_independence() {
   }
 }
 
-template <class T>
-void check_nan() {
+template <class T> void check_nan() {
   using M = tapegrad::BasicMatrix<T>;
   const T nan = std::numeric_limits<T>::quiet_NaN();
   for (const auto name : tg::activations()) {
@@ -180,7 +195,8 @@ void check_nan() {
           learned.push_back(tape.input(M(M::Constant(1, cols, static_cast<T>(value)))));
         const M y = act(tape.input(x), std::span<const tapegrad::BasicVar<T>>(learned)).value();
         CHECK_MESSAGE(y.row(1).hasNaN(), fmt::format("{}: NaN at {} of {} is lost", name, at, cols));
-        CHECK_MESSAGE(!y.row(0).hasNaN(), fmt::format("{}: NaN at {} of {} spreads to another row", name, at, cols));
+        CHECK_MESSAGE(!y.row(0).hasNaN(),
+                      fmt::format("{}: NaN at {} of {} spreads to another row", name, at, cols));
       }
     }
   }
@@ -189,10 +205,8 @@ void check_nan() {
 /// A user's own, without facts: they come from a scan.
 struct Gaussian {
   static constexpr std::string_view name = "test_gaussian";
-  template <class X>
-  static X value(const X& x) { return tg::exp(-x * x); }
-  template <class X>
-  static X vjp(const X& g, const X& x, const X& y) { return -2 * g * x * y; }
+  template <class X> static X value(const X& x) { return tg::exp(-x * x); }
+  template <class X> static X vjp(const X& g, const X& x, const X& y) { return -2 * g * x * y; }
 };
 
 struct Steep {
@@ -200,10 +214,8 @@ struct Steep {
   int times = 1;
   static constexpr std::string_view name = "test_steep";
   static constexpr std::array settings{tg::Setting{"slope", &Steep::slope, tg::SettingDomain::positive}};
-  template <class X>
-  X value(const X& x) const { return slope * x; }
-  template <class X>
-  X vjp(const X& g, const X&, const X&) const { return slope * g; }
+  template <class X> X value(const X& x) const { return slope * x; }
+  template <class X> X vjp(const X& g, const X&, const X&) const { return slope * g; }
 };
 
 }  // namespace
@@ -211,11 +223,12 @@ struct Steep {
 TEST_CASE("the activations of the library are there, in order") {
   const auto names = tg::activations();
   const std::vector<std::string_view> expected = {
-      "identity", "sigmoid", "tanh", "relu",        "leaky_relu", "elu",        "selu",      "celu",
-      "softplus", "softsign", "swish", "gelu",      "gelu_tanh",  "mish",       "hard_sigmoid", "hard_swish",
-      "hard_tanh", "relu6",  "log_sigmoid", "softmax", "log_softmax", "prelu",  "maxout",    "glu"};
+      "identity",  "sigmoid",  "tanh",        "relu",    "leaky_relu",  "elu",   "selu",         "celu",
+      "softplus",  "softsign", "swish",       "gelu",    "gelu_tanh",   "mish",  "hard_sigmoid", "hard_swish",
+      "hard_tanh", "relu6",    "log_sigmoid", "softmax", "log_softmax", "prelu", "maxout",       "glu"};
   REQUIRE(names.size() >= expected.size());
-  CHECK(std::vector<std::string_view>(names.begin(), names.begin() + static_cast<long>(expected.size())) == expected);
+  CHECK(std::vector<std::string_view>(names.begin(), names.begin() + static_cast<long>(expected.size())) ==
+        expected);
 }
 
 TEST_CASE("facts: the range holds and is approached") {
@@ -234,7 +247,8 @@ TEST_CASE("facts: the range holds and is approached") {
     CHECK(low >= facts.lower - 1e-15 * std::abs(facts.lower));
     CHECK(high <= facts.upper + 1e-15 * std::abs(facts.upper));
     CHECK((std::isinf(facts.lower) ? low < -1e3 : low - facts.lower < 1e-5 * std::max(1.0, std::abs(facts.lower))));
-    CHECK((std::isinf(facts.upper) ? high > 1e3 : facts.upper - high < 1e-5 * std::max(1.0, std::abs(facts.upper))));
+    CHECK(
+        (std::isinf(facts.upper) ? high > 1e3 : facts.upper - high < 1e-5 * std::max(1.0, std::abs(facts.upper))));
   }
 }
 
@@ -358,7 +372,8 @@ TEST_CASE("numeric safety: values and slopes far out, against 50 digits") {
   };
   for (const auto& [name, x, f, slope] : references) {
     const tg::Activation act = tg::activation(name);
-    CHECK_MESSAGE(std::abs(act.value(x) - f) <= 1e-12 * std::abs(f), fmt::format("{}({}) = {}", name, x, act.value(x)));
+    CHECK_MESSAGE(std::abs(act.value(x) - f) <= 1e-12 * std::abs(f),
+                  fmt::format("{}({}) = {}", name, x, act.value(x)));
     CHECK_MESSAGE(std::abs(act.slope(x) - slope) <= 1e-12 * std::abs(slope),
                   fmt::format("{}′({}) = {}", name, x, act.slope(x)));
     tg::Matrix m = tg::Matrix::Constant(1, 1, x);
@@ -434,8 +449,7 @@ TEST_CASE("activation() reads names with settings, text() writes them") {
   CHECK(tg::activation("maxout(pieces=3)").inputs_per_output() == 3);
   CHECK(tg::activation("maxout(pieces=3)").text() == "maxout(pieces=3)");
   CHECK(tg::activation("glu").inputs_per_output() == 2);
-  CHECK(tg::activation("prelu").learned() ==
-        std::vector<std::pair<std::string_view, double>>{{"weight", 0.25}});
+  CHECK(tg::activation("prelu").learned() == std::vector<std::pair<std::string_view, double>>{{"weight", 0.25}});
   CHECK(tg::activation("elu").settings() == std::vector<std::pair<std::string_view, double>>{{"alpha", 1}});
 }
 
@@ -464,7 +478,8 @@ TEST_CASE("activation() says what is wrong") {
   fails("maxout(pieces=2.5)", "[maxout] pieces must be a whole number of at least 1, got 2.5");
   CHECK_THROWS_WITH_AS(tg::activation("leaky_relu").with("negative_slope", NAN),
                        "[leaky_relu] negative_slope must be finite, got nan", tg::Error);
-  CHECK_THROWS_WITH_AS(tg::make_activation(tg::Elu{.alpha = -1}), "[elu] alpha must be positive, got -1", tg::Error);
+  CHECK_THROWS_WITH_AS(tg::make_activation(tg::Elu{.alpha = -1}), "[elu] alpha must be positive, got -1",
+                       tg::Error);
   CHECK_THROWS_WITH_AS(tg::activation("softmax").value(1),
                        "[softmax] has no value of one number: it is not elementwise", tg::Error);
   CHECK_THROWS_WITH_AS(tg::activation("maxout").slope(1),
@@ -501,12 +516,14 @@ TEST_CASE("a user's activation is a full member") {
   CHECK(act.facts().saturates_left);
   CHECK(act.facts().saturates_right);
   for (const int order : {1, 2}) {
-    const auto result = tg::grad_check([&](auto v) { return act(v[0]); }, {tg::Matrix::Random(3, 5)}, {.order = order});
+    const auto result =
+        tg::grad_check([&](auto v) { return act(v[0]); }, {tg::Matrix::Random(3, 5)}, {.order = order});
     CHECK_MESSAGE(result.ok, result.message);
   }
   CHECK_THROWS_WITH_AS(tg::register_activation<Gaussian>(), "[activation] 'test_gaussian' is registered already",
                        tg::Error);
-  CHECK_THROWS_WITH_AS(tg::register_activation<tg::Swish>(), "[activation] 'swish' is registered already", tg::Error);
+  CHECK_THROWS_WITH_AS(tg::register_activation<tg::Swish>(), "[activation] 'swish' is registered already",
+                       tg::Error);
   const tg::Activation steep = tg::make_activation(Steep{});
   CHECK(steep.with("slope", 3).value(2) == 6);
   CHECK(steep.text() == "test_steep(slope=2)");  // not registered, so nothing is a default

@@ -71,8 +71,7 @@ int posix_memalign(void** out, std::size_t alignment, std::size_t size) {
 namespace {
 
 /// A 784-128-10 network of tape ops, trained by plain SGD on random images.
-template <class T>
-class Training {
+template <class T> class Training {
  public:
   explicit Training(std::uint64_t seed) : rng_(seed) {
     const auto fill = [&](const char* name, tapegrad::Index rows, tapegrad::Index cols, double scale) {
@@ -116,15 +115,13 @@ class Training {
 };
 
 #if TEST_COUNTS_ALLOCATIONS
-template <class Body>
-std::size_t allocations_in(Body&& body) {
+template <class Body> std::size_t allocations_in(Body&& body) {
   const std::size_t before = allocations;
   body();
   return allocations - before;
 }
 
-template <class T>
-void check_training() {
+template <class T> void check_training() {
   Training<T> training(1);
   training.step(0, 64);
   training.step(64, 64);
@@ -135,8 +132,7 @@ void check_training() {
 }
 
 /// All that a step may do besides: other activations, normalization, broadcasting, every loss.
-template <class T>
-void check_everything() {
+template <class T> void check_everything() {
   using tapegrad::Axis;
   tapegrad::BasicTape<T> tape;
   tapegrad::BasicParameter<T> w("w", tapegrad::BasicMatrix<T>::Random(300, 300));
@@ -177,7 +173,9 @@ TEST_CASE("every kind of allocation is counted") {
   CHECK(allocations_in([&] { keep = ::operator new(10), ::operator delete(keep); }) == 1);
   CHECK(allocations_in([&] { keep = ::operator new[](10), ::operator delete[](keep); }) == 1);
   CHECK(allocations_in([&] { keep = ::operator new(10, std::nothrow), ::operator delete(keep); }) == 1);
-  CHECK(allocations_in([&] { keep = ::operator new(10, std::align_val_t(64)), ::operator delete(keep, std::align_val_t(64)); }) == 1);
+  CHECK(allocations_in([&] {
+          keep = ::operator new(10, std::align_val_t(64)), ::operator delete(keep, std::align_val_t(64));
+        }) == 1);
   CHECK(allocations_in([&] { keep = new Wide, delete static_cast<Wide*>(keep); }) == 1);
   CHECK(allocations_in([&] { keep = std::aligned_alloc(64, 64), std::free(keep); }) == 1);
   CHECK(allocations_in([&] {

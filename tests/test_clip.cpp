@@ -14,7 +14,7 @@ namespace {
 
 template <class T> BasicParameter<T> with_grad(std::string name, const BasicMatrix<T>& grad) {
   BasicParameter<T> parameter(std::move(name), BasicMatrix<T>::Zero(grad.rows(), grad.cols()));
-  parameter.grad() = grad;
+  parameter.mutable_grad() = grad;
   return parameter;
 }
 
@@ -60,6 +60,11 @@ TEST_CASE("clip: the norm of a large gradient agrees with a plain sum, and does 
   CHECK(clip_grad_norm(std::vector{with_grad<double>("g", grad)}, inf) ==
         doctest::Approx(std::sqrt(grad.array().square().sum())).epsilon(1e-14));
 
+  CHECK(clip_grad_norm(std::vector{with_grad<float>("g", grad.cast<float>())}, inf) ==
+        doctest::Approx(grad.norm()).epsilon(1e-6));
+
+  CHECK(clip_grad_norm(std::vector{with_grad<float>("g", row<float>({3e-30, 4e-30}))}, inf) ==
+        doctest::Approx(5e-30));
   const std::vector huge{with_grad<double>("g", row<double>({3e200, 4e200}))};
   CHECK(clip_grad_norm(huge, 1) == doctest::Approx(5e200).epsilon(1e-14));
   CHECK(huge[0].grad()(0, 1) == doctest::Approx(0.8));

@@ -13,14 +13,11 @@ namespace {
 using tapegrad::BasicMatrix;
 using tapegrad::Index;
 
-template <class T>
-constexpr T inf = std::numeric_limits<T>::infinity();
-template <class T>
-constexpr T nan = std::numeric_limits<T>::quiet_NaN();
+template <class T> constexpr T inf = std::numeric_limits<T>::infinity();
+template <class T> constexpr T nan = std::numeric_limits<T>::quiet_NaN();
 
 /// Distance in units in the last place of the exact value; 0 when both are NaN or the same infinity.
-template <class T>
-double ulps(T value, double exact) {
+template <class T> double ulps(T value, double exact) {
   const T rounded = static_cast<T>(exact);
   if (std::isnan(value) || std::isnan(rounded)) return std::isnan(value) == std::isnan(rounded) ? 0 : 1e30;
   if (std::isinf(value) || std::isinf(rounded)) return value == rounded ? 0 : 1e30;
@@ -28,16 +25,14 @@ double ulps(T value, double exact) {
   return std::abs(static_cast<double>(value) - exact) / static_cast<double>(next - std::abs(rounded));
 }
 
-template <class T, class F>
-std::vector<T> computed(const F& f, const std::vector<T>& x) {
+template <class T, class F> std::vector<T> computed(const F& f, const std::vector<T>& x) {
   tapegrad::BasicTape<T> tape;
   const BasicMatrix<T> m = Eigen::Map<const BasicMatrix<T>>(x.data(), 1, static_cast<Index>(x.size()));
   const BasicMatrix<T> y = f(tape.input(m)).value();
   return {y.data(), y.data() + y.size()};
 }
 
-template <class T>
-std::vector<T> spread(double from, double to, int count) {
+template <class T> std::vector<T> spread(double from, double to, int count) {
   std::vector<T> x;
   for (int i = 0; i < count; ++i) x.push_back(static_cast<T>(from + (to - from) * i / (count - 1)));
   return x;
@@ -58,8 +53,7 @@ void check_accuracy(const char* name, const F& f, const Exact& exact, const std:
   CHECK_MESSAGE(worst <= allowed, fmt::format("{} in {} bytes: {} ulp at {}", name, sizeof(T), worst, at));
 }
 
-template <class T>
-void check_functions() {
+template <class T> void check_functions() {
   using std::numeric_limits;
   const T tiny = numeric_limits<T>::denorm_min();
   const T large = numeric_limits<T>::max();
@@ -69,27 +63,40 @@ void check_functions() {
     x.insert(x.end(), more);
     return x;
   };
-  check_accuracy<T>("exp", tg::exp, [](double x) { return std::exp(x); },
-                    with(spread<T>(bottom, top, 5000), {T(0), tiny, inf<T>, -inf<T>, nan<T>, T(1000), -large, large}), 4);
-  check_accuracy<T>("expm1", tg::expm1, [](double x) { return std::expm1(x); },
-                    with(spread<T>(-40, top, 5000), {T(0), T(1e-20), T(-1e-20), T(1e-5), inf<T>, -inf<T>, nan<T>, T(-1000), T(1000)}),
-                    8);
-  check_accuracy<T>("log", tg::log, [](double x) { return std::log(x); },
-                    with(spread<T>(1e-4, 50, 5000), {T(0), T(1), tiny, 7 * tiny, numeric_limits<T>::min(), large, inf<T>, nan<T>, T(-1)}),
-                    4);
-  check_accuracy<T>("log1p", tg::log1p, [](double x) { return std::log1p(x); },
-                    with(spread<T>(-0.999, 50, 5000), {T(0), T(1e-20), T(-1e-20), T(-1), large, inf<T>, nan<T>, T(-2)}), 8);
-  check_accuracy<T>("sqrt", tg::sqrt, [](double x) { return std::sqrt(x); },
-                    with(spread<T>(0, 50, 1000), {large, inf<T>, nan<T>, T(-1)}), 0.51);
-  check_accuracy<T>("tanh", tg::tanh, [](double x) { return std::tanh(x); },
-                    with(spread<T>(-25, 25, 5000), {T(0), tiny, T(1e-20), inf<T>, -inf<T>, nan<T>, large, -large}), 8);
-  check_accuracy<T>("sigmoid", tg::sigmoid, [](double x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); },
-                    with(spread<T>(bottom, 40, 5000), {T(0), tiny, inf<T>, -inf<T>, nan<T>, large, -large}), 8);
-  check_accuracy<T>("square", tg::square, [](double x) { return x * x; }, spread<T>(-3, 3, 100), 0.51);
-  check_accuracy<T>("abs", tg::abs, [](double x) { return std::abs(x); },
-                    {T(-0.0), T(-3), T(2), inf<T>, -inf<T>, nan<T>, -large}, 0);
-  check_accuracy<T>("sign", tg::sign, [](double x) { return static_cast<double>((x > 0) - (x < 0)); },
-                    {T(-0.0), T(0), T(-3), T(2), inf<T>, -inf<T>, tiny, -tiny}, 0);
+  check_accuracy<T>(
+      "exp", tg::exp, [](double x) { return std::exp(x); },
+      with(spread<T>(bottom, top, 5000), {T(0), tiny, inf<T>, -inf<T>, nan<T>, T(1000), -large, large}), 4);
+  check_accuracy<T>(
+      "expm1", tg::expm1, [](double x) { return std::expm1(x); },
+      with(spread<T>(-40, top, 5000),
+           {T(0), T(1e-20), T(-1e-20), T(1e-5), inf<T>, -inf<T>, nan<T>, T(-1000), T(1000)}),
+      8);
+  check_accuracy<T>(
+      "log", tg::log, [](double x) { return std::log(x); },
+      with(spread<T>(1e-4, 50, 5000),
+           {T(0), T(1), tiny, 7 * tiny, numeric_limits<T>::min(), large, inf<T>, nan<T>, T(-1)}),
+      4);
+  check_accuracy<T>(
+      "log1p", tg::log1p, [](double x) { return std::log1p(x); },
+      with(spread<T>(-0.999, 50, 5000), {T(0), T(1e-20), T(-1e-20), T(-1), large, inf<T>, nan<T>, T(-2)}), 8);
+  check_accuracy<T>(
+      "sqrt", tg::sqrt, [](double x) { return std::sqrt(x); },
+      with(spread<T>(0, 50, 1000), {large, inf<T>, nan<T>, T(-1)}), 0.51);
+  check_accuracy<T>(
+      "tanh", tg::tanh, [](double x) { return std::tanh(x); },
+      with(spread<T>(-25, 25, 5000), {T(0), tiny, T(1e-20), inf<T>, -inf<T>, nan<T>, large, -large}), 8);
+  check_accuracy<T>(
+      "sigmoid", tg::sigmoid,
+      [](double x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); },
+      with(spread<T>(bottom, 40, 5000), {T(0), tiny, inf<T>, -inf<T>, nan<T>, large, -large}), 8);
+  check_accuracy<T>(
+      "square", tg::square, [](double x) { return x * x; }, spread<T>(-3, 3, 100), 0.51);
+  check_accuracy<T>(
+      "abs", tg::abs, [](double x) { return std::abs(x); }, {T(-0.0), T(-3), T(2), inf<T>, -inf<T>, nan<T>, -large},
+      0);
+  check_accuracy<T>(
+      "sign", tg::sign, [](double x) { return static_cast<double>((x > 0) - (x < 0)); },
+      {T(-0.0), T(0), T(-3), T(2), inf<T>, -inf<T>, tiny, -tiny}, 0);
   // sin and cos pass through zero: absolute error instead
   const auto x = spread<T>(-100, 100, 5001);
   const auto s = computed<T>(tg::sin, x);
@@ -113,12 +120,9 @@ struct Hypot {
   static constexpr std::string_view name = "test_hypot";
   static constexpr std::size_t arity = 2;
   static constexpr double domain_from = 0;
-  template <class X>
-  static X value(const X& a, const X& b) { return tg::sqrt(a * a + b * b); }
-  template <class X>
-  static X vjp_a(const X& g, const X& a, const X&, const X& y) { return g * a / y; }
-  template <class X>
-  static X vjp_b(const X& g, const X&, const X& b, const X& y) { return g * b / y; }
+  template <class X> static X value(const X& a, const X& b) { return tg::sqrt(a * a + b * b); }
+  template <class X> static X vjp_a(const X& g, const X& a, const X&, const X& y) { return g * a / y; }
+  template <class X> static X vjp_b(const X& g, const X&, const X& b, const X& y) { return g * b / y; }
 };
 
 }  // namespace
@@ -197,8 +201,8 @@ TEST_CASE("shapes that do not broadcast") {
   CHECK_THROWS_WITH_AS(in(2, 3) + in(3, 2), "[add] shapes do not broadcast: 2x3 and 3x2", tg::Error);
   CHECK_THROWS_WITH_AS(in(2, 3) * in(2, 2), "[mul] shapes do not broadcast: 2x3 and 2x2", tg::Error);
   CHECK_THROWS_WITH_AS(in(2, 3) / in(1, 4), "[div] shapes do not broadcast: 2x3 and 1x4", tg::Error);
-  CHECK_THROWS_WITH_AS(tg::where(in(2, 3), in(2, 3), in(5, 3)), "[where] shapes do not broadcast: 2x3 and 2x3 and 5x3",
-                       tg::Error);
+  CHECK_THROWS_WITH_AS(tg::where(in(2, 3), in(2, 3), in(5, 3)),
+                       "[where] shapes do not broadcast: 2x3 and 2x3 and 5x3", tg::Error);
   CHECK_THROWS_WITH_AS(tg::broadcast_to(in(2, 3), {4, 3}), "[broadcast_to] shapes do not broadcast: 4x3 and 2x3",
                        tg::Error);
   CHECK_THROWS_WITH_AS(tg::broadcast_to(in(2, 3), {1, 3}), "[broadcast_to] 2x3 does not fit into 1x3", tg::Error);
@@ -234,9 +238,8 @@ TEST_CASE("a user's op is registered and checked like a built-in one") {
   CHECK_THROWS_WITH_AS(tg::register_op<Hypot>(), "[op] 'test_hypot' is registered already", tg::Error);
   CHECK_THROWS_WITH_AS(tg::register_op<tg::Add>(), "[op] 'add' is registered already", tg::Error);
   for (const int order : {1, 2}) {
-    const auto result =
-        tg::grad_check([](auto v) { return tg::ElementwiseFunction<Hypot>{}(v[0], v[1]); },
-                       {matrix(2, 2, {1, 2, 3, 4}), matrix(1, 2, {0.5, 2})}, {.order = order});
+    const auto result = tg::grad_check([](auto v) { return tg::ElementwiseFunction<Hypot>{}(v[0], v[1]); },
+                                       {matrix(2, 2, {1, 2, 3, 4}), matrix(1, 2, {0.5, 2})}, {.order = order});
     CHECK_MESSAGE(result.ok, result.message);
   }
 }

@@ -42,8 +42,9 @@ tg::Activation activation_of(const std::string& name, const json& entry) {
 }
 
 /// f, f′ and f″ of every activation named in the file; `pick` says which of them is looked at.
-void compare_activations(const char* key, const std::function<void(const std::string& name, const Curves& ours,
-                                                                   const tg::Matrix& x, tg::Matrix expected)>& look) {
+void compare_activations(const char* key,
+                         const std::function<void(const std::string& name, const Curves& ours, const tg::Matrix& x,
+                                                  tg::Matrix expected)>& look) {
   const json file = load_golden("activations");
   const tg::Matrix x = golden_matrix(file["x"]);
   REQUIRE(x.size() > 0);
@@ -103,33 +104,36 @@ Pulled pull(const std::function<tg::Var(const std::vector<tg::Var>&)>& f, const 
 }  // namespace
 
 TEST_CASE("golden: activations f") {
-  compare_activations("f", [](const std::string& name, const Curves& ours, const tg::Matrix& x, tg::Matrix expected) {
-    if (name == "softplus")
-      check_softplus_tail(
-          ours.f, x, expected, [](double t) { return t + std::log1p(std::exp(-t)); }, "softplus f");
-    check_close(ours.f, expected, name + " f");
-  });
+  compare_activations(
+      "f", [](const std::string& name, const Curves& ours, const tg::Matrix& x, tg::Matrix expected) {
+        if (name == "softplus")
+          check_softplus_tail(
+              ours.f, x, expected, [](double t) { return t + std::log1p(std::exp(-t)); }, "softplus f");
+        check_close(ours.f, expected, name + " f");
+      });
 }
 
 TEST_CASE("golden: activations f′") {
-  compare_activations("df", [](const std::string& name, const Curves& ours, const tg::Matrix& x, tg::Matrix expected) {
-    if (name == "softplus")
-      check_softplus_tail(
-          ours.fused, x, expected, [](double t) { return 1 / (1 + std::exp(-t)); }, "softplus f′");
-    if (name == "hard_sigmoid") repair_hard_sigmoid(expected);
-    check_close(ours.fused, expected, name + " f′ (fused)");
-    check_close(ours.taped, expected, name + " f′ (taped)");
-  });
+  compare_activations(
+      "df", [](const std::string& name, const Curves& ours, const tg::Matrix& x, tg::Matrix expected) {
+        if (name == "softplus")
+          check_softplus_tail(
+              ours.fused, x, expected, [](double t) { return 1 / (1 + std::exp(-t)); }, "softplus f′");
+        if (name == "hard_sigmoid") repair_hard_sigmoid(expected);
+        check_close(ours.fused, expected, name + " f′ (fused)");
+        check_close(ours.taped, expected, name + " f′ (taped)");
+      });
 }
 
 TEST_CASE("golden: activations f″") {
-  compare_activations("d2f", [](const std::string& name, const Curves& ours, const tg::Matrix& x, tg::Matrix expected) {
-    if (name == "softplus")
-      check_softplus_tail(
-          ours.second, x, expected, [](double t) { return std::exp(-t) / ((1 + std::exp(-t)) * (1 + std::exp(-t))); },
-          "softplus f″");
-    check_close(ours.second, expected, name + " f″");
-  });
+  compare_activations(
+      "d2f", [](const std::string& name, const Curves& ours, const tg::Matrix& x, tg::Matrix expected) {
+        if (name == "softplus")
+          check_softplus_tail(
+              ours.second, x, expected,
+              [](double t) { return std::exp(-t) / ((1 + std::exp(-t)) * (1 + std::exp(-t))); }, "softplus f″");
+        check_close(ours.second, expected, name + " f″");
+      });
 }
 
 TEST_CASE("golden: activations one number at a time") {
@@ -139,8 +143,9 @@ TEST_CASE("golden: activations one number at a time") {
     const tg::Activation act = activation_of(name, entry);
     const Curves ours = curves_of(act, x);
     for (Eigen::Index i = 0; i < x.size(); ++i) {
-      check_close(act.value(x(i)), ours.f(i), name + ".value", 0, 0);
-      check_close(act.slope(x(i)), ours.fused(i), name + ".slope", 0, 0);
+      // The same text, but with an incoming gradient of constant 1: the compiler may fuse other products and sums.
+      check_close(act.value(x(i)), ours.f(i), name + ".value", 1e-15, 1e-16);
+      check_close(act.slope(x(i)), ours.fused(i), name + ".slope", 1e-15, 1e-16);
     }
   }
 }

@@ -11,84 +11,70 @@ namespace tg = tapegrad::f64;
 
 namespace {
 
-template <class T>
-tg::Pack<T> cut(const tg::Pack<T>& x) { return x; }
-template <class T>
-tg::BasicVar<T> cut(const tg::BasicVar<T>& x) { return tg::detach(x); }
+template <class T> tg::Pack<T> cut(const tg::Pack<T>& x) { return x; }
+template <class T> tg::BasicVar<T> cut(const tg::BasicVar<T>& x) { return tg::detach(x); }
 
-template <class X>
-constexpr bool is_var = false;
-template <class T>
-constexpr bool is_var<tg::BasicVar<T>> = true;
+template <class X> constexpr bool is_var = false;
+template <class T> constexpr bool is_var<tg::BasicVar<T>> = true;
 
 /// x³ with the right rule
 struct Cube {
   static constexpr std::string_view name = "cube";
-  template <class X>
-  static X value(const X& x) { return x * x * x; }
-  template <class X>
-  static X vjp(const X& g, const X& x, const X&) { return 3 * g * x * x; }
+  template <class X> static X value(const X& x) { return x * x * x; }
+  template <class X> static X vjp(const X& g, const X& x, const X&) { return 3 * g * x * x; }
 };
 /// … wrong by 0.1 %
 struct SlightlyWrongCube : Cube {
-  template <class X>
-  static X vjp(const X& g, const X& x, const X&) { return 3.003 * g * x * x; }
+  template <class X> static X vjp(const X& g, const X& x, const X&) { return 3.003 * g * x * x; }
 };
 /// … by its sign
 struct NegatedCube : Cube {
-  template <class X>
-  static X vjp(const X& g, const X& x, const X&) { return -3 * g * x * x; }
+  template <class X> static X vjp(const X& g, const X& x, const X&) { return -3 * g * x * x; }
 };
 /// … by a missing factor x
 struct FactorlessCube : Cube {
-  template <class X>
-  static X vjp(const X& g, const X& x, const X&) { return 3 * g * x; }
+  template <class X> static X vjp(const X& g, const X& x, const X&) { return 3 * g * x; }
 };
 /// … without the incoming gradient
 struct GradientlessCube : Cube {
-  template <class X>
-  static X vjp(const X& g, const X& x, const X&) { return 3 * x * x + 0 * g; }
+  template <class X> static X vjp(const X& g, const X& x, const X&) { return 3 * x * x + 0 * g; }
 };
 /// … zero everywhere
 struct ZeroCube : Cube {
-  template <class X>
-  static X vjp(const X& g, const X&, const X&) { return 0 * g; }
+  template <class X> static X vjp(const X& g, const X&, const X&) { return 0 * g; }
 };
 /// … NaN
 struct NanCube : Cube {
-  template <class X>
-  static X vjp(const X& g, const X&, const X&) { return g * std::numeric_limits<double>::quiet_NaN(); }
+  template <class X> static X vjp(const X& g, const X&, const X&) {
+    return g * std::numeric_limits<double>::quiet_NaN();
+  }
 };
 /// … right when it is fused, wrong by 0.1 % when it is taped
 struct TwoFacedCube : Cube {
-  template <class X>
-  static X vjp(const X& g, const X& x, const X&) { return (is_var<X> ? 3.003 : 3.0) * g * x * x; }
+  template <class X> static X vjp(const X& g, const X& x, const X&) {
+    return (is_var<X> ? 3.003 : 3.0) * g * x * x;
+  }
 };
 /// … right in its value, but a part of it is cut from the graph: only the second derivative is wrong
 struct CutCube : Cube {
-  template <class X>
-  static X vjp(const X& g, const X& x, const X&) { return 3 * g * x * cut(x); }
+  template <class X> static X vjp(const X& g, const X& x, const X&) { return 3 * g * x * cut(x); }
 };
 /// … the whole of it is cut: the second derivative is zero
 struct FullyCutCube : Cube {
-  template <class X>
-  static X vjp(const X& g, const X& x, const X&) { return g * cut(3 * x * x); }
+  template <class X> static X vjp(const X& g, const X& x, const X&) { return g * cut(3 * x * x); }
 };
 /// x·|y| with two operands, the second slope wrong by 0.1 % when asked
-template <bool wrong>
-struct Blend {
+template <bool wrong> struct Blend {
   static constexpr std::string_view name = "blend";
   static constexpr std::size_t arity = 2;
-  template <class X>
-  static X value(const X& a, const X& b) { return a * a * b; }
-  template <class X>
-  static X vjp_a(const X& g, const X& a, const X& b, const X&) { return 2 * g * a * b; }
-  template <class X>
-  static X vjp_b(const X& g, const X& a, const X&, const X&) { return (wrong ? 0.999 : 1.0) * g * a * a; }
+  template <class X> static X value(const X& a, const X& b) { return a * a * b; }
+  template <class X> static X vjp_a(const X& g, const X& a, const X& b, const X&) { return 2 * g * a * b; }
+  template <class X> static X vjp_b(const X& g, const X& a, const X&, const X&) {
+    return (wrong ? 0.999 : 1.0) * g * a * a;
+  }
 };
 
-template <class Rule>
-tg::GradCheckResult check(const tg::Matrix& x, tg::GradCheckOptions options = {}) {
+template <class Rule> tg::GradCheckResult check(const tg::Matrix& x, tg::GradCheckOptions options = {}) {
   return tg::grad_check([](auto v) { return tg::record<Rule, double, 1>(Rule{}, {v[0]}); }, {x}, options);
 }
 
@@ -101,13 +87,12 @@ tg::Matrix sample() {
 /// The message names the worst element with all of its values.
 std::string gradient_message(const tg::GradCheckElement& e) {
   return fmt::format(
-      "gradient of output {} by input {} at ({}, {}) = {}: analytic {}, numeric {}, relative error {:.3g}", e.output,
-      e.input, e.row, e.col, e.at, e.analytic, e.numeric, e.error);
+      "gradient of output {} by input {} at ({}, {}) = {}: analytic {}, numeric {}, relative error {:.3g}",
+      e.output, e.input, e.row, e.col, e.at, e.analytic, e.numeric, e.error);
 }
 
 /// y = A·B for square matrices, with the gradient of A transposed when asked.
-template <bool wrong_fused, bool wrong_taped>
-struct SquareMatmul {
+template <bool wrong_fused, bool wrong_taped> struct SquareMatmul {
   static void pull_back(tg::Tape& tape, tg::NodeIndex self) {
     const tg::Node<double> node = tape.node(self);
     const auto n = node.shape().rows;
@@ -163,8 +148,11 @@ TEST_CASE("grad_check accepts right rules") {
                                           full ? 36 : 6, result.worst.error));
       CHECK(result.worst.error < 1e-8);
     }
-    const auto two = tg::grad_check([](auto v) { return tg::record<Blend<false>, double, 2>({}, {v[0], v[1]}); },
-                                    {sample(), sample().topRows(1)}, {.order = order});
+    const auto two = tg::grad_check(
+        [](auto v) {
+          return tg::record<Blend<false>, double, 2>({}, {v[0], v[1]});
+        },
+        {sample(), sample().topRows(1)}, {.order = order});
     CHECK_MESSAGE(two.ok, two.message);
     CHECK(two.checked == 9);
     const auto product = SquareMatmul<false, false>::check(order);
@@ -188,8 +176,11 @@ TEST_CASE("grad_check rejects a gradient that is wrong by 0.1 %") {
 }
 
 TEST_CASE("grad_check rejects a gradient of the second operand that is wrong by 0.1 %") {
-  const auto result = tg::grad_check([](auto v) { return tg::record<Blend<true>, double, 2>({}, {v[0], v[1]}); },
-                                     {sample(), sample().topRows(1)});
+  const auto result = tg::grad_check(
+      [](auto v) {
+        return tg::record<Blend<true>, double, 2>({}, {v[0], v[1]});
+      },
+      {sample(), sample().topRows(1)});
   CHECK_FALSE(result.ok);
   CHECK(result.worst.input == 1);
   CHECK(result.message == gradient_message(result.worst));
@@ -265,8 +256,8 @@ TEST_CASE("grad_check rejects fused and taped rules that differ") {
   x << 1, 2;
   const auto result = check<TwoFacedCube>(x, {.full_jacobian = true});
   CHECK_FALSE(result.ok);
-  CHECK(result.message == fmt::format("the fused and the taped rule differ for input 0 at (0, 0): {} and {}", 3.0,
-                                      3.003));
+  CHECK(result.message ==
+        fmt::format("the fused and the taped rule differ for input 0 at (0, 0): {} and {}", 3.0, 3.003));
 }
 
 TEST_CASE("grad_check rejects what is wrong in the second derivative only") {
@@ -297,8 +288,8 @@ TEST_CASE("grad_check lists the kinks it avoids") {
   CHECK(result.avoided[1].row == 1);
   CHECK(result.avoided[1].col == 0);
   CHECK(result.avoided[0].at == 0);
-  CHECK(result.message == fmt::format("2 derivatives agree, worst relative error {:.3g}, 2 avoided at kinks",
-                                      result.worst.error));
+  CHECK(result.message ==
+        fmt::format("2 derivatives agree, worst relative error {:.3g}, 2 avoided at kinks", result.worst.error));
   // A wrong slope beside a kink is still found.
   const auto wrong = tg::grad_check(
       [](auto v) {
@@ -325,8 +316,8 @@ TEST_CASE("grad_check refuses what it cannot check") {
   CHECK_FALSE(infinite.ok);
   CHECK(infinite.message == "the function is not finite at the given inputs");
   const auto identity = [](auto v) { return v[0]; };
-  CHECK_THROWS_WITH_AS(tg::grad_check(identity, {sample()}, {.order = 3}), "[grad_check] order must be 1 or 2, got 3",
-                       tg::Error);
+  CHECK_THROWS_WITH_AS(tg::grad_check(identity, {sample()}, {.order = 3}),
+                       "[grad_check] order must be 1 or 2, got 3", tg::Error);
   CHECK_THROWS_WITH_AS(tg::grad_check(identity, {}), "[grad_check] no inputs", tg::Error);
 }
 

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "tapegrad/core/arithmetic.h"
+#include "tapegrad/core/matmul.h"
 #include "tapegrad/core/reduction.h"
 #include "tapegrad/inspect/graph.h"
 #include "tapegrad/layers/linear.h"
@@ -29,16 +30,28 @@ struct Nasty : Module {
   Parameter weight;
 };
 
+/// A linear layer that records its parameters in a fixed order; in a call that is up to the compiler.
+struct Affine : Module {
+  Affine() {
+    weight = add_parameter("weight", Matrix::Constant(1, 1, 2));
+    bias = add_parameter("bias", Matrix::Ones(1, 1));
+  }
+  std::string_view kind() const override { return "affine"; }
+  Var forward(Var x) override {
+    const Var w = x.tape().parameter(weight);
+    const Var b = x.tape().parameter(bias);
+    return linear(x, w, b);
+  }
+  Parameter weight, bias;
+};
+
 /// loss = Σ relu(x·w + b) with w = 2, b = 1, x = (1, −3)
 struct Tiny {
-  Tiny() : net(Linear(1, 1, rng), Relu()) {
-    net.at<Linear>(0).weight.value() << 2;
-    net.at<Linear>(0).bias.value() << 1;
+  Tiny() : net(Affine(), Relu()) {
     const Var x = tape.input((Matrix(2, 1) << 1, -3).finished());
     const Var loss = sum(net(x));
     loss.backward();
   }
-  Rng rng{1};
   Sequential net;
   Tape tape;
 };
@@ -60,7 +73,7 @@ TEST_CASE("graph: the table of a tiny tape") {
         "0  input      2x1    [-3, 1]  -\n"
         "1  parameter  1x1    [2, 2]   [1, 1]           0.weight\n"
         "2  parameter  1x1    [1, 1]   [1, 1]           0.bias\n"
-        "3  linear     2x1    [-5, 3]  [0, 1]    0 1 2  0.linear\n"
+        "3  linear     2x1    [-5, 3]  [0, 1]    0 1 2  0.affine\n"
         "4  relu       2x1    [0, 3]   [1, 1]    3      1.relu\n"
         "5  sum        1x1    [3, 3]   [1, 1]    4\n");
   CHECK(graph_table(tiny.tape).find("linear     2x1    [-5, 3]  [0, 1]    0 1 2\n") != std::string::npos);
@@ -72,7 +85,7 @@ TEST_CASE("graph: dot and Mermaid of a tiny tape") {
   node [shape=box, fontname="sans-serif"];
   n0 [label="#0 input\n2x1\nvalue [-3, 1]", style=rounded];
   subgraph cluster_0 {
-    label="0.linear";
+    label="0.affine";
     n1 [label="#1 parameter\n0.weight\n1x1\nvalue [2, 2]\ngradient [1, 1]", style=rounded];
     n2 [label="#2 parameter\n0.bias\n1x1\nvalue [1, 1]\ngradient [1, 1]", style=rounded];
     n3 [label="#3 linear\n2x1\nvalue [-5, 3]\ngradient [0, 1]"];
@@ -91,7 +104,7 @@ TEST_CASE("graph: dot and Mermaid of a tiny tape") {
 )");
   CHECK(graph_mermaid(tiny.tape, &tiny.net) == R"mermaid(flowchart TD
   n0(["#35;0 input<br/>2x1<br/>value [-3, 1]"])
-  subgraph m0["0.linear"]
+  subgraph m0["0.affine"]
     n1(["#35;1 parameter<br/>0.weight<br/>1x1<br/>value [2, 2]<br/>gradient [1, 1]"])
     n2(["#35;2 parameter<br/>0.bias<br/>1x1<br/>value [1, 1]<br/>gradient [1, 1]"])
     n3["#35;3 linear<br/>2x1<br/>value [-5, 3]<br/>gradient [0, 1]"]

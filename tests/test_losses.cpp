@@ -112,7 +112,8 @@ TEST_CASE("labels that do not fit are refused") {
   CHECK_THROWS_WITH_AS(tg::cross_entropy(z, std::vector<int>{1, 2}),
                        "[cross_entropy] 2 labels for a prediction of 3x10", tg::Error);
   CHECK_THROWS_WITH_AS(tg::nll(z, std::vector<int>{1, 2, 10}), "[nll] label 10 in row 2 is not in 0..9", tg::Error);
-  CHECK_THROWS_WITH_AS(tg::nll(z, std::vector<int>{1, 2, 3, 4}), "[nll] 4 labels for a prediction of 3x10", tg::Error);
+  CHECK_THROWS_WITH_AS(tg::nll(z, std::vector<int>{1, 2, 3, 4}), "[nll] 4 labels for a prediction of 3x10",
+                       tg::Error);
   CHECK(tape.size() == size);
 }
 
@@ -120,7 +121,9 @@ TEST_CASE("targets of another shape and bad settings are refused") {
   tg::Tape tape;
   const tg::Var x = tape.input(tg::Matrix(tg::Matrix::Zero(3, 2)));
   const tg::Var t = tape.input(tg::Matrix(tg::Matrix::Zero(3, 1)));
-  const auto text = [](const char* op) { return std::string("[") + op + "] the prediction is 3x2, the target 3x1"; };
+  const auto text = [](const char* op) {
+    return std::string("[") + op + "] the prediction is 3x2, the target 3x1";
+  };
   CHECK_THROWS_WITH_AS(tg::mse(x, t), text("mse").c_str(), tg::Error);
   CHECK_THROWS_WITH_AS(tg::l1(x, t), text("l1").c_str(), tg::Error);
   CHECK_THROWS_WITH_AS(tg::huber(x, t), text("huber").c_str(), tg::Error);

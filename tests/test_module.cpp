@@ -253,7 +253,7 @@ TEST_CASE("module: an error inside a network carries the path of its parameters"
         "1.residual: [residual] the input is 4x5, the layers inside make it 4x4");
   CHECK(text(tg::Sequential(tg::Tanh(), tg::Sequential(tg::Tanh(), tg::Residual(tg::Tanh(), tg::LayerNorm(2))))) ==
         "1.1.inner.1.layer_norm: [layer_norm] made for 2 features, the input is 4x3");
-  CHECK(text(tg::Sequential(tg::Maxout{2})) == "0.maxout: [maxout] 3 columns do not divide into pieces of 2");
+  CHECK(text(tg::Sequential(tg::Maxout{2})) == "0.maxout: [maxout] the columns of 4x3 are not a multiple of 2");
   CHECK(text(tg::Sequential(tg::Linear(3, 3, rng), Scale(), Model(5, rng))) ==
         "2.body.0.linear: [matmul] inner dimensions differ: 4x3 * (4x5)^T");
   CHECK(text(Model(5, rng)) == "body.0.linear: [matmul] inner dimensions differ: 4x3 * (4x5)^T");

@@ -121,7 +121,8 @@ TEST_CASE("nan_blame: a pull-back outside of the network, with the other operand
   Tape tape;
   const NanBlame blame(tape, net);
   const Var a = tape.input(1e-30, {.requires_grad = true});
-  const Var y = a * tape.input(1e10) * tape.input(1e30);
+  const Var b = tape.input(1e10);
+  const Var y = a * b * tape.input(1e30);
   CHECK_THROWS_WITH_AS(
       y.backward(),
       "[nan] mul's pull-back made 1 non-finite value (at (0, 0): inf) in step 1 in the gradient of "

@@ -136,11 +136,13 @@ void compare(const std::string& name, const typename Optimizer::Options& options
 /// Sets the options that the golden file names as PyTorch does.
 template <class Options> Options golden_options(const nlohmann::json& params) {
   Options o;
-  for (const auto& [key, value] : params.items()) {
+  for (const auto& item : params.items()) {
+    const std::string& key = item.key();
+    const nlohmann::json& value = item.value();
     bool known = false;
-    const auto set = [&, &k = key, &v = value](const char* name, auto& option) {
-      if (k != name) return;
-      option = v.template get<std::remove_reference_t<decltype(option)>>();
+    const auto set = [&](const char* name, auto& option) {
+      if (key != name) return;
+      option = value.get<std::remove_reference_t<decltype(option)>>();
       known = true;
     };
     set("lr", o.lr);
@@ -159,8 +161,8 @@ template <class Options> Options golden_options(const nlohmann::json& params) {
       set("beta1", o.beta1);
       set("beta2", o.beta2);
       if (key == "betas") {
-        o.beta1 = value.at(0).template get<double>();
-        o.beta2 = value.at(1).template get<double>();
+        o.beta1 = value.at(0).get<double>();
+        o.beta2 = value.at(1).get<double>();
         known = true;
       }
     }

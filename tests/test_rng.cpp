@@ -18,8 +18,7 @@ std::uint64_t digest(const std::vector<double>& numbers) {
   return hash;
 }
 
-template <class Draw>
-std::vector<double> drawn(int count, Draw&& draw) {
+template <class Draw> std::vector<double> drawn(int count, Draw&& draw) {
   std::vector<double> numbers;
   for (int i = 0; i < count; ++i) numbers.push_back(draw());
   return numbers;
@@ -104,7 +103,8 @@ TEST_CASE("normal numbers have the moments and the tails of the normal distribut
   // Shares within 1, 2, 3 and beyond 4 standard deviations: the tails are where a poor logarithm would show.
   for (const double limit : {1.0, 2.0, 3.0, 4.0}) {
     const double expected = std::erfc(limit / std::sqrt(2.0));
-    const auto beyond = static_cast<double>(std::count_if(x.begin(), x.end(), [&](double v) { return std::abs(v) > limit; }));
+    const auto beyond =
+        static_cast<double>(std::count_if(x.begin(), x.end(), [&](double v) { return std::abs(v) > limit; }));
     CHECK(std::abs(beyond / n - expected) < 5 * std::sqrt(expected / n));
   }
 }

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 #include <tapegrad/core/error.h>
+#include <tapegrad/inspect/log.h>
+#include <tapegrad/inspect/report.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -34,6 +36,23 @@ int run(CLI::App& app, CommonOptions& common, int argc, char** argv, const std::
     return 1;
   }
   return 0;
+}
+
+void InspectOptions::add_to(CLI::App& app) {
+  app.add_flag("--watch", watch, "Show the layers live while training");
+  app.add_option("--report", report, "Write a page with figures of the run to FILE.html")->type_name("FILE");
+  app.add_option("--log", log, "Write what was recorded as JSON Lines to FILE")->type_name("FILE");
+}
+
+void InspectOptions::write(std::span<const tapegrad::RunRecord> runs) const {
+  if (!report.empty()) {
+    tapegrad::write_report(report, runs);
+    fmt::print("\nThe report is in {}: open it in a browser.\n", report);
+  }
+  if (!log.empty()) {
+    tapegrad::write_log(log, runs);
+    fmt::print("The log is in {}: one JSON object per line.\n", log);
+  }
 }
 
 void write_file(const std::string& path, const std::string& text) {

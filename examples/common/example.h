@@ -1,9 +1,12 @@
 #pragma once
 
+#include <tapegrad/inspect/record.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 
 /// What every example does in the same way: options, errors, the machine-readable summary.
@@ -15,6 +18,22 @@ using Json = nlohmann::ordered_json;
 struct CommonOptions {
   std::uint64_t seed = 42;
   std::string json;  ///< file for the summary; empty for none
+};
+
+/** Fashion-MNIST from the Debian package dataset-fashion-mnist. */
+inline constexpr const char* default_data = "/usr/share/datasets/fashion-mnist";
+
+/** The options of examples that train: what to show and keep of the way there. */
+struct InspectOptions {
+  bool watch = false;
+  std::string report;
+  std::string log;
+
+  /** Adds --watch, --report FILE and --log FILE. */
+  void add_to(CLI::App& app);
+  bool wanted() const { return watch || !report.empty() || !log.empty(); }
+  /** Writes the report and the log where they were asked for, and says so. */
+  void write(std::span<const tapegrad::RunRecord> runs) const;
 };
 
 /** Runs an example: adds --seed and --json to `app`, parses, calls `body`, and writes what it returns to --json.

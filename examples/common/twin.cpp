@@ -4,6 +4,7 @@
 
 #include "classification.h"
 #include "example.h"
+#include "watch.h"
 
 namespace twin {
 namespace {
@@ -43,7 +44,7 @@ class RunningMean {
 
 }  // namespace
 
-Run train(const tg::Dataset& data, const tg::Dataset& test, const Options& options) {
+Run train(const tg::Dataset& data, const tg::Dataset& test, const Options& options, bool watch) {
   tg::Rng rng(options.seed);
   tg::Sequential net = build(options, data.inputs.cols(), data.classes, rng);
   tg::Sgd sgd(net.parameters(), {.lr = options.lr});
@@ -56,6 +57,7 @@ Run train(const tg::Dataset& data, const tg::Dataset& test, const Options& optio
                             .classes = data.classes});
   Run run;
   run.options = options;
+  watch::View view(options.steps);
   tg::Tape tape;
   std::vector<int> labels;
   RunningMean recent(100);
@@ -84,10 +86,13 @@ Run train(const tg::Dataset& data, const tg::Dataset& test, const Options& optio
         loss_sum = 0;
         losses = 0;
       }
-      if (options.after_step) options.after_step(step, net, monitor);
+      if (options.revive_every > 0 && (step + 1) % options.revive_every == 0)
+        run.revived += tg::revive_dead(net, tg::census(net, data.inputs), rng);
+      if (watch) view.update(step, monitor.record());
       if (++step == options.steps || example::stop_requested()) break;
     }
   }
+  if (watch) view.finish(monitor.record());
   run.record = monitor.record();
   run.record.notes.push_back(fmt::format("{} hidden layers, batch {}, plain SGD with lr {:g}, {}, seed {}",
                                          options.hidden.size(), options.batch, options.lr, options.init,

@@ -2,7 +2,6 @@
 
 #include <tapegrad/tapegrad.h>
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -22,8 +21,7 @@ struct Options {
   tg::Index record_every = 20;  ///< steps between points of the curves
   bool all_steps = false;       ///< the monitor looks at every step, not only at those of the points
   std::uint64_t seed = 42;
-  /// Called after every step, when given: for --watch, or to change the network on the way.
-  std::function<void(tg::Index step, tg::Sequential& net, const tg::Monitor& monitor)> after_step;
+  tg::Index revive_every = 0;  ///< steps between reinitializations of the dead units; 0: never
 };
 
 /** A point of the curves. */
@@ -38,9 +36,11 @@ struct Run {
   std::vector<Point> points;
   tg::RunRecord record;
   tg::Index escape_step = -1;  ///< first step by which the mean loss of 100 batches is below 2.2; −1: never
+  tg::Index revived = 0;       ///< units that were given new weights, counted every time
   std::vector<tg::UnitCensus> census;  ///< of the trained network on all training data
 };
 
-Run train(const tg::Dataset& data, const tg::Dataset& test, const Options& options);
+/** Trains one of the twins; with `watch` its layers are shown live. Ends early on Ctrl-C. */
+Run train(const tg::Dataset& data, const tg::Dataset& test, const Options& options, bool watch = false);
 
 }  // namespace twin

@@ -157,8 +157,8 @@ namespace {
 
 template <class T> Index largest_of(const T* row, Index count) { return std::max_element(row, row + count) - row; }
 
-/// dx = y·(d − Σdy) with d = g − g at the largest y. Any constant may be taken from g; with this one a saturated row
-/// (y → 1, 0, 0 …) leaves nothing to cancel, and its small derivatives are exact.
+/// dx = y·(d − Σdy) with d = g − g at the largest y. Any constant may be taken from g; with this one a saturated
+/// row (y → 1, 0, 0 …) leaves nothing to cancel, and its small derivatives are exact.
 template <class T> struct SoftmaxOp {
   static void pull_back(BasicTape<T>& tape, NodeIndex self) {
     const NodeIndex x = tape.node(self).parents[0];

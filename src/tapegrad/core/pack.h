@@ -101,10 +101,22 @@ template <class T> Pack<T> max(Pack<T> a, Pack<T> b) {
 template <class T> Pack<T> min(Pack<T> a, Pack<T> b) {
   return Pack<T>::wrap(Eigen::internal::pmin<Eigen::PropagateNaN>(a.v, b.v));
 }
+/** f(x), a multiple of eˣ for large x, as e·f(x − 1) there: Eigen's exp for 16 floats is infinite from 88.38 on instead
+ *  of 88.72. */
+template <class T, class F> Pack<T> with_whole_range(Pack<T> x, F f) {
+  if constexpr (sizeof(T) == 4 && Pack<T>::size == 16) {
+    const auto large = x > Pack<T>(80);
+    const Pack<T> y = Pack<T>::wrap(f(select(large, x - Pack<T>(1), x).v));
+    return select(large, y * Pack<T>(2.718281828459045), y);
+  } else {
+    return Pack<T>::wrap(f(x.v));
+  }
+}
 /** Exact 0 below the smallest normal number, where Eigen's exp stops falling. */
 template <class T> Pack<T> exp(Pack<T> x) {
   constexpr double lowest = sizeof(T) == 4 ? -87.3365447505531 : -708.396418532264;
-  return select(x < Pack<T>(lowest), Pack<T>(0), Pack<T>::wrap(Eigen::internal::pexp(x.v)));
+  const Pack<T> y = with_whole_range(x, [](auto v) { return Eigen::internal::pexp(v); });
+  return select(x < Pack<T>(lowest), Pack<T>(0), y);
 }
 /** Denormal numbers are scaled up first: Eigen's log takes them for the smallest normal one. */
 template <class T> Pack<T> log(Pack<T> x) {
@@ -134,7 +146,8 @@ template <class T> Pack<T> log1p(Pack<T> x) {
 }
 /** exp(x) − 1 */
 template <class T> Pack<T> expm1(Pack<T> x) {
-  if constexpr (Traits<T>::HasExpm1 && Pack<T>::size > 1) return Pack<T>::wrap(Eigen::internal::pexpm1(x.v));
+  if constexpr (Traits<T>::HasExpm1 && Pack<T>::size > 1)
+    return with_whole_range(x, [](auto v) { return Eigen::internal::pexpm1(v); });
   return x.lanewise([](T lane) { return std::expm1(lane); });
 }
 template <class T> Pack<T> erfc(Pack<T> x) {

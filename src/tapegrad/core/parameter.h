@@ -26,7 +26,9 @@ template <class T> class BasicParameter {
   const BasicMatrix<T>& value() const { return data_->value; }
 
   /** The gradient; zeros when no backward pass has reached the parameter in this step. */
-  BasicMatrix<T>& grad() const;
+  const BasicMatrix<T>& grad() const;
+  /** The same to write to. From then on the parameter counts as one that has a gradient. */
+  BasicMatrix<T>& mutable_grad() const;
   /** False when the gradient is known to be zero because nothing has written it. */
   bool has_grad() const { return data_->has_grad; }
   void zero_grad() { data_->has_grad = false; }

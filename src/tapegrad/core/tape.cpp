@@ -169,7 +169,6 @@ template <class T> const T* BasicTape<T>::readable_grad(NodeIndex index) {
   if (node.op == &parameter_op<T>) {
     ParameterData& data = parameter_of(node);
     if (!data.has_grad) data.grad.setZero();
-    data.has_grad = true;
   } else if (node.pass == 0) {
     if (node.grad == nullptr) node.grad = allocate(node.size());
     std::fill_n(node.grad, node.size(), T(0));

@@ -15,12 +15,12 @@ std::string_view to_string(Severity severity);
 
 /** Something that is wrong with a run, in plain words. */
 struct Finding {
-  std::string rule;      ///< "dying relu"
-  std::string where;     ///< path of the layer or parameter; empty when it is the run as a whole
-  double number = 0;     ///< what was measured
-  double threshold = 0;  ///< what it was held against
+  std::string rule = {};   ///< "dying relu"
+  std::string where = {};  ///< path of the layer or parameter; empty when it is the run as a whole
+  double number = 0;       ///< what was measured
+  double threshold = 0;    ///< what it was held against
   Severity severity = Severity::warning;
-  std::string text;  ///< number, what is usual, cause and remedy in one line
+  std::string text = {};  ///< number, what is usual, cause and remedy in one line
 };
 
 /** One way in which a run goes wrong: a name, the number from which on it is a warning and the one from which on it

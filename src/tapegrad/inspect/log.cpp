@@ -105,7 +105,7 @@ void write_log(const std::string& path, std::span<const RunRecord> runs) {
     for (const ParameterRecord& parameter : run.parameters) add_parameter(lines, parameter);
     text += lines.text;
   }
-  detail::write_whole_file("log", path, text);
+  reporting::write_whole_file("log", path, text);
 }
 
 }  // namespace tapegrad

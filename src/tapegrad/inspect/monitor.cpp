@@ -340,10 +340,9 @@ template <class T> struct BasicMonitor<T>::Implementation {
   static std::string cause_of(const Death& death) {
     if (death.at_initialization) return "off on the first batch, before any update";
     const double relative = ratio(death.weight_jump, death.weight_norm);
-    if (relative == 0 && death.bias_jump == 0) return "the layers below moved: its own weights did not change";
-    std::string text = fmt::format("the update before moved its weights by {:.2g} of their norm", relative);
-    if (death.bias_jump != 0) text += fmt::format(" and its bias by {:+.2g}", death.bias_jump);
-    return text + (relative > 0.1 ? ": a jump" : ": a slow drift, or the layers below moved");
+    if (relative == 0) return "its own weights had not moved: the layers below had";
+    return fmt::format("{}: the update before moved its weights by {:.2g} % of their norm",
+                       relative > 0.1 ? "a jump" : "a drift", 100 * relative);
   }
 
   /// The last value the network made: the logits.
@@ -376,7 +375,7 @@ template <class T> struct BasicMonitor<T>::Implementation {
 
   void look_at_parameter(Watched& each, ParameterRecord& to) {
     const BasicMatrix<T>& now = each.parameter.value();
-    const BasicMatrix<T>& gradient = each.parameter.grad();
+    const BasicMatrix<T>& gradient = each.parameter.grad();  // zeros when there is none
     // A row is a unit of the layer above; of a bias (one row) every column is one.
     const bool is_row = now.rows() == 1;
     const Index rows = is_row ? now.cols() : now.rows();

@@ -23,8 +23,8 @@
 namespace tapegrad {
 namespace {
 
-using detail::ReportCell;
-using detail::ReportFigure;
+using reporting::ReportCell;
+using reporting::ReportFigure;
 
 constexpr std::size_t most_bytes = 4'900'000;
 constexpr std::size_t most_cells = 24;  // of a figure, before the others hide behind a click
@@ -64,16 +64,15 @@ const char* judged(double share) { return share >= 0.4 ? "bad" : share >= 0.1 ? 
 
 std::string dot(int colour) { return fmt::format("<i class=\"dot\" style=\"--c:var(--layer{})\"></i>", colour); }
 
-/// The update ratio in the last step of the weights that feed the activation layer of that path.
 std::string layer_table(const RunRecord& run, std::span<const std::string> names) {
   std::string rows;
   for (std::size_t i = 0; i < run.layers.size(); ++i) {
     const LayerRecord& layer = run.layers[i];
     if (layer.steps.empty()) continue;
     const LayerStep& s = layer.steps.back();
-    const int place = detail::layer_position(names, run, i);
+    const int place = reporting::layer_position(names, run, i);
     const bool output = layer.activation == "output";
-    const auto off = std::count_if(layer.dead_since.begin(), layer.dead_since.end(), [](Index s) { return s >= 0; });
+    const auto off = std::count_if(layer.dead_since.begin(), layer.dead_since.end(), [](Index since) { return since >= 0; });
     const double dead = static_cast<double>(off) / static_cast<double>(std::max<Index>(layer.units, 1));
     const auto unless_output = [&](double share, bool judge) {
       return output ? table_cell("") : table_cell(percent(share), judge ? judged(share) : "");
@@ -97,15 +96,22 @@ std::string layer_table(const RunRecord& run, std::span<const std::string> names
          rows + "</tbody></table></div>\n";
 }
 
+std::pair<const char*, const char*> badge(Severity severity) {
+  switch (severity) {
+    case Severity::critical: return {"bad", "✕ Critical"};
+    case Severity::warning: return {"warn", "▲ Warning"};
+    default: return {"", "● Note"};
+  }
+}
+
 std::string finding_list(const RunRecord& run) {
   const std::vector<Finding> found = findings(run);
   if (found.empty())
     return "<ul class=\"findings\"><li><b class=\"good\">✓ Good</b><span>No rule found anything wrong.</span></li></ul>\n";
   std::string list = "<ul class=\"findings\">\n";
   for (const Finding& finding : found) {
-    const bool severe = finding.severity == Severity::problem;
-    list += fmt::format("<li><b class=\"{}\">{}</b><span>{}</span></li>\n", severe ? "bad" : "warn",
-                        severe ? "✕ Problem" : "▲ Warning", escaped(finding.text));
+    const auto [kind, word] = badge(finding.severity);
+    list += fmt::format("<li><b class=\"{}\">{}</b><span>{}</span></li>\n", kind, word, escaped(finding.text));
   }
   return list + "</ul>\n";
 }
@@ -140,7 +146,7 @@ std::string certificates(std::span<const RunRecord> runs, std::span<const std::s
     std::vector<Line> lines;
     for (std::size_t i = 0; i < run.layers.size(); ++i)
       for (const Death& death : run.layers[i].deaths)
-        lines.push_back({&death, detail::layer_position(names, run, i)});
+        lines.push_back({&death, reporting::layer_position(names, run, i)});
     if (lines.empty()) continue;
     std::stable_sort(lines.begin(), lines.end(),
                      [](const Line& a, const Line& b) { return a.death->step < b.death->step; });
@@ -184,7 +190,7 @@ std::string vega_directory(const ReportOptions& options) {
 /// The three scripts as elements that hold them; nothing when one is missing.
 std::optional<std::string> bundled_scripts(const std::string& directory) {
   std::string html;
-  for (const auto& script : detail::report_scripts) {
+  for (const auto& script : reporting::report_scripts) {
     std::optional<std::string> text = read_file(directory + "/" + std::string(script.file));
     if (!text || text->empty()) return std::nullopt;
     // Both stand only within strings, where the escape means the same.
@@ -199,7 +205,7 @@ constexpr std::string_view cdn = "https://cdn.jsdelivr.net";
 
 std::string linked_scripts() {
   std::string html;
-  for (const auto& script : detail::report_scripts)
+  for (const auto& script : reporting::report_scripts)
     html += fmt::format("<script src=\"{}/npm/{}@{}/build/{}\" integrity=\"{}\" crossorigin=\"anonymous\"></script>\n",
                         cdn, script.package, script.version, script.file, script.integrity);
   return html;
@@ -216,9 +222,9 @@ std::string heading(char letter, const std::string& title, const std::string& un
 std::string figure_html(const ReportFigure& figure, std::span<const RunRecord> runs,
                         std::span<const std::string> names, std::string& views) {
   std::string html = heading(figure.letter, figure.title, figure.unit, figure.reading);
-  if (figure.layers_by_colour || figure.runs_by_colour) {
+  if (figure.layers_by_colour > 0 || figure.runs_by_colour) {
     html += "<div class=\"legend\">";
-    for (std::size_t i = 0; figure.layers_by_colour && i < names.size(); ++i)
+    for (std::size_t i = 0; i < figure.layers_by_colour; ++i)
       html += "<span>" + dot(static_cast<int>(i)) + names[i] + "</span>";
     for (std::size_t i = 0; figure.runs_by_colour && i < runs.size(); ++i)
       html += fmt::format("<span><i class=\"dot\" style=\"--c:var(--run{})\"></i>{}</span>", i % 7,
@@ -251,13 +257,13 @@ std::string figure_html(const ReportFigure& figure, std::span<const RunRecord> r
 std::string colours(const std::vector<std::string>& layers, bool dark) {
   std::string css = ":root[data-theme=" + std::string(dark ? "dark" : "light") + "] {";
   for (std::size_t i = 0; i < layers.size(); ++i) css += fmt::format(" --layer{}: {};", i, layers[i]);
-  const auto runs = detail::run_colours(dark);
+  const auto runs = reporting::run_colours(dark);
   for (std::size_t i = 0; i < runs.size(); ++i) css += fmt::format(" --run{}: {};", i, runs[i]);
   return css + " }\n";
 }
 
 std::string page(std::span<const RunRecord> runs, const ReportOptions& options, double detail_share) {
-  const std::vector<std::string> names = detail::layer_names(runs);
+  const std::vector<std::string> names = reporting::layer_names(runs);
   std::string title = options.title;
   Index steps = 0;
   for (const RunRecord& run : runs) {
@@ -271,14 +277,14 @@ std::string page(std::span<const RunRecord> runs, const ReportOptions& options, 
                              "What the rules found, worst first, and the last recorded step of every layer; weights × f′ "
                              "is how the gradient changes on its way back through the layer.") +
                      verdict(runs, names) + "</section>\n";
-  for (const ReportFigure& figure : detail::report_figures(runs, detail_share)) {
+  for (const ReportFigure& figure : reporting::report_figures(runs, detail_share)) {
     nav += fmt::format("<a href=\"#{0}\"><b>{0}</b>{1}</a>", figure.letter, figure.name);
     body += figure_html(figure, runs, names, views);
     if (figure.letter == 'G') body += certificates(runs, names);
     body += "</section>\n";
   }
   std::string data = fmt::format("{{\"themes\":{{\"light\":{},\"dark\":{}}},\n\"views\":{{{}}}}}",
-                                 detail::report_theme(false, names.size()), detail::report_theme(true, names.size()),
+                                 reporting::report_theme(false, names.size()), reporting::report_theme(true, names.size()),
                                  views);
   replace_all(data, "<", "\\u003c");  // it stands only within strings
 
@@ -289,9 +295,9 @@ std::string page(std::span<const RunRecord> runs, const ReportOptions& options, 
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'unsafe-inline' "
       "'unsafe-eval'{}; style-src 'unsafe-inline'; img-src data: blob:\">\n",
       scripts ? "" : " " + std::string(cdn));
-  html += "<title>" + escaped(title) + "</title>\n<style>" + std::string(detail::report_style) +
-          colours(detail::layer_colours(names.size(), false), false) +
-          colours(detail::layer_colours(names.size(), true), true) + "</style>\n</head>\n<body>\n";
+  html += "<title>" + escaped(title) + "</title>\n<style>" + std::string(reporting::report_style) +
+          colours(reporting::layer_colours(names.size(), false), false) +
+          colours(reporting::layer_colours(names.size(), true), true) + "</style>\n</head>\n<body>\n";
   html += fmt::format("<header><h1>{}</h1><p>tapegrad report · {} {} · {} steps</p>\n", escaped(title), runs.size(),
                       runs.size() == 1 ? "run" : "runs", steps);
   if (!scripts)
@@ -299,7 +305,7 @@ std::string page(std::span<const RunRecord> runs, const ReportOptions& options, 
         "<p class=\"notice\">The scripts that draw the charts (Vega {}, Vega-Lite {}, Vega-Embed {}) were not found "
         "when this page was written, so it loads them from {}, checked by integrity hashes: it needs a network "
         "connection. scripts/fetch-vega.sh fetches them, then reports hold them.</p>\n",
-        detail::report_scripts[0].version, detail::report_scripts[1].version, detail::report_scripts[2].version,
+        reporting::report_scripts[0].version, reporting::report_scripts[1].version, reporting::report_scripts[2].version,
         cdn.substr(8));
   html += "<p class=\"notice\" id=\"missing\" hidden>The charts cannot be drawn: their scripts could not be loaded. The "
           "verdict and the tables are whole.</p></header>\n";
@@ -307,7 +313,7 @@ std::string page(std::span<const RunRecord> runs, const ReportOptions& options, 
           "</main>\n<footer>Charts by Vega-Lite. Point at a chart for its numbers; the ⋯ at its corner saves it as a "
           "picture.</footer>\n<script type=\"application/json\" id=\"figures\">" +
           data + "</script>\n" + (scripts ? *scripts : linked_scripts()) + "<script>" +
-          std::string(detail::report_glue) + "</script>\n</body>\n</html>\n";
+          std::string(reporting::report_glue) + "</script>\n</body>\n</html>\n";
   return html;
 }
 
@@ -318,7 +324,7 @@ void write_report(const std::string& path, std::span<const RunRecord> runs, cons
   std::string html = page(runs, options, 1);
   for (double detail = 0.5; html.size() > most_bytes && detail > 0.01; detail /= 2)
     html = page(runs, options, detail);
-  detail::write_whole_file("report", path, html);
+  reporting::write_whole_file("report", path, html);
 }
 
 }  // namespace tapegrad

@@ -13,7 +13,7 @@
 #include "tapegrad/core/activation.h"
 #include "tapegrad/core/error.h"
 
-namespace tapegrad::detail {
+namespace tapegrad::reporting {
 namespace {
 
 using json = nlohmann::ordered_json;
@@ -116,6 +116,8 @@ struct Scope {
     raster_cells = share(200'000, 400, 6'000);
   }
 
+  /// Layers but for the output.
+  std::size_t hidden() const { return layers.size() - (!layers.empty() && layers.back() == "output" ? 1 : 0); }
   bool several() const { return runs.size() > 1; }
   std::size_t columns(std::size_t alone) const { return several() ? std::min<std::size_t>(runs.size(), 4) : alone; }
   std::string caption(const RunRecord& run, const std::string& what) const {
@@ -142,7 +144,8 @@ struct Scope {
   json step_axis() const {
     return {{"field", "step"},
             {"type", "quantitative"},
-            {"axis", {{"format", "~s"}, {"tickCount", 5}}},
+            {"title", "step"},
+            {"axis", {{"labelExpr", "format(datum.value, '~s')"}, {"tickCount", 5}}},
             {"scale", {{"domain", {0, last_step}}, {"nice", false}}}};
   }
 };
@@ -151,7 +154,7 @@ bool is_output(const LayerRecord& layer) { return layer.activation == "output"; 
 
 /// Curves of one figure: each row is one curve, of columns `step` and `v` (and what colours or dashes it).
 json line_chart(json rows, const Scope& scope, json y, json colour) {
-  json spec = json::parse(R"({
+  json spec = json::parse(R"json({
     "width": "container", "height": 200,
     "transform": [{"flatten": ["step", "v"]}],
     "layer": [
@@ -160,7 +163,7 @@ json line_chart(json rows, const Scope& scope, json y, json colour) {
        "params": [{"name": "near", "select": {"type": "point", "on": "pointerover", "nearest": true,
                                               "clear": "pointerout"}}],
        "encoding": {"opacity": {"condition": {"param": "near", "empty": false, "value": 1}, "value": 0}}}]
-  })");
+  })json");
   y["field"] = "v";
   y["type"] = "quantitative";
   const std::string who = colour.value("field", "layer");
@@ -170,7 +173,7 @@ json line_chart(json rows, const Scope& scope, json y, json colour) {
     layer["encoding"]["color"] = colour;
   }
   json y_tip = {{"field", "v"}, {"type", "quantitative"}, {"title", y["title"]}};
-  if (y.contains("axis") && y["axis"].contains("format")) y_tip["format"] = y["axis"]["format"];
+  y_tip["format"] = y.contains("axis") && y["axis"].contains("format") ? y["axis"]["format"] : json(".3~g");
   spec["/layer/1/encoding/tooltip"_json_pointer] = {
       {{"field", who}, {"type", "nominal"}}, {{"field", "step"}, {"type", "quantitative"}}, y_tip};
   spec["data"]["values"] = std::move(rows);
@@ -183,9 +186,28 @@ json share_axis(const std::string& title) {
           {"axis", {{"format", ".0%"}, {"tickCount", 5}}}};
 }
 
+/// Few round numbers in a range, for an axis that is logarithmic: decades, or 1, 2 and 5 where there are not many.
+json log_ticks(double low, double high) {
+  json ticks = json::array();
+  const int first = static_cast<int>(std::floor(std::log10(low))), last = static_cast<int>(std::log10(high) + 1);
+  const int stride = std::max(1, (last - first) / 6);
+  for (int decade = first; decade <= last; decade += stride)
+    for (const double factor : {1.0, 2.0, 5.0}) {
+      const double tick = factor * std::pow(10, decade);
+      if (tick >= low && tick <= high && (factor == 1 || high / low < 60)) ticks.push_back(number(tick));
+    }
+  return ticks;
+}
+
 json log_axis(const std::string& title, const Range& range) {
-  json axis = {{"title", title}, {"axis", {{"format", "~g"}, {"tickCount", 5}}}, {"scale", {{"type", "log"}}}};
-  if (!range.empty()) axis["scale"]["domain"] = {number(range.low * 0.8), number(range.high * 1.25)};
+  json axis = {{"title", title}, {"scale", {{"type", "log"}, {"nice", false}}}};
+  if (range.empty()) return axis;
+  const double low = range.low * 0.8, high = range.high * 1.25;
+  axis["scale"]["domain"] = {number(low), number(high)};
+  axis["axis"] = {
+      {"values", log_ticks(low, high)},
+      {"labelExpr",
+       "datum.value < 0.01 || datum.value >= 10000 ? format(datum.value, '~e') : format(datum.value, '~g')"}};
   return axis;
 }
 
@@ -285,7 +307,7 @@ ReportFigure loss_figure(const Scope& scope) {
   }
 
   json spec = line_chart(std::move(rows), scope, log_axis("loss", range), scope.run_colour());
-  spec["height"] = 240;
+  spec["height"] = 260;
   spec["/transform/0/flatten"_json_pointer] = {"step", "v", "low", "high"};
   json band = {{"mark", {{"type", "area"}, {"opacity", 0.18}, {"line", false}}},
                {"encoding",
@@ -296,18 +318,18 @@ ReportFigure loss_figure(const Scope& scope) {
   band["encoding"]["y"].update({{"field", "low"}, {"type", "quantitative"}});
   spec["layer"].insert(spec["layer"].begin(), band);
   if (!deaths.empty()) {
-    json tooltip = json::parse(R"([{"field": "run", "type": "nominal"},
+    json tooltip = json::parse(R"json([{"field": "run", "type": "nominal"},
                                    {"field": "step", "type": "quantitative", "title": "from step"},
-                                   {"field": "deaths", "type": "quantitative", "title": "units died"}])");
+                                   {"field": "deaths", "type": "quantitative", "title": "units died"}])json");
     spec["layer"].push_back({{"data", {{"values", deaths}}},
-                             {"mark", {{"type", "point"}, {"style", "death"}}},
+                             {"mark", {{"type", "point"}, {"style", "death"}, {"shape", "cross"}, {"filled", true}}},
                              {"encoding",
                               {{"x", {{"field", "step"}, {"type", "quantitative"}}},
                                {"y", {{"field", "v"}, {"type", "quantitative"}}},
                                {"size",
                                 {{"field", "deaths"},
                                  {"type", "quantitative"},
-                                 {"scale", {{"type", "sqrt"}, {"range", {30, 260}}}},
+                                 {"scale", {{"type", "sqrt"}, {"range", {24, 130}}}},
                                  {"legend", nullptr}}},
                                {"tooltip", tooltip}}}});
   }
@@ -332,7 +354,7 @@ ReportFigure loss_figure(const Scope& scope) {
     figure.cells.push_back(nothing("Accuracy", "No accuracy was given to the monitor."));
   } else {
     json chart = line_chart(std::move(accuracy), scope, share_axis("accuracy"), scope.run_colour());
-    chart["height"] = 240;
+    chart["height"] = 260;
     figure.cells.push_back(cell("Accuracy", chart));
   }
   return figure;
@@ -417,7 +439,7 @@ HeatRows heat_rows(const Histograms& histograms, std::size_t most, std::optional
 }
 
 json heat_map(HeatRows heat, const Scope& scope, const Range& y, const std::string& title) {
-  json spec = json::parse(R"({
+  json spec = json::parse(R"json({
     "width": "container", "height": 180, "usermeta": {"embedOptions": {"renderer": "canvas"}},
     "transform": [{"calculate": "sequence(length(datum.c))", "as": "b"}, {"flatten": ["b", "c"]},
                   {"filter": "datum.c > 0"},
@@ -432,7 +454,7 @@ json heat_map(HeatRows heat, const Scope& scope, const Range& y, const std::stri
                   {"field": "y", "type": "quantitative", "title": "from", "format": ".3g"},
                   {"field": "y2", "type": "quantitative", "title": "to", "format": ".3g"},
                   {"field": "share", "type": "quantitative", "format": ".1%"}]}
-  })");
+  })json");
   json& encoding = spec["encoding"];
   encoding["x"] = scope.step_axis();
   encoding["y"]["title"] = title;
@@ -453,23 +475,28 @@ Lens lens_of(const LayerRecord& layer, const Range& z) {
   Lens lens;
   const Activation f = activation(layer.activation);
   const double limit = 0.1 * f.facts().sup_slope;
-  constexpr int points = 160;
   std::vector<double> at, value, slope;
-  std::optional<double> open;
-  for (int i = 0; i <= points; ++i) {
-    const double x = z.low + (z.high - z.low) * i / points;
-    at.push_back(x);
+  for (int i = 0; i <= 240; ++i) at.push_back(z.low + (z.high - z.low) * i / 240);
+  for (const Kink& kink : f.facts().kinks)
+    for (const double side : {-1e-6, 1e-6})
+      if (kink.at > z.low && kink.at < z.high) at.push_back(kink.at + side * (z.high - z.low));
+  std::sort(at.begin(), at.end());
+  double open = unknown;  // where the zone began in which x is
+  for (const double x : at) {
     value.push_back(f.value(x));
     slope.push_back(f.slope(x));
     lens.values.add(value.back());
     lens.values.add(slope.back());
     const bool saturated = std::abs(slope.back()) < limit;
-    if (saturated && !open) open = x;
-    if (open && (!saturated || i == points)) {
-      lens.zones.push_back({{"z", number(*open)}, {"to", number(x)}});
-      open.reset();
+    if (saturated && std::isnan(open)) open = x;
+    if (!std::isnan(open) && (!saturated || x == at.back())) {
+      lens.zones.push_back({{"z", number(open)}, {"to", number(x)}});
+      open = unknown;
     }
   }
+  const double right = z.high - 0.04 * (z.high - z.low);
+  lens.labels.push_back({{"curve", "f"}, {"z", number(right)}, {"v", number(f.value(right))}});
+  lens.labels.push_back({{"curve", "f′"}, {"z", number(right)}, {"v", number(f.slope(right))}});
   lens.curves.push_back({{"curve", "f"}, {"z", column(at)}, {"v", column(value)}});
   lens.curves.push_back({{"curve", "f′"}, {"z", column(at)}, {"v", column(slope)}});
   return lens;
@@ -490,7 +517,7 @@ json density_row(const Histogram& h, double& peak) {
 }
 
 json lens_chart(const Scope& scope, const LayerRecord& layer, int position, const Range& z) {
-  json spec = json::parse(R"({
+  json spec = json::parse(R"json({
     "width": "container", "height": 220, "resolve": {"scale": {"y": "independent"}},
     "layer": [
       {"mark": {"type": "rect", "style": "zone", "clip": true},
@@ -506,11 +533,13 @@ json lens_chart(const Scope& scope, const LayerRecord& layer, int position, cons
       {"transform": [{"flatten": ["z", "v"]}],
        "layer": [
          {"transform": [{"filter": "datum.curve == 'f'"}], "mark": {"type": "line", "style": "value", "clip": true}},
-         {"transform": [{"filter": "datum.curve != 'f'"}], "mark": {"type": "line", "style": "slope", "clip": true}}],
+         {"transform": [{"filter": "datum.curve != 'f'"}], "mark": {"type": "line", "style": "slope", "clip": true}},
+         {"mark": {"type": "text", "style": "reference-text", "fontSize": 13, "fontStyle": "italic", "align": "right",
+                   "baseline": "bottom", "dx": -6, "dy": -3}, "encoding": {"text": {"field": "curve"}}}],
        "encoding": {
          "x": {"field": "z", "type": "quantitative", "title": "z", "scale": {"nice": false}, "axis": {"tickCount": 5}},
          "y": {"field": "v", "type": "quantitative", "title": null, "scale": {"nice": false}}}}]
-  })");
+  })json");
   const Lens lens = lens_of(layer, z);
   double peak = 0;
   const json last = density_row(layer.z_histograms.back().second, peak);
@@ -520,13 +549,14 @@ json lens_chart(const Scope& scope, const LayerRecord& layer, int position, cons
   const double height = std::max(lens.values.high - lens.values.low, 1e-3);
   json ticks = json::array();
   const double step = std::pow(10, std::floor(std::log10(height / 2)));
-  const double stride = height / step > 10 ? 5 * step : height / step > 5 ? 2 * step : step;
-  for (double t = std::ceil(lens.values.low / stride - 1e-9) * stride; t <= lens.values.high + 1e-9; t += stride)
-    ticks.push_back(number(t));
+  const double stride = height / step > 8 ? 5 * step : height / step > 4 ? 2 * step : step;
+  const double slack = 0.02 * height;  // the range of z may end a little before the limit of f
+  for (double t = std::ceil((lens.values.low - slack) / stride) * stride; t <= lens.values.high + slack; t += stride)
+    ticks.push_back(number(std::abs(t) < 1e-9 ? 0 : t));
   json& curves = spec["/layer/3/encoding"_json_pointer];
   curves["x"]["scale"]["domain"] = z.text();
   curves["y"]["scale"]["domain"] = {number(lens.values.low - 0.6 * height), number(lens.values.high + 0.05 * height)};
-  curves["y"]["axis"] = {{"values", ticks}, {"format", "~g"}};
+  curves["y"]["axis"] = {{"values", ticks}, {"labelExpr", "format(datum.value, '~g')"}};
   for (const int i : {1, 2}) {
     json& density = spec["layer"][static_cast<std::size_t>(i)]["encoding"];
     density["y"]["scale"]["domain"] = {0, number(3.2 * std::max(peak, 1e-9))};
@@ -538,6 +568,7 @@ json lens_chart(const Scope& scope, const LayerRecord& layer, int position, cons
   spec["/layer/1/encoding/color"_json_pointer] = scope.layer_colour(position);
   spec["/layer/2/data/values"_json_pointer] = json::array({first});
   spec["/layer/3/data/values"_json_pointer] = lens.curves;
+  spec["/layer/3/layer/2/data/values"_json_pointer] = lens.labels;
   return spec;
 }
 
@@ -619,7 +650,7 @@ ReportFigure saturation_figure(const Scope& scope) {
                       "A curve near 100 % is a layer that lets almost no gradient through; low is the side of small z "
                       "(for ReLU: switched off, where about half is normal), high the side of large z."};
   figure.columns = scope.columns(2);
-  figure.layers_by_colour = true;
+  figure.layers_by_colour = scope.hidden();
   for (const bool high : {false, true}) {
     for (const RunRecord& run : scope.runs) {
       const std::string caption = scope.caption(run, high ? "high side" : "low side");
@@ -666,7 +697,7 @@ ReportFigure dead_figure(const Scope& scope) {
                       "were revived; thin and dashed: units off on every sample of that one batch, which may recover; "
                       "dotted: asleep, their slope below a thousandth of its largest value."};
   figure.columns = scope.columns(1);
-  figure.layers_by_colour = true;
+  figure.layers_by_colour = scope.hidden();
   for (const RunRecord& run : scope.runs) {
     json rows = json::array();
     for (std::size_t i = 0; i < run.layers.size(); ++i) {
@@ -695,10 +726,10 @@ ReportFigure dead_figure(const Scope& scope) {
     json spec = line_chart(std::move(rows), scope, share_axis("dead"), scope.layer_colour());
     const json horizons = {"dead since", "dead on this batch", "asleep on this batch"};
     spec["/layer/0/encoding/strokeDash"_json_pointer] = {
-        {"field", "horizon"}, {"type", "nominal"}, {"legend", nullptr},
+        {"field", "horizon"}, {"type", "ordinal"}, {"sort", horizons}, {"legend", nullptr},
         {"scale", {{"domain", horizons}, {"range", {{1, 0}, {5, 3}, {1, 3}}}}}};
     spec["/layer/0/encoding/strokeWidth"_json_pointer] = {
-        {"field", "horizon"}, {"type", "nominal"}, {"legend", nullptr},
+        {"field", "horizon"}, {"type", "ordinal"}, {"sort", horizons}, {"legend", nullptr},
         {"scale", {{"domain", horizons}, {"range", {2.4, 1, 1.4}}}}};
     spec["/layer/1/encoding/tooltip"_json_pointer].push_back({{"field", "horizon"}, {"type", "nominal"}});
     figure.cells.push_back(cell(caption, spec));
@@ -753,7 +784,7 @@ json raster(const Scope& scope, const RunRecord& run, const LayerRecord& layer, 
       outlines.push_back(
           {{"x", number(revived[order[row]] / per_epoch)}, {"to", number(from)}, {"row", row}, {"below", row + 1}});
 
-  json spec = json::parse(R"({
+  json spec = json::parse(R"json({
     "width": "container", "height": 200, "usermeta": {"embedOptions": {"renderer": "canvas"}},
     "layer": [
       {"transform": [{"calculate": "sequence(length(datum.r))", "as": "row"}, {"flatten": ["row", "r"]},
@@ -766,14 +797,15 @@ json raster(const Scope& scope, const RunRecord& run, const LayerRecord& layer, 
          {"transform": [{"filter": "datum.r == 0"}], "mark": {"type": "rect", "style": "dead", "clip": true}}]},
       {"mark": {"type": "rect", "style": "revived", "filled": false, "clip": true}}],
     "encoding": {
-      "x": {"field": "x", "type": "quantitative", "axis": {"tickCount": 5, "format": "~s"}}, "x2": {"field": "to"},
+      "x": {"field": "x", "type": "quantitative", "axis": {"tickCount": 5, "labelExpr": "format(datum.value, '~s')"}},
+      "x2": {"field": "to"},
       "y": {"field": "row", "type": "quantitative", "title": "units, the first to die on top",
             "axis": {"labels": false, "grid": false}},
       "y2": {"field": "below"}}
-  })");
-  const json tooltip = json::parse(R"([{"field": "row", "type": "quantitative", "title": "place"},
+  })json");
+  const json tooltip = json::parse(R"json([{"field": "row", "type": "quantitative", "title": "place"},
                                        {"field": "to", "type": "quantitative", "title": "until"},
-                                       {"field": "r", "type": "quantitative", "title": "fires on", "format": ".1%"}])");
+                                       {"field": "r", "type": "quantitative", "title": "fires on", "format": ".1%"}])json");
   for (json& layer_spec : spec["/layer/0/layer"_json_pointer]) layer_spec["encoding"]["tooltip"] = tooltip;
   spec["/layer/0/data/values"_json_pointer] = std::move(data);
   spec["/layer/1/data/values"_json_pointer] = std::move(outlines);
@@ -884,7 +916,7 @@ ReportFigure gradient_figure(const Scope& scope) {
       figure.cells.push_back(nothing(caption, "No gradient was recorded, or all of them were zero."));
       continue;
     }
-    json spec = json::parse(R"({
+    json spec = json::parse(R"json({
       "width": "container", "height": 220,
       "transform": [{"flatten": ["layer", "v"]}],
       "mark": {"type": "line", "point": {"size": 36}},
@@ -895,12 +927,11 @@ ReportFigure gradient_figure(const Scope& scope) {
                   "legend": {"orient": "top", "direction": "horizontal", "gradientLength": 110, "tickCount": 2}},
         "tooltip": [{"field": "period", "type": "nominal"}, {"field": "layer", "type": "nominal"},
                     {"field": "v", "type": "quantitative", "title": "RMS ∂L/∂z", "format": ".3g"}]}
-    })");
+    })json");
     json& encoding = spec["encoding"];
     encoding["x"]["scale"] = {{"domain", scope.layers}};
     encoding["y"] = log_axis("RMS ∂L/∂z", range);
     encoding["y"].update({{"field", "v"}, {"type", "quantitative"}});
-    encoding["y"]["axis"]["format"] = "~e";
     const Index first = all[r].front()["order"], last = all[r].back()["order"];
     encoding["color"]["title"] = all[r].front()["period"].get<std::string>().starts_with("epoch") ? "epoch" : "step";
     encoding["color"]["legend"]["values"] = {first, last};
@@ -944,8 +975,8 @@ ReportFigure attribution_figure(const Scope& scope) {
       figure.cells.push_back(nothing(scope.caption(scope.runs[r], ""), "No gradient got through any layer."));
       continue;
     }
-    json spec = json::parse(R"({
-      "width": "container", "height": {"step": 13},
+    json spec = json::parse(R"json({
+      "width": "container", "height": 100,
       "layer": [
         {"mark": {"type": "bar", "clip": true}, "encoding": {"x2": {"field": "one"},
           "color": {"field": "factor", "type": "nominal", "legend": null,
@@ -955,16 +986,18 @@ ReportFigure attribution_figure(const Scope& scope) {
          "encoding": {"text": {"field": "v", "type": "quantitative", "format": ".2~g"}}}],
       "encoding": {
         "x": {"field": "v", "type": "quantitative", "title": "factor",
-              "axis": {"format": "~g", "tickCount": 5, "grid": true}},
+              "axis": {"labelExpr": "format(datum.value, '~g')", "grid": true}},
         "y": {"field": "layer", "type": "ordinal", "title": null, "scale": {"paddingInner": 0.35}},
         "yOffset": {"field": "factor", "type": "nominal", "sort": ["weights", "f′"]}}
-    })");
+    })json");
     json names = json::array();
     for (const std::string& name : scope.layers)
       if (name != "output") names.push_back(name);
     spec["/encoding/x/scale"_json_pointer] = {
         {"type", "log"}, {"domain", {number(1 / reach), number(reach)}}, {"nice", false}, {"clamp", true}};
+    spec["/encoding/x/axis/values"_json_pointer] = log_ticks(1 / reach, reach);
     spec["/encoding/y/scale/domain"_json_pointer] = names;
+    spec["height"] = 36 * names.size();
     spec["data"]["values"] = std::move(all[r]);
     figure.cells.push_back(cell(scope.caption(scope.runs[r], when[r]), spec));
   }
@@ -1004,7 +1037,7 @@ ReportFigure update_figure(const Scope& scope) {
                       "How much of itself each weight matrix changes in a step: around 0.001 is healthy, far above "
                       "the learning rate is too high, far below the layer hardly learns."};
   figure.columns = scope.columns(1);
-  figure.layers_by_colour = true;
+  figure.layers_by_colour = scope.layers.size();
   Range range{3e-4, 3e-3};
   std::vector<json> all;
   for (const RunRecord& run : scope.runs) {
@@ -1028,10 +1061,7 @@ ReportFigure update_figure(const Scope& scope) {
       continue;
     }
     json spec = line_chart(std::move(all[r]), scope, log_axis("update ratio", range), scope.layer_colour());
-    for (json& layer : spec["layer"]) {
-      layer["encoding"]["detail"] = {{"field", "path"}, {"type", "nominal"}};
-      layer["encoding"]["y"]["axis"]["format"] = "~e";
-    }
+    for (json& layer : spec["layer"]) layer["encoding"]["detail"] = {{"field", "path"}, {"type", "nominal"}};
     spec["/layer/1/encoding/tooltip"_json_pointer].push_back({{"field", "path"}, {"type", "nominal"}});
     add_guide(spec, 1e-3, "healthy: 0.001");
     figure.cells.push_back(cell(caption, spec));
@@ -1112,7 +1142,7 @@ std::optional<json> inside(const DecisionMap::Line& line, double low, double hig
 }
 
 json map_chart(const DecisionMap& map, Index classes) {
-  json spec = json::parse(R"({
+  json spec = json::parse(R"json({
     "width": 330, "height": 330, "usermeta": {"embedOptions": {"renderer": "canvas"}},
     "layer": [
       {"transform": [{"calculate": "sequence(length(datum.v))", "as": "i"}, {"flatten": ["i", "v"]},
@@ -1128,7 +1158,7 @@ json map_chart(const DecisionMap& map, Index classes) {
     "encoding": {
       "x": {"field": "x1", "type": "quantitative", "title": "x₁", "axis": {"tickCount": 5, "grid": false}},
       "y": {"field": "x2", "type": "quantitative", "title": "x₂", "axis": {"tickCount": 5, "grid": false}}}
-  })");
+  })json");
   const json domain = {{"domain", {map.low, map.high}}, {"nice", false}, {"zero", false}};
   spec["/encoding/x/scale"_json_pointer] = domain;
   spec["/encoding/y/scale"_json_pointer] = domain;
@@ -1261,8 +1291,10 @@ std::string report_theme(bool dark, std::size_t layers) {
   const char* ground = dark ? "#12161f" : "#ffffff";
   const char* death = dark ? "#ff7a33" : "#d55e00";  // Okabe-Ito's vermilion; lighter on a dark ground
   const char* orange = "#e69f00";
-  json heat = viridis(12, dark ? 0.0 : 1.0, dark ? 1.0 : 0.0);
-  heat.insert(heat.begin(), ground);
+  // Viridis towards the ink; its light end fades into a light ground.
+  json heat = dark ? json(viridis(12, 0.05, 1))
+                   : json{"#f3f7ee", "#dcebc9", "#b5dba8", "#7fc79a", "#4bb094", "#2b968f",
+                          "#29798e", "#335d8d", "#3f4187", "#46236f", "#440154"};
   json theme = {
       {"background", "transparent"},
       {"font", "Inter, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', sans-serif"},
@@ -1286,27 +1318,27 @@ std::string report_theme(bool dark, std::size_t layers) {
        {{"category", run_colours(dark)},
         {"ordinal", layer_colours(layers, dark)},
         {"heatmap", heat},
-        {"ramp", dark ? json{"#34425c", "#5b8fd0", "#d5e8ff"} : json{"#cfdbe8", "#5b8fc4", "#0b2f5c"}},
+        {"ramp", dark ? json{"#34425c", "#5b8fd0", "#d5e8ff"} : json{"#bccbdc", "#5b8fc4", "#0b2f5c"}},
         {"diverging", dark ? json{"#0a4f7d", "#1a2130", "#8a6100"} : json{"#8fc1e3", "#fafafa", "#f5cf7e"}}}}};
+  // Vega-Lite itself looks for `color` only; the rest of a style is Vega's.
   json& style = theme["style"];
-  style["reference"] = {{"stroke", quiet}, {"strokeDash", {4, 4}}, {"strokeWidth", 1}};
-  style["reference-text"] = {{"fill", quiet}, {"fontSize", 11}};
-  style["note"] = {{"fill", quiet}, {"fontSize", 10}};
-  style["death"] = {{"shape", "cross"}, {"filled", true}, {"fill", death}, {"stroke", ground}, {"strokeWidth", 1},
-                    {"opacity", 0.95}};
-  style["nan"] = {{"stroke", death}, {"strokeWidth", 1.5}, {"strokeDash", {2, 2}}};
-  style["nan-text"] = {{"fill", death},   {"fontSize", 11}, {"fontWeight", "bold"},
-                       {"align", "left"}, {"dx", 4},        {"baseline", "top"}};
-  style["zone"] = {{"fill", quiet}, {"opacity", dark ? 0.22 : 0.16}};
-  style["before"] = {{"stroke", ink}, {"strokeWidth", 1}, {"strokeDash", {1, 3}}};
-  style["value"] = {{"stroke", ink}, {"strokeWidth", 2.2}};
-  style["slope"] = {{"stroke", orange}, {"strokeWidth", 2.2}};
-  style["dead"] = {{"fill", death}, {"stroke", death}, {"strokeWidth", 0.7}};
-  style["revived"] = {{"stroke", ink}, {"strokeWidth", 1.2}};
-  style["boundary"] = {{"stroke", ink}, {"strokeWidth", 1}, {"opacity", 0.55}};
-  style["dead-boundary"] = {{"stroke", death}, {"strokeWidth", 1.8}, {"strokeDash", {6, 4}}};
+  style["reference"] = {{"color", quiet}, {"strokeDash", {4, 4}}, {"strokeWidth", 1}};
+  style["reference-text"] = {{"color", quiet}, {"fontSize", 11}};
+  style["note"] = {{"color", quiet}, {"fontSize", 10}};
+  style["death"] = {{"color", death}, {"stroke", ground}, {"strokeWidth", 1}, {"opacity", 1}};
+  style["nan"] = {{"color", death}, {"strokeWidth", 1.5}, {"strokeDash", {2, 2}}};
+  style["nan-text"] = {{"color", death},  {"fontSize", 12}, {"fontWeight", "bold"},
+                       {"align", "left"}, {"dx", 5},        {"baseline", "top"}};
+  style["zone"] = {{"color", quiet}, {"opacity", dark ? 0.24 : 0.16}};
+  style["before"] = {{"color", ink}, {"strokeWidth", 1}, {"strokeDash", {1, 3}}};
+  style["value"] = {{"color", ink}, {"strokeWidth", 2.2}};
+  style["slope"] = {{"color", orange}, {"strokeWidth", 2.2}};
+  style["dead"] = {{"color", death}, {"stroke", death}, {"strokeWidth", 0.7}};
+  style["revived"] = {{"color", ink}, {"strokeWidth", 1.3}};
+  style["boundary"] = {{"color", ink}, {"strokeWidth", 1}, {"opacity", 0.6}};
+  style["dead-boundary"] = {{"color", death}, {"strokeWidth", 2}, {"strokeDash", {6, 4}}};
   style["sample"] = {{"stroke", ground}, {"strokeWidth", 0.8}, {"size", 34}, {"opacity", 1}};
   return theme.dump();
 }
 
-}  // namespace tapegrad::detail
+}  // namespace tapegrad::reporting

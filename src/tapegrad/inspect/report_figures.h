@@ -8,7 +8,7 @@
 
 /// The figures of a report as Vega-Lite specifications. Private to write_report.
 
-namespace tapegrad::detail {
+namespace tapegrad::reporting {
 
 /** One chart of a figure, or a sentence where there is nothing to draw. */
 struct ReportCell {
@@ -25,7 +25,7 @@ struct ReportFigure {
   std::string unit;
   std::string reading;  ///< one sentence of how to read it
   std::size_t columns = 1;
-  bool layers_by_colour = false;
+  std::size_t layers_by_colour = 0;  ///< so many of layer_names() are in its legend
   bool runs_by_colour = false;
   std::vector<ReportCell> cells = {};
 };
@@ -46,4 +46,4 @@ std::vector<std::string> run_colours(bool dark);
 /** Vega configuration of the light or the dark theme as JSON. */
 std::string report_theme(bool dark, std::size_t layers);
 
-}  // namespace tapegrad::detail
+}  // namespace tapegrad::reporting

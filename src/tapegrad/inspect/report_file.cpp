@@ -9,7 +9,7 @@
 
 #include "tapegrad/core/error.h"
 
-namespace tapegrad::detail {
+namespace tapegrad::reporting {
 
 void write_whole_file(std::string_view where, const std::string& path, std::string_view content) {
   const std::string temporary = fmt::format("{}.{:08x}.tmp", path, std::random_device()());
@@ -25,4 +25,4 @@ void write_whole_file(std::string_view where, const std::string& path, std::stri
   fail(where, fmt::format("{}: cannot be written", path));
 }
 
-}  // namespace tapegrad::detail
+}  // namespace tapegrad::reporting

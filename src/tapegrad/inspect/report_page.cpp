@@ -1,6 +1,6 @@
 #include "tapegrad/inspect/report_page.h"
 
-namespace tapegrad::detail {
+namespace tapegrad::reporting {
 
 const std::string_view report_style = R"css(
 :root { color-scheme: light dark; --ground: #ffffff; --raised: #f6f7f9; --ink: #1d2330; --quiet: #5d6778;
@@ -42,11 +42,11 @@ h2 small { font-size: 13px; font-weight: 400; color: var(--quiet); letter-spacin
 .cell { min-width: 0; }
 .cell h3 { font-size: 13px; font-weight: 550; margin: 0 0 6px; overflow-wrap: anywhere; }
 .view { width: 100%; min-height: 40px; position: relative; overflow-x: auto; }
-.view.vega-embed { display: block; padding-right: 0; }
+.view.vega-embed, .view.vega-embed.has-actions { display: block; padding-right: 0; }
 .view.vega-embed > .chart-wrapper { width: 100%; }
 .view.vega-embed summary { opacity: 0; transform: scale(.72); transform-origin: top right; top: -30px; }
 .view.vega-embed:hover summary, .view.vega-embed summary:focus-visible { opacity: .6; }
-.view .mark-rect path { shape-rendering: crispEdges; }
+.view .mark-text.role-mark text { paint-order: stroke; stroke: var(--ground); stroke-width: 3px; }
 .nothing { color: var(--quiet); background: var(--raised); border-radius: 6px; padding: 14px 16px; margin: 0;
   font-size: 14px; overflow-wrap: anywhere; }
 .problem { color: var(--bad); font-size: 13px; }
@@ -128,4 +128,4 @@ const std::string_view report_glue = R"js(
 })();
 )js";
 
-}  // namespace tapegrad::detail
+}  // namespace tapegrad::reporting

@@ -5,7 +5,7 @@
 
 /// The parts of a report's page that are the same in every report. Private to write_report.
 
-namespace tapegrad::detail {
+namespace tapegrad::reporting {
 
 /** One of the scripts that draw the charts, exactly as report/package-lock.json pins it. */
 struct ReportScript {
@@ -25,4 +25,4 @@ inline constexpr std::array report_scripts{
 extern const std::string_view report_style;  ///< CSS
 extern const std::string_view report_glue;   ///< the JavaScript that hands each specification to vegaEmbed
 
-}  // namespace tapegrad::detail
+}  // namespace tapegrad::reporting

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "tapegrad/core/elementwise.h"
@@ -15,10 +16,21 @@ void check_bound(std::string_view where, std::string_view name, double value) {
   if (!(value >= 0)) fail(where, fmt::format("{} must not be negative or NaN, got {}", name, value));
 }
 
+/** √Σg²: fast where no square can overflow or vanish, with care elsewhere. */
+template <class T> double norm_of(const BasicMatrix<T>& grad) {
+  const Eigen::Map<const Eigen::Vector<T, Eigen::Dynamic>> values(grad.data(), grad.size());
+  constexpr Index block = 1024;  // summed in T, the blocks in double
+  double sum = 0;
+  for (Index i = 0; i < values.size(); i += block)
+    sum += static_cast<double>(values.segment(i, std::min(block, values.size() - i)).squaredNorm());
+  if (sum > 1e-20 && sum < 1e30) return std::sqrt(sum);
+  return values.template cast<double>().stableNorm();
+}
+
 /** Calls f(parameter, gradient) for each that has one. */
 template <class T, class F> void each_grad(const std::vector<BasicParameter<T>>& parameters, const F& f) {
   for (const BasicParameter<T>& p : parameters)
-    if (p.requires_grad() && p.has_grad()) f(p, p.grad());
+    if (p.requires_grad() && p.has_grad()) f(p, p.mutable_grad());
 }
 
 }  // namespace
@@ -27,8 +39,7 @@ template <class T> double clip_grad_norm(const std::vector<BasicParameter<T>>& p
   check_bound("clip_grad_norm", "max_norm", max_norm);
   double norm = 0;
   each_grad(parameters, [&](const BasicParameter<T>& p, const BasicMatrix<T>& grad) {
-    const Eigen::Map<const Eigen::Vector<T, Eigen::Dynamic>> values(grad.data(), grad.size());
-    const double part = values.template cast<double>().stableNorm();  // squares would overflow at 1e154
+    const double part = norm_of(grad);
     if (!std::isfinite(part))
       fail("clip_grad_norm", fmt::format("the norm of the gradient of {} is {}", p.name(), part));
     norm = std::hypot(norm, part);

@@ -84,12 +84,12 @@ double OneCycle::at(Index step) const {
   check.positive("div_factor", div_factor);
   check.positive("final_div_factor", final_div_factor);
   const double first = max_lr / div_factor;
-  const double peak = pct_start * static_cast<double>(total_steps) - 1;
-  const auto last = static_cast<double>(total_steps - 1);
-  const double t = std::min(static_cast<double>(step), last);
-  if (t < peak) return half_cosine(first, max_lr, t / peak);
-  if (peak == last) return max_lr;
-  return half_cosine(max_lr, first / final_div_factor, (t - peak) / (last - peak));
+  const auto end = static_cast<double>(total_steps);
+  const double peak = pct_start * end;
+  const double t = std::min(static_cast<double>(step) + 1, end);  // counted from 1, as peak and end are
+  if (t < peak) return half_cosine(first, max_lr, (t - 1) / (peak - 1));
+  if (peak >= end) return max_lr;
+  return half_cosine(max_lr, first / final_div_factor, (t - peak) / (end - peak));
 }
 
 namespace {

@@ -1,0 +1,353 @@
+#!/usr/bin/env python3
+"""What the examples promise to those who run them: options, JSON, errors, exit codes, quiet pipes, Ctrl-C.
+
+Run by ctest as `test_examples.py FOLDER-OF-THE-PROGRAMS`; needs nothing but Python and Fashion-MNIST."""
+
+import json
+import math
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+FOLDER = ""
+PROGRAMS = []
+SMALL = ["--limit", "500", "--epochs", "1"]
+ESCAPE = "\x1b"
+
+
+class Result:
+    def __init__(self, process):
+        self.code = process.returncode
+        self.out = process.stdout.decode()
+        self.err = process.stderr.decode()
+
+
+def run(program, *arguments, **environment):
+    env = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
+    command = [os.path.join(FOLDER, program), *map(str, arguments)]
+    return Result(subprocess.run(command, capture_output=True, env={**env, **environment}, timeout=60, check=False))
+
+
+class Terminal:
+    """A program in a terminal of its own; what it has written so far is in `text`."""
+
+    def __init__(self, program, *arguments, **environment):
+        env = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
+        master, slave = pty.openpty()
+        self.master = master
+        self.process = subprocess.Popen(
+            [os.path.join(FOLDER, program), *map(str, arguments)], stdin=slave, stdout=slave,
+            stderr=subprocess.PIPE, env={**env, **environment})
+        os.close(slave)
+        self.text = ""
+        self.raw = b""
+
+    def read(self):
+        """One more piece of the output; False at the end."""
+        try:
+            piece = os.read(self.master, 65536)
+        except OSError:
+            piece = b""
+        self.raw += piece
+        self.text = self.raw.decode(errors="replace")
+        return bool(piece)
+
+    def wait_for(self, pattern):
+        while not re.search(pattern, self.text):
+            if not self.read():
+                raise AssertionError(f"the program ended without writing {pattern}: {self.text}")
+
+    def finish(self):
+        while self.read():
+            pass
+        errors = self.process.stderr.read().decode()
+        self.process.stderr.close()
+        os.close(self.master)
+        return self.process.wait(timeout=60), errors
+
+
+class ExampleTest(unittest.TestCase):
+    maxDiff = None
+
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.scratch = scratch.name
+
+    def path(self, name="out.json"):
+        return os.path.join(self.scratch, name)
+
+    def summary(self, program, *arguments, **environment):
+        """Runs with --json, checks that all went well, returns the parsed file."""
+        result = run(program, *arguments, "--json", self.path(), **environment)
+        self.assertEqual((result.code, result.err), (0, ""), result.out)
+        self.assertEqual(os.listdir(self.scratch), ["out.json"])
+        with open(self.path(), encoding="utf-8") as file:
+            text = file.read()
+        os.remove(self.path())
+        self.assertTrue(text.endswith("}\n"))
+
+        def no_constant(name):
+            raise AssertionError(f"{name} is not JSON")
+
+        return json.loads(text, parse_constant=no_constant)
+
+    def assert_number(self, value, low=-math.inf, high=math.inf):
+        self.assertIn(type(value), (int, float))
+        self.assertTrue(low <= value <= high, f"{value} is not within {low} and {high}")
+
+    def assert_fails(self, program, *arguments, err, code=1):
+        result = run(program, *arguments, "--json", self.path())
+        self.assertEqual((result.err, result.code), (err, code))
+        self.assertEqual(os.listdir(self.scratch), [])
+
+
+class Options(ExampleTest):
+    def test_every_program_has_help_seed_and_json(self):
+        for name in ("tape", "xor", "custom_activation", "mnist"):
+            self.assertIn(name, PROGRAMS)
+        for name in PROGRAMS:
+            with self.subTest(name):
+                result = run(name, "--help")
+                self.assertEqual((result.code, result.err), (0, ""))
+                for option in ("--help", "--seed", "--json FILE"):
+                    self.assertIn(option, result.out)
+                self.assertNotIn(ESCAPE, result.out)
+
+    def test_options_of_the_issue(self):
+        xor = run("xor", "--help").out
+        for option in "activation hidden optimizer lr steps seeds".split():
+            self.assertRegex(xor, rf"--{option}\b")
+        mnist = run("mnist", "--help").out
+        for option in ("data hidden activation init optimizer lr schedule epochs batch dropout batch-norm "
+                       "weight-decay precision limit").split():
+            self.assertRegex(mnist, rf"--{option}\b")
+
+    def test_unknown_option(self):
+        for name in PROGRAMS:
+            with self.subTest(name):
+                result = run(name, "--no-such-option")
+                self.assertNotEqual(result.code, 0)
+                self.assertTrue(result.err.startswith("The following argument was not expected: --no-such-option\n"))
+
+
+class Tape(ExampleTest):
+    def test_values(self):
+        data = self.summary("tape", "-a", 3, "-b", 0.5, "-c", -1)
+        y = math.tanh(0.5)
+        self.assertAlmostEqual(data["y"], y, delta=1e-15)
+        self.assertAlmostEqual(data["d2y_da2"], -2 * y * (1 - y * y) * 0.25, delta=1e-15)
+        nodes = data["nodes"]
+        self.assertEqual([n["op"] for n in nodes], ["input", "input", "input", "mul", "add", "tanh"])
+        self.assertEqual([n["index"] for n in nodes], list(range(6)))
+        self.assertEqual([n["from"] for n in nodes], ["", "", "", "#0 #1", "#3 #2", "#4"])
+        slope = 1 - y * y
+        for node, value, grad in zip(nodes, (3, 0.5, -1, 1.5, 0.5, y), (slope / 2, 3 * slope, slope, slope, slope, 1)):
+            self.assertAlmostEqual(node["value"], value, delta=1e-15)
+            self.assertAlmostEqual(node["grad"], grad, delta=1e-15)
+
+
+class CustomActivation(ExampleTest):
+    def test_fields(self):
+        data = self.summary("custom_activation", "--steps", 150)
+        self.assertEqual(data["gradient_check"], [True, True])
+        self.assertAlmostEqual(data["sup_slope"], 2, delta=1e-6)
+        losses = data["final_loss"]
+        self.assertEqual(set(losses), {"snake(a=2)", "tanh", "relu", "identity"})
+        self.assertLess(losses["snake(a=2)"], losses["identity"])
+
+    def test_bad_setting(self):
+        self.assert_fails("custom_activation", "-a", -1, err="error: [snake] a must be positive, got -1\n")
+
+
+class Xor(ExampleTest):
+    def test_fields_when_solved(self):
+        data = self.summary("xor")
+        self.assertIs(data["solved"], True)
+        self.assertIs(type(data["steps_to_solve"]), int)
+        self.assert_number(data["steps_to_solve"], 1, 500)
+        self.assertEqual(len(data["losses"]), 500)
+        for loss in data["losses"]:
+            self.assert_number(loss, 0)
+        self.assertEqual(data["final_loss"], data["losses"][-1])
+        self.assertLess(data["final_loss"], 0.05)
+        self.assertEqual(len(data["predictions"]), 4)
+        for answer, target in zip(data["predictions"], (0, 1, 1, 0)):
+            self.assert_number(answer, target - 0.1, target + 0.1)
+
+    def test_fields_when_not_solved(self):
+        data = self.summary("xor", "--activation", "identity", "--steps", 200)
+        self.assertIs(data["solved"], False)
+        self.assertIsNone(data["steps_to_solve"])
+        self.assertEqual(len(data["losses"]), 200)
+        self.assert_number(data["final_loss"], math.log(2) * 0.99, math.log(2) * 1.02)
+
+    def test_settings_are_used(self):
+        plain = self.summary("xor", "--steps", 20)
+        for changed in (["--lr", "0.01"], ["--hidden", "5"], ["--optimizer", "sgd"], ["--activation", "relu"]):
+            with self.subTest(changed):
+                self.assertNotEqual(self.summary("xor", "--steps", 20, *changed)["losses"], plain["losses"])
+
+    def test_success_rates(self):
+        data = self.summary("xor", "--activation", "tanh,identity", "--seeds", 10)
+        self.assertEqual(set(data["success_rate"]), {"tanh", "identity"})
+        self.assert_number(data["success_rate"]["tanh"], 0.9, 1)
+        self.assertEqual(data["success_rate"]["identity"], 0)
+        self.assertEqual(data["seeds"], 10)
+
+    def test_same_seed_same_json(self):
+        first = self.summary("xor", "--seed", 7, "--steps", 50)
+        self.assertEqual(self.summary("xor", "--seed", 7, "--steps", 50), first)
+        self.assertNotEqual(self.summary("xor", "--seed", 8, "--steps", 50), first)
+
+    def test_errors(self):
+        self.assert_fails("xor", "--activation", "swich",
+                          err="error: [activation] no activation named 'swich'; did you mean 'swish'?\n")
+        self.assert_fails("xor", "--optimizer", "adm",
+                          err="error: [optimizer] no optimizer named 'adm'; did you mean 'adam'?\n")
+        self.assert_fails("xor", "--lr", "-1", err="error: [adam] lr must not be negative, got -1\n")
+        self.assert_fails("xor", "--steps", "-5", code=105,
+                          err="--steps: Number less or equal to 0: -5\nRun with --help for more information.\n")
+        self.assert_fails("xor", "--steps", "0", code=105,
+                          err="--steps: Number less or equal to 0: 0\nRun with --help for more information.\n")
+        self.assert_fails("xor", "--hidden", "0", code=105,
+                          err="--hidden: Value 0 not in range 1 to 4096\nRun with --help for more information.\n")
+
+
+class Mnist(ExampleTest):
+    def test_fields(self):
+        data = self.summary("mnist", "--limit", 500, "--epochs", 2, "--hidden", "16,8")
+        self.assert_number(data["test_accuracy"], 0.2, 1)
+        for name in ("train_loss", "test_loss"):
+            self.assertEqual(len(data[name]), 2)
+            for loss in data[name]:
+                self.assert_number(loss, 0, 10)
+            self.assertLess(data[name][1], data[name][0])
+        self.assert_number(data["samples_per_second"], 100)
+        self.assertEqual(data["parameters"], 784 * 16 + 16 + 16 * 8 + 8 + 8 * 10 + 10)
+        self.assertIs(data["interrupted"], False)
+
+    def test_same_seed_same_json(self):
+        arguments = [*SMALL, "--hidden", 16, "--dropout", 0.2, "--batch-norm"]
+        first, second, other = (self.summary("mnist", *arguments, "--seed", seed) for seed in (7, 7, 8))
+        for data in (first, second, other):
+            del data["samples_per_second"]
+        self.assertEqual(first, second)
+        self.assertNotEqual(first, other)
+
+    def test_everything_else_it_takes(self):
+        data = self.summary("mnist", *SMALL, "--hidden", 12, "--activation", "maxout(pieces=3)", "--init",
+                            "orthogonal", "--optimizer", "adamw", "--lr", 0.003, "--schedule", "one_cycle",
+                            "--batch", 33, "--weight-decay", 0.01, "--precision", "double", "--batch-norm")
+        self.assertEqual(data["parameters"], 785 * 36 + 2 * 36 + 13 * 10)
+
+    def test_errors(self):
+        self.assert_fails("mnist", *SMALL, "--activation", "swich",
+                          err="error: [activation] no activation named 'swich'; did you mean 'swish'?\n")
+        self.assert_fails("mnist", *SMALL, "--init", "he_norml",
+                          err="error: [initializer] no initializer named 'he_norml'; did you mean 'he_normal'?\n")
+        self.assert_fails("mnist", *SMALL, "--optimizer", "adm",
+                          err="error: [optimizer] no optimizer named 'adm'; did you mean 'adam'?\n")
+        self.assert_fails("mnist", *SMALL, "--schedule", "cosin",
+                          err="error: [schedule] no schedule named 'cosin'; did you mean 'cosine'?\n")
+        self.assert_fails("mnist", *SMALL, "--dropout", "1",
+                          err="error: [dropout] the probability must be in [0, 1), got 1\n")
+        folder = self.path("nothing-here")
+        self.assert_fails("mnist", "--data", folder,
+                          err=f"error: [idx] {folder}/train-images-idx3-ubyte: no such file, nor with .gz\n")
+        tail = "\nRun with --help for more information.\n"
+        self.assert_fails("mnist", "--epochs", "0", code=105, err="--epochs: Number less or equal to 0: 0" + tail)
+        self.assert_fails("mnist", "--limit", "-1", code=105, err="--limit: Number less than 0: -1" + tail)
+        self.assert_fails("mnist", "--precision", "half", code=105,
+                          err="--precision: half not in {float,double}" + tail)
+
+
+class Json(ExampleTest):
+    def test_unwritable_json(self):
+        missing = os.path.join(self.scratch, "missing", "out.json")
+        folder = self.path("folder")
+        os.mkdir(folder)
+        for path in (missing, folder):
+            with self.subTest(path):
+                result = run("xor", "--steps", 5, "--json", path)
+                self.assertEqual((result.code, result.err), (1, f"error: [file] {path}: cannot be written\n"))
+        self.assertEqual(os.listdir(self.scratch), ["folder"])
+        self.assertEqual(os.listdir(folder), [])
+
+    def test_a_failure_keeps_the_old_file(self):
+        with open(self.path(), "w", encoding="utf-8") as file:
+            file.write("old")
+        self.assertEqual(run("xor", "--activation", "swich", "--json", self.path()).code, 1)
+        with open(self.path(), encoding="utf-8") as file:
+            self.assertEqual(file.read(), "old")
+
+
+class Output(ExampleTest):
+    def test_no_escape_codes_in_a_pipe(self):
+        for name, *arguments in (("tape",), ("xor", "--steps", 30), ("xor", "--steps", 30, "--seeds", 3),
+                                 ("custom_activation", "--steps", 10), ("mnist", *SMALL, "--hidden", 16)):
+            for environment in ({}, {"NO_COLOR": "1"}):
+                with self.subTest(name, **environment):
+                    result = run(name, *arguments, **environment)
+                    self.assertEqual((result.code, result.err), (0, ""))
+                    self.assertGreater(len(result.out), 100)
+                    self.assertNotIn(ESCAPE, result.out)
+                    self.assertNotIn("\r", result.out)
+
+    def test_colours_in_a_terminal_unless_told_otherwise(self):
+        for name, *arguments in (("tape",), ("xor", "--steps", 30), ("mnist", *SMALL, "--hidden", 16)):
+            with self.subTest(name):
+                coloured = Terminal(name, *arguments)
+                self.assertEqual(coloured.finish(), (0, ""))
+                self.assertRegex(coloured.text, ESCAPE + r"\[[0-9;]*m")
+                plain = Terminal(name, *arguments, NO_COLOR="1")
+                self.assertEqual(plain.finish(), (0, ""))
+                self.assertNotRegex(plain.text, ESCAPE + r"\[[0-9;]*m")  # the progress line may be redrawn
+
+
+class Interrupt(ExampleTest):
+    def interrupted(self, wait_for, *arguments):
+        terminal = Terminal("mnist", "--epochs", 1000, *arguments, "--json", self.path())
+        terminal.wait_for(wait_for)
+        terminal.process.send_signal(signal.SIGINT)
+        self.assertEqual(terminal.finish(), (0, ""), terminal.text)
+        self.assertIn("Stopped by Ctrl-C", terminal.text)
+        self.assertIn("True class by row, predicted class by column", terminal.text)
+        self.assertRegex(terminal.text, r"\d+\.\d\d % of the test images are right")
+        self.assertEqual(os.listdir(self.scratch), ["out.json"])
+        with open(self.path(), encoding="utf-8") as file:
+            data = json.load(file)
+        self.assertIs(data["interrupted"], True)
+        self.assert_number(data["test_accuracy"], 0, 1)
+        self.assert_number(data["samples_per_second"], 1)
+        self.assertEqual(len(data["train_loss"]), len(data["test_loss"]))
+        return data
+
+    def test_in_the_middle_of_the_first_epoch(self):
+        data = self.interrupted(r"\d k/s", "--limit", 20000, "--hidden", "1024,1024")
+        self.assertEqual(len(data["train_loss"]), 1)
+
+    def test_later(self):
+        data = self.interrupted(r"\n +3  ", "--limit", 500, "--hidden", 16)
+        self.assertTrue(3 <= len(data["train_loss"]) < 1000)
+
+    def test_before_the_training_it_just_ends(self):
+        terminal = Terminal("mnist", "--json", self.path())
+        time.sleep(0.1)
+        terminal.process.send_signal(signal.SIGINT)
+        self.assertEqual(terminal.finish(), (-signal.SIGINT, ""))
+        self.assertEqual(os.listdir(self.scratch), [])
+
+
+if __name__ == "__main__":
+    FOLDER = os.path.abspath(sys.argv.pop(1))
+    PROGRAMS = sorted(name for name in os.listdir(FOLDER)
+                      if os.path.isfile(os.path.join(FOLDER, name)) and os.access(os.path.join(FOLDER, name), os.X_OK)
+                      and not name.endswith((".a", ".so")))
+    unittest.main(verbosity=2)

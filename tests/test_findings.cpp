@@ -1,0 +1,383 @@
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "tapegrad/core/activations.h"
+#include "tapegrad/inspect/findings.h"
+
+using namespace tapegrad;
+
+namespace {
+
+constexpr Index step_count = 200;
+
+/// A record of `depth` hidden layers of 100 units, in which everything is as it should be.
+RunRecord healthy(const std::string& f = "relu", std::size_t depth = 4) {
+  RunRecord record;
+  record.classes = 10;
+  record.input_mean = 0.13;
+  record.input_std = 0.31;
+  const bool rectifier = f == "relu";
+  for (std::size_t k = 0; k <= depth; ++k) {
+    LayerRecord layer;
+    layer.path = k == depth ? "output" : std::to_string(2 * k + 1);
+    layer.activation = k == depth ? "output" : f;
+    layer.units = k == depth ? 10 : 100;
+    layer.elementwise = k < depth;
+    if (k < depth) layer.facts = activation(f).facts();
+    for (Index step = 0; step < step_count; ++step)
+      layer.steps.push_back({.step = step,
+                             .z_std = 1,
+                             .mean = 0.4,
+                             .std = 0.6,
+                             .sample_std = 0.5,
+                             .saturated_low = rectifier ? 0.5 : 0.1,
+                             .saturated_high = rectifier ? 0 : 0.1,
+                             .gradient_rms = 1e-3,
+                             .weight_factor = 1.4,
+                             .slope_factor = 0.71});
+    layer.dead_since.assign(static_cast<std::size_t>(layer.units), -1);
+    record.layers.push_back(layer);
+    ParameterRecord weight;
+    weight.path = std::to_string(2 * k) + ".weight";
+    weight.shape = {layer.units, 100};
+    ParameterRecord bias;
+    bias.path = std::to_string(2 * k) + ".bias";
+    bias.shape = {1, layer.units};
+    for (Index step = 0; step < step_count; ++step) {
+      weight.steps.push_back({step, std::sqrt(2.0 * static_cast<double>(layer.units)), 0.5, 0.014, 1e-3});
+      bias.steps.push_back({step, 1e-3, 0.1, 1e-3, 1});  // starts at 0, so its ratio means nothing
+    }
+    record.parameters.push_back(weight);
+    record.parameters.push_back(bias);
+  }
+  for (Index step = 0; step < step_count; ++step)
+    record.loss.push_back({step, 2.3 * std::exp(-0.01 * static_cast<double>(step)), 0.5, 0.1});
+  return record;
+}
+
+template <class Step, class Change> void each_step(std::vector<Step>& steps, const Change& change) {
+  for (Step& step : steps) change(step);
+}
+
+void set_loss(RunRecord& record, double loss) {
+  each_step(record.loss, [&](LossStep& step) { step.loss = loss; });
+}
+
+/// The one finding of a record.
+Finding only(const RunRecord& record) {
+  const std::vector<Finding> all = findings(record);
+  for (const Finding& each : all) CAPTURE(each.text);
+  REQUIRE(all.size() == 1);
+  return all[0];
+}
+
+void check(const Finding& finding, std::string_view rule, std::string_view where, Severity severity,
+           std::string_view text) {
+  CHECK(finding.rule == rule);
+  CHECK(finding.where == where);
+  CHECK(to_string(finding.severity) == to_string(severity));
+  CHECK(finding.text == text);
+}
+
+void add_deaths(LayerRecord& layer, Index count, const Death& like) {
+  for (Index i = 0; i < count; ++i) {
+    layer.deaths.push_back(like);
+    layer.deaths.back().unit = i;
+    layer.deaths.back().step += i;
+  }
+}
+
+}  // namespace
+
+TEST_CASE("findings: a healthy run gives none") {
+  for (const char* f : {"relu", "tanh", "elu", "swish", "leaky_relu"}) CHECK(findings(healthy(f)).empty());
+  for (const std::size_t depth : {0U, 1U, 2U, 30U}) CHECK(findings(healthy("relu", depth)).empty());
+  CHECK(findings(RunRecord{}).empty());
+}
+
+TEST_CASE("findings: every rule has a name of its own") {
+  for (const FindingRule& a : finding_rules())
+    for (const FindingRule& b : finding_rules()) CHECK((a.name == b.name) == (&a == &b));
+}
+
+TEST_CASE("findings: dying relu") {
+  RunRecord record = healthy();
+  const Death death{.step = 20, .weight_jump = 0.31, .weight_norm = 1, .lr = 0.5};
+  add_deaths(record.layers[1], 67, death);
+  const Finding found = only(record);
+  check(found, "dying relu", "3", Severity::critical,
+        "layer 3 (relu): 67 % of the units are dead, half of them by step 53; the update ratio was 0.31, usual is "
+        "0.001: lower the learning rate (0.5), or use leaky_relu");
+  CHECK(found.number == doctest::Approx(0.67));
+  CHECK(found.threshold == 0.1);
+
+  record = healthy();
+  add_deaths(record.layers[1], 20, {.step = 20, .weight_jump = 1e-4, .weight_norm = 1});
+  check(only(record), "dying relu", "3", Severity::warning,
+        "layer 3 (relu): 20 % of the units are dead, half of them by step 29: no gradient moves their weights any "
+        "more; use leaky_relu, or revive them");
+
+  record = healthy();
+  add_deaths(record.layers[1], 9, death);
+  CHECK(findings(record).empty());
+  add_deaths(record.layers[1], 67, death);
+  for (Death& each : record.layers[1].deaths) each.revived = 150;
+  CHECK(findings(record).empty());
+}
+
+TEST_CASE("findings: dead at birth") {
+  RunRecord record = healthy();
+  add_deaths(record.layers[0], 25, {.at_initialization = true});
+  check(only(record), "dead at birth", "1", Severity::warning,
+        "layer 1 (relu): 25 % of the units have been dead since the first batch, usual is below 25 %: their biases "
+        "are "
+        "too negative, or the layers before are narrow; use bias 0 and he_normal weights, or leaky_relu");
+  record.layers[0].deaths.pop_back();
+  CHECK(findings(record).empty());
+}
+
+TEST_CASE("findings: saturation") {
+  RunRecord record = healthy("sigmoid");
+  each_step(record.layers[3].steps, [](LayerStep& step) { step.saturated_low = 0.9; });
+  each_step(record.layers[3].steps, [](LayerStep& step) { step.saturated_high = 0.04; });
+  check(
+      only(record), "saturation", "7", Severity::critical,
+      "layer 7 (sigmoid): 94 % of its outputs are saturated (90 % low, 4 % high), usual is below 50 %: f′ is less "
+      "than a tenth of its maximum there and stops the gradient; use smaller weights at first (xavier_normal), "
+      "normalization before the layer, or relu");
+  // A network that has learned its task may be as sure as it likes.
+  record.loss.back().loss = 2.3;
+  for (std::size_t i = 100; i < record.loss.size(); ++i) record.loss[i].loss = 0.01;
+  CHECK(findings(record).empty());
+  // Of relu, "saturated" is "off".
+  record = healthy("relu");
+  each_step(record.layers[3].steps, [](LayerStep& step) { step.saturated_low = 0.9; });
+  CHECK(findings(record).empty());
+}
+
+TEST_CASE("findings: vanishing gradient") {
+  RunRecord record = healthy("sigmoid");
+  for (std::size_t k = 0; k < 4; ++k)
+    each_step(record.layers[k].steps, [&](LayerStep& step) {
+      step.gradient_rms = 1e-3 * std::pow(6.9, static_cast<double>(k) - 3);
+      step.weight_factor = 0.58;
+      step.slope_factor = 0.25;
+    });
+  check(only(record), "vanishing gradient", "1", Severity::warning,
+        "from layer 7 (sigmoid) back to layer 1 (sigmoid) the gradient shrinks from 0.001 to 3e-06, by 0.14 per "
+        "layer "
+        "(weights 0.58, f′ 0.25), usual is about 1: f′ is small; use relu or tanh, residual connections or "
+        "normalization");
+  for (std::size_t k = 0; k < 4; ++k)
+    each_step(record.layers[k].steps, [](LayerStep& step) { step.weight_factor = 0.2; });
+  CHECK(only(record).text ==
+        "from layer 7 (sigmoid) back to layer 1 (sigmoid) the gradient shrinks from 0.001 to 3e-06, by 0.14 per "
+        "layer "
+        "(weights 0.2, f′ 0.25), usual is about 1: the weights are small; use larger ones at first (he_normal for "
+        "relu, "
+        "xavier_normal for tanh), residual connections or normalization");
+  each_step(record.layers[0].steps, [](LayerStep& step) { step.gradient_rms = 2e-5; });
+  CHECK(findings(record).empty());
+}
+
+TEST_CASE("findings: exploding gradient") {
+  RunRecord record = healthy();
+  for (std::size_t k = 0; k < 4; ++k)
+    each_step(record.layers[k].steps, [&](LayerStep& step) {
+      step.gradient_rms = 1e-3 * std::pow(10.0, 3 - static_cast<double>(k));
+      step.weight_factor = 14;
+      if (step.step == 0) step.gradient_rms = 1e-3;
+    });
+  check(only(record), "exploding gradient", "1", Severity::warning,
+        "from layer 7 (relu) back to layer 1 (relu) the gradient grows from 0.001 to 1, by 10 per layer (weights "
+        "14, f′ "
+        "0.71), usual is about 1: the weights are large; use smaller ones at first (he_normal for relu, "
+        "xavier_normal "
+        "for tanh), or clip the gradient");
+
+  record = healthy("relu", 1);
+  for (ParameterRecord& parameter : record.parameters)
+    each_step(parameter.steps, [](ParameterStep& step) { step.gradient_norm = step.step < 100 ? 0.5 : 75; });
+  check(
+      only(record), "exploding gradient", "", Severity::warning,
+      "the norm of the gradient has grown from 1 to 1.5e+02 in the run, 1.5e+02 times: lower the learning rate, or "
+      "clip the gradient");
+}
+
+TEST_CASE("findings: bad initialization") {
+  RunRecord record = healthy("relu", 5);
+  for (std::size_t k = 0; k < 5; ++k) {
+    record.layers[k].steps[0].z_std = std::pow(0.41, static_cast<double>(k));
+    record.layers[k].steps[0].gradient_rms = 1e-3 * std::pow(0.42, 4 - static_cast<double>(k));
+  }
+  for (ParameterRecord& parameter : record.parameters)
+    parameter.steps[0].weight_norm = std::sqrt(static_cast<double>(parameter.shape.rows) / 3);
+  check(only(record), "bad initialization", "1", Severity::warning,
+        "at first the standard deviation of z changes by 0.41 per layer from layer 1 (relu) to layer 9 (relu), and "
+        "the "
+        "gradient by 0.42 on its way back, usual is about 1: the weights' variance is 0.33/fan_in; relu needs "
+        "2/fan_in "
+        "(he_normal)");
+  // What grows is as bad; tanh wants something else.
+  record = healthy("tanh", 5);
+  record.layers[4].steps[0].z_std = 30;
+  CHECK(only(record).text ==
+        "at first the standard deviation of z changes by 2.3 per layer from layer 1 (tanh) to layer 9 (tanh), and "
+        "the "
+        "gradient by 1 on its way back, usual is about 1: the weights' variance is 2/fan_in; tanh needs about "
+        "1/fan_in "
+        "(xavier_normal), sigmoid has no good choice");
+  record.layers[4].steps[0].z_std = 15;
+  CHECK(findings(record).empty());
+}
+
+TEST_CASE("findings: learning rate too high") {
+  RunRecord record = healthy();
+  for (std::size_t i = 40; i < 50; ++i) record.parameters[2].steps[i].update_ratio = 0.31;
+  CHECK(findings(record).empty());  // large, but the loss falls
+  for (LossStep& step : record.loss) step.loss = 2.6;
+  check(only(record), "learning rate too high", "2.weight", Severity::warning,
+        "the update ratio of 2.weight reached 0.31 around step 40, usual is 0.001, and the loss does not fall (2.6 "
+        "at "
+        "first, 2.6 now): lower the learning rate (0.1)");
+  record = healthy();
+  for (std::size_t i = 40; i < 50; ++i) record.parameters[2].steps[i].update_ratio = 0.6;
+  for (LossStep& step : record.loss)
+    step.loss = step.step < 100 ? 2.3 - 0.015 * static_cast<double>(step.step) : 1.7;
+  check(only(record), "learning rate too high", "2.weight", Severity::critical,
+        "the update ratio of 2.weight reached 0.6 around step 40, usual is 0.001, and the loss rose again (from "
+        "0.88 to "
+        "1.7): lower the learning rate (0.1)");
+}
+
+TEST_CASE("findings: learning rate too low") {
+  RunRecord record = healthy();
+  for (ParameterRecord& parameter : record.parameters)
+    each_step(parameter.steps, [](ParameterStep& step) { step.update_ratio = 2e-5; });
+  CHECK(findings(record).empty());  // small, but the loss falls
+  set_loss(record, 2.6);
+  check(only(record), "learning rate too low", "0.weight", Severity::warning,
+        "the update ratio is 2e-05 at most (of 0.weight), usual is 0.001, and the loss hardly falls (2.6 at first, "
+        "2.6 "
+        "now): raise the learning rate (0.1)");
+  record.parameters[4].steps.clear();
+  for (std::size_t k : {0U, 2U, 6U, 8U})
+    each_step(record.parameters[k].steps, [](ParameterStep& step) { step.update_norm = 0; });
+  CHECK(findings(record).empty());  // no update at all is no matter of the rate
+}
+
+TEST_CASE("findings: not finite") {
+  RunRecord record = healthy();
+  record.nan_step = 35;
+  check(only(record), "not finite", "", Severity::critical,
+        "the loss is not finite since step 35: lower the learning rate (0.1) or clip the gradient; NanBlame names "
+        "the "
+        "op");
+  for (std::size_t i = 20; i < 35; ++i) record.parameters[0].steps[i].update_ratio = 3.1;
+  CHECK(only(record).text ==
+        "the loss is not finite since step 35; the update ratio of 0.weight reached 3.1, usual is 0.001: lower the "
+        "learning rate (0.1) or clip the gradient; NanBlame names the op");
+  for (std::size_t i = 35; i < record.loss.size(); ++i)
+    record.loss[i].loss = std::numeric_limits<double>::quiet_NaN();
+  CHECK(findings(record).size() == 1);
+}
+
+TEST_CASE("findings: constant output") {
+  RunRecord record = healthy();
+  each_step(record.layers.back().steps, [](LayerStep& step) { step.sample_std = 0.0003; });
+  check(only(record), "constant output", "output", Severity::warning,
+        "the output hardly depends on the input: over the samples of a batch it varies by 0.0003, usual is above "
+        "0.01: "
+        "dead, saturated or vanishing layers pass nothing on, and only the last biases learn; look at the layers "
+        "before");
+  record.classes = 0;  // a small output is no constant one
+  each_step(record.layers.back().steps, [](LayerStep& step) { step.mean = 0.0001; });
+  each_step(record.layers.back().steps, [](LayerStep& step) { step.std = 0.0003; });
+  CHECK(findings(record).empty());
+  each_step(record.layers.back().steps, [](LayerStep& step) { step.sample_std = -1; });  // unknown
+  CHECK(findings(record).empty());
+}
+
+TEST_CASE("findings: loss at ln C, with its cause") {
+  RunRecord record = healthy();
+  set_loss(record, 2.301);
+  add_deaths(record.layers[1], 67, {.step = 20, .weight_jump = 0.31, .weight_norm = 1, .lr = 0.5});
+  std::vector<Finding> all = findings(record);
+  REQUIRE(all.size() == 2);
+  CHECK(all[0].rule == "dying relu");
+  check(all[1], "loss at ln C", "", Severity::critical,
+        "the loss is 2.301 after 200 steps, guessing among 10 classes gives ln 10 = 2.303: the network has learned "
+        "nothing yet; its units are dead");
+
+  record = healthy();
+  set_loss(record, 2.301);
+  each_step(record.layers.back().steps, [](LayerStep& step) { step.sample_std = 0.0003; });
+  all = findings(record);
+  REQUIRE(all.size() == 2);
+  CHECK(all[0].text ==
+        "the loss is 2.301 after 200 steps, guessing among 10 classes gives ln 10 = 2.303: the network has learned "
+        "nothing yet; its output does not depend on the input");
+  CHECK(all[1].rule == "constant output");
+
+  record.loss.resize(100);  // too early to say
+  CHECK(findings(record).size() == 1);
+}
+
+TEST_CASE("findings: labels shuffled") {
+  RunRecord record = healthy();
+  set_loss(record, 2.301);
+  const std::vector<Finding> all = findings(record);
+  REQUIRE(all.size() == 2);
+  CHECK(all[0].rule == "loss at ln C");
+  CHECK(all[0].text ==
+        "the loss is 2.301 after 200 steps, guessing among 10 classes gives ln 10 = 2.303: the network has learned "
+        "nothing yet; check the labels");
+  check(all[1], "labels shuffled", "", Severity::warning,
+        "the loss stays at 2.301 (ln 10 = 2.303) although gradients and updates are healthy (update ratio 0.001): "
+        "the "
+        "labels seem to say nothing about the inputs; check that both are in the same order");
+}
+
+TEST_CASE("findings: labels constant") {
+  RunRecord record = healthy();
+  for (LossStep& step : record.loss) step.loss = 2.3 * std::exp(-0.1 * static_cast<double>(step.step));
+  CHECK(findings(record).empty());  // an easy task: the output is another one for every sample
+  each_step(record.layers.back().steps, [](LayerStep& step) { step.std = 4; });
+  check(only(record), "labels constant", "", Severity::warning,
+        "the loss fell from 1.4 to 0.11 within 30 steps, and the output is nearly the same for all samples (it "
+        "varies "
+        "by 12 % of its size): the labels seem to be constant; check how they are read");
+}
+
+TEST_CASE("findings: unscaled inputs") {
+  RunRecord record = healthy();
+  record.input_mean = 33.1;
+  record.input_std = 78.6;
+  check(only(record), "unscaled inputs", "", Severity::critical,
+        "the inputs have mean 33 and standard deviation 79, usual is about 0 and 1: units saturate or die at once, "
+        "and "
+        "no learning rate fits all layers; scale them to [0, 1], or to mean 0 and standard deviation 1");
+  record.input_mean = 0.002;
+  record.input_std = 0.003;
+  check(
+      only(record), "unscaled inputs", "", Severity::warning,
+      "the inputs have mean 0.002 and standard deviation 0.003, usual is about 0 and 1: the network hardly sees a "
+      "difference between them; scale them to [0, 1], or to mean 0 and standard deviation 1");
+  record.input_mean = -4.9;
+  record.input_std = 4.9;
+  CHECK(findings(record).empty());
+}
+
+TEST_CASE("findings: the worst come first, else in the order of the rules") {
+  RunRecord record = healthy();
+  add_deaths(record.layers[0], 30, {.at_initialization = true});
+  add_deaths(record.layers[2], 20, {.step = 10});
+  record.input_std = 100;
+  const std::vector<Finding> all = findings(record);
+  REQUIRE(all.size() == 3);
+  CHECK(all[0].rule == "unscaled inputs");
+  CHECK(all[1].rule == "dying relu");
+  CHECK(all[2].rule == "dead at birth");
+}
