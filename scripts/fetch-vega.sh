@@ -14,7 +14,8 @@ directory=$(cd "$1" && pwd)
 temporary=$(mktemp -d)
 trap 'rm -rf "$temporary"' EXIT
 cp "$root"/report/package.json "$root"/report/package-lock.json "$temporary"
-(cd "$temporary" && npm ci --ignore-scripts --no-audit --no-fund --fetch-retries=1 --loglevel=error >npm.log 2>&1) || {
+(cd "$temporary" && npm ci --ignore-scripts --no-audit --no-fund --fetch-retries=1 --fetch-retry-mintimeout=1000 \
+  --loglevel=error >npm.log 2>&1) || {
   tail -n 5 "$temporary/npm.log" >&2
   die "npm could not fetch the scripts: reports will load them from a CDN"
 }

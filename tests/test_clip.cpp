@@ -103,7 +103,7 @@ TEST_CASE("clip: a norm that is not finite is an error, and nothing is changed")
                                with_grad<float>("0.bias", row<float>({1, not_a_number}))};
   CHECK_THROWS_WITH_AS(clip_grad_norm(parameters, 1), "[clip_grad_norm] the norm of the gradient of 0.bias is nan",
                        Error);
-  parameters[1].grad()(0, 1) = static_cast<float>(-inf);
+  parameters[1].mutable_grad()(0, 1) = static_cast<float>(-inf);
   CHECK_THROWS_WITH_AS(clip_grad_norm(parameters, 1), "[clip_grad_norm] the norm of the gradient of 0.bias is inf",
                        Error);
   CHECK(parameters[0].grad() == row<float>({3, 4}));

@@ -59,13 +59,15 @@ template <class T> void check_functions() {
   const T large = numeric_limits<T>::max();
   const double top = sizeof(T) == 4 ? 88.7 : 709.7;
   const double bottom = sizeof(T) == 4 ? -87.3 : -708.3;
+  // Eigen's exp: 1.3 units at most, but 4.5 for 16 floats; there the repair above 88 rounds once more.
+  const double exp_error = sizeof(T) == 4 && tapegrad::Pack<T>::size == 16 ? 6 : 2;
   const auto with = [](std::vector<T> x, std::initializer_list<T> more) {
     x.insert(x.end(), more);
     return x;
   };
   check_accuracy<T>(
       "exp", tg::exp, [](double x) { return std::exp(x); },
-      with(spread<T>(bottom, top, 5000), {T(0), tiny, inf<T>, -inf<T>, nan<T>, T(1000), -large, large}), 4);
+      with(spread<T>(bottom, top, 5000), {T(0), tiny, inf<T>, -inf<T>, nan<T>, T(1000), -large, large}), exp_error);
   check_accuracy<T>(
       "expm1", tg::expm1, [](double x) { return std::expm1(x); },
       with(spread<T>(-40, top, 5000),

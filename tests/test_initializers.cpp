@@ -143,16 +143,16 @@ TEST_CASE("initializers: constant, zeros and sparse_negative") {
     tg::Shape shape;
     tg::Index count;
   };
-  for (const auto& [fraction, shape, count] : {Expected{0.25, {1, 64}, 16},
-                                               {0.25, {1, 10}, 3},
-                                               {0, {1, 10}, 0},
-                                               {1, {5, 2}, 10},
-                                               {0.5, {64, 48}, 1536},
-                                               {0.01, {1, 10}, 0}}) {
-    INFO(fraction << " of " << tg::to_string(shape));
-    const tg::Matrix values = tg::sparse_negative(fraction, -3).fill(shape, {7, 7}, rng);
-    CHECK((values.array() == -3).count() == count);
-    CHECK((values.array() == 0).count() == shape.size() - count);
+  for (const Expected& e : {Expected{0.25, {1, 64}, 16},
+                            {0.25, {1, 10}, 3},
+                            {0, {1, 10}, 0},
+                            {1, {5, 2}, 10},
+                            {0.5, {64, 48}, 1536},
+                            {0.01, {1, 10}, 0}}) {
+    INFO(e.fraction << " of " << tg::to_string(e.shape));
+    const tg::Matrix values = tg::sparse_negative(e.fraction, -3).fill(e.shape, {7, 7}, rng);
+    CHECK((values.array() == -3).count() == e.count);
+    CHECK((values.array() == 0).count() == e.shape.size() - e.count);
   }
   const tg::Matrix defaults = tg::sparse_negative().fill({1, 64}, {7, 64}, rng);
   CHECK((defaults.array() == -10).count() == 16);

@@ -109,8 +109,9 @@ TEST_CASE_TEMPLATE("nan_blame: a pull-back", T, float, double) {
   x(4, 0) = 0;
   const BasicVar<T> loss = sum(net(tape.input(x)));
   CHECK_THROWS_WITH_AS(loss.backward(),
-                       "1.root: [nan] sqrt's pull-back made 1 non-finite value (at (4, 0): inf) in step 1 in the "
-                       "gradient of operand #2 (matmul) 6x2 in [0, 1]; its own gradient is in [1, 1]; row 4",
+                       "1.root: [nan] sqrt's pull-back made 1 non-finite value (at (4, 0): inf) in "
+                       "step 1 in the gradient of operand #2 (matmul) 6x2 in [0, 1]; its own gradient "
+                       "is in [1, 1]; row 4",
                        Error);
   tape.reset();
   CHECK_NOTHROW(sum(net(tape.input(BasicMatrix<T>::Ones(6, 2)))).backward());
@@ -139,8 +140,8 @@ TEST_CASE("nan_blame: the seed of a backward pass, in every pass of a step") {
   const Var y = x * 3;
   y.backward();
   CHECK_THROWS_WITH_AS(y.backward(Matrix::Constant(1, 1, std::numeric_limits<float>::quiet_NaN())),
-                       "[nan] backward starts from 1 non-finite value (at (0, 0): nan) in the gradient of #1 "
-                       "(mul_scalar) 1x1 in step 1; row 0",
+                       "[nan] backward starts from 1 non-finite value (at (0, 0): nan) in the gradient "
+                       "of #1 (mul_scalar) 1x1 in step 1; row 0",
                        Error);
 }
 

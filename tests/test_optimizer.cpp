@@ -34,7 +34,7 @@ template <class T> std::vector<BasicParameter<T>> two_parameters() {
 /// Gradients that depend on the values and on the step, as in training.
 template <class T> void set_grads(const std::vector<BasicParameter<T>>& parameters, Index step) {
   for (BasicParameter<T> p : parameters)
-    p.grad() = p.value() + wave<T>(p.value().rows(), p.value().cols(), 0.9 * static_cast<double>(step));
+    p.mutable_grad() = p.value() + wave<T>(p.value().rows(), p.value().cols(), 0.9 * static_cast<double>(step));
 }
 
 /// An optimizer with a name to tell it by.
@@ -268,9 +268,9 @@ TEST_CASE_TEMPLATE("optimizer: a number's path depends neither on its tensor nor
     const auto one = variant.make(parts);
     const auto other = variant.make(whole);
     for (Index step = 1; step <= 10; ++step) {
-      BasicParameter<T>(whole[0]).grad() = wave<T>(1, 13, static_cast<double>(step));
-      BasicParameter<T>(parts[0]).grad() = whole[0].grad().leftCols(8);
-      BasicParameter<T>(parts[1]).grad() = whole[0].grad().rightCols(5);
+      BasicParameter<T>(whole[0]).mutable_grad() = wave<T>(1, 13, static_cast<double>(step));
+      BasicParameter<T>(parts[0]).mutable_grad() = whole[0].grad().leftCols(8);
+      BasicParameter<T>(parts[1]).mutable_grad() = whole[0].grad().rightCols(5);
       one->step();
       other->step();
       CHECK(one->steps() == step);
@@ -286,7 +286,7 @@ TEST_CASE("optimizer: a value that no longer varies does not make centered RMSpr
   const Parameter p("p", Matrix::Zero(1, 3));
   RmsProp optimizer({p}, {.lr = 1e-4, .alpha = 0.5, .centered = true});
   for (int step = 0; step < 100; ++step) {
-    p.grad() << 0.1f, 0.3f, 7;  // v − a² is 0 but for rounding, of either sign
+    p.mutable_grad() << 0.1f, 0.3f, 7;  // v − a² is 0 but for rounding, of either sign
     optimizer.step();
     REQUIRE(p.value().allFinite());
   }
@@ -484,7 +484,7 @@ TEST_CASE("optimizer: a user's own") {
     }
   };
   const Parameter p("p", Matrix::Ones(1, 2));
-  p.grad() << 3, -0.1f;
+  p.mutable_grad() << 3, -0.1f;
   SignDescent optimizer({p}, 0.5);
   optimizer.step();
   CHECK(p.value() == (Matrix(1, 2) << 0.5f, 1.5f).finished());

@@ -18,7 +18,9 @@
 #define TEST_HAS_ASAN 1
 #endif
 #if defined(TEST_HAS_ASAN)
-#include <sanitizer/allocator_interface.h>
+/// Of sanitizer/allocator_interface.h, which comes with Clang only.
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void*, std::size_t),
+                                                         void (*on_free)(const volatile void*));
 #endif
 
 namespace tg = tapegrad;

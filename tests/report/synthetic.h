@@ -18,12 +18,12 @@ using tapegrad::Index;
 struct Story {
   std::string name = "relu, lr 0.5";
   std::string activation = "relu";
-  int layers = 4;       ///< with the output
+  int layers = 4;  ///< with the output
   Index units = 40;
-  Index steps = 2000;   ///< of training
-  Index every = 5;      ///< steps between records
+  Index steps = 2000;  ///< of training
+  Index every = 5;     ///< steps between records
   Index per_epoch = 200;
-  double fate = 0.6;    ///< share of units that die, or how far the network saturates
+  double fate = 0.6;  ///< share of units that die, or how far the network saturates
   bool nan = false;
   bool map = false;
 };
@@ -76,18 +76,21 @@ inline tapegrad::RunRecord run(const Story& story) {
     if (!output && !smooth)
       for (Index unit = 0; unit < layer.units; ++unit) {
         if (uniform(rng) > story.fate * (1.2 - depth)) continue;
-        Death death{.step = static_cast<Index>(0.7 * uniform(rng) * uniform(rng) * static_cast<double>(story.steps)),
-                    .unit = unit,
-                    .weight_jump = 0.9 + 0.2 * normal(rng),
-                    .weight_norm = 1.7,
-                    .bias_jump = -0.3,
-                    .lr = 0.5,
-                    .gradient_norm = 1.9,
-                    .cause = "the update moved its weights by 53 % of their norm"};
+        Death death{
+            .step = static_cast<Index>(0.7 * uniform(rng) * uniform(rng) * static_cast<double>(story.steps)),
+            .unit = unit,
+            .weight_jump = 0.9 + 0.2 * normal(rng),
+            .weight_norm = 1.7,
+            .bias_jump = -0.3,
+            .lr = 0.5,
+            .gradient_norm = 1.9,
+            .cause = "the update moved its weights by 53 % of their norm"};
         death.at_initialization = unit == 0;
         if (death.at_initialization) death.step = 0;
-        if (unit % 7 == 3) death.revived = death.step + story.steps / 5;
-        else layer.dead_since[static_cast<std::size_t>(unit)] = death.step;
+        if (unit % 7 == 3)
+          death.revived = death.step + story.steps / 5;
+        else
+          layer.dead_since[static_cast<std::size_t>(unit)] = death.step;
         layer.deaths.push_back(death);
       }
 
@@ -124,17 +127,18 @@ inline tapegrad::RunRecord run(const Story& story) {
     const Index stride = std::max<Index>(story.steps / 80, 1);
     for (Index step = 0; step < story.steps; step += stride) {
       const double t = progress(step);
-      layer.z_histograms.emplace_back(
-          step, bell(rng, -16, 16, drift * (1 - std::exp(-5 * t)), 1 + 2 * depth * t, 0));
+      layer.z_histograms.emplace_back(step,
+                                      bell(rng, -16, 16, drift * (1 - std::exp(-5 * t)), 1 + 2 * depth * t, 0));
     }
     if (!output)
       for (Index end = story.per_epoch; end <= story.steps; end += story.per_epoch) {
         std::vector<double> rates;
         for (Index unit = 0; unit < layer.units; ++unit)
-          rates.push_back(dead_at(unit, end - story.per_epoch)
-                              ? 0
-                              : std::clamp(0.5 + 0.35 * std::sin(static_cast<double>(unit * unit)) +
-                                               0.05 * normal(rng), 0.01, 1.0));
+          rates.push_back(
+              dead_at(unit, end - story.per_epoch)
+                  ? 0
+                  : std::clamp(0.5 + 0.35 * std::sin(static_cast<double>(unit * unit)) + 0.05 * normal(rng), 0.01,
+                               1.0));
         layer.firing_rates.emplace_back(end - 1, rates);
       }
     run.layers.push_back(std::move(layer));

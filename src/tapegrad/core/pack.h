@@ -105,7 +105,7 @@ template <class T> Pack<T> min(Pack<T> a, Pack<T> b) {
  *  of 88.72. */
 template <class T, class F> Pack<T> with_whole_range(Pack<T> x, F f) {
   if constexpr (sizeof(T) == 4 && Pack<T>::size == 16) {
-    const auto large = x > Pack<T>(80);
+    const auto large = x > Pack<T>(88);
     const Pack<T> y = Pack<T>::wrap(f(select(large, x - Pack<T>(1), x).v));
     return select(large, y * Pack<T>(2.718281828459045), y);
   } else {

@@ -125,6 +125,15 @@ double share_of(const std::vector<Death>& deaths, const LayerRecord& layer) {
 
 // Units.
 
+/// Of many layers in the same state the worst one stands for all.
+Findings summarized(Findings all) {
+  if (all.size() <= 3) return all;
+  Finding worst = *std::max_element(all.begin(), all.end(),
+                                    [](const Finding& a, const Finding& b) { return a.number < b.number; });
+  worst.text += fmt::format("; {} more layers are like it, none worse", all.size() - 1);
+  return {std::move(worst)};
+}
+
 Findings dying(const RunRecord& record, const Rule& rule) {
   Findings result;
   for (const LayerRecord* layer : hidden_layers(record)) {
@@ -146,7 +155,7 @@ Findings dying(const RunRecord& record, const Rule& rule) {
       text += fmt::format(": no gradient moves their weights any more; use {}, or revive them", other);
     result.push_back(finding(rule, layer->path, share, std::move(text)));
   }
-  return result;
+  return summarized(std::move(result));
 }
 
 Findings dead_at_birth(const RunRecord& record, const Rule& rule) {
@@ -161,25 +170,34 @@ Findings dead_at_birth(const RunRecord& record, const Rule& rule) {
             "negative, or the layers before are narrow; use bias 0 and he_normal weights, or leaky_relu",
             name_of(*layer), percent(share), percent(rule.warning))));
   }
-  return result;
+  return summarized(std::move(result));
 }
 
 Findings saturation(const RunRecord& record, const Rule& rule) {
   Findings result;
   if (has_learned(record)) return result;  // a network that is sure of its answers may well be saturated
   for (const LayerRecord* layer : hidden_layers(record)) {
-    if (is_rectifier(*layer)) continue;
     const double low = lately(layer->steps, &LayerStep::saturated_low);
     const double high = lately(layer->steps, &LayerStep::saturated_high);
-    if (!judged(rule, low + high)) continue;
-    result.push_back(finding(
-        rule, layer->path, low + high,
-        fmt::format("{}: {} of its outputs are saturated ({} low, {} high), usual is below {}: f′ is less than a "
-                    "tenth of its maximum there and stops the gradient; use smaller weights at first "
-                    "(xavier_normal), normalization before the layer, or relu",
-                    name_of(*layer), percent(low + high), percent(low), percent(high), percent(rule.warning))));
+    const double asleep = lately(layer->steps, &LayerStep::asleep);
+    if (layer->facts.saturates_left && layer->facts.saturates_right) {
+      if (!judged(rule, low + high)) continue;
+      result.push_back(finding(
+          rule, layer->path, low + high,
+          fmt::format("{}: {} of its outputs are saturated ({} low, {} high), usual is below {}: f′ is less than a "
+                      "tenth of its maximum there and stops the gradient; use smaller weights at first "
+                      "(xavier_normal), normalization before the layer, or relu",
+                      name_of(*layer), percent(low + high), percent(low), percent(high), percent(rule.warning))));
+    } else if (judged(rule, asleep) && !is_rectifier(*layer)) {
+      result.push_back(finding(
+          rule, layer->path, asleep,
+          fmt::format(
+              "{}: {} of the units are asleep, usual is below {}: f′ is less than a thousandth of its maximum on "
+              "all samples and stops the gradient; lower the learning rate, or use leaky_relu",
+              name_of(*layer), percent(asleep), percent(rule.warning))));
+    }
   }
-  return result;
+  return summarized(std::move(result));
 }
 
 // Gradients and scales by depth.
@@ -282,12 +300,15 @@ Findings bad_initialization(const RunRecord& record, const Rule& rule) {
     if (parameter.shape.rows > 1 && parameter.shape.cols > 1 && !parameter.steps.empty())
       gains.push_back(std::pow(parameter.steps.front().weight_norm, 2) / static_cast<double>(parameter.shape.rows));
   if (!gains.empty()) text += fmt::format("the weights' variance is {}/fan_in; ", number(median(gains)));
-  if (is_rectifier(*layers.front()))
-    text += "relu needs 2/fan_in (he_normal)";
-  else if (layers.front()->activation == "selu")
+  const LayerRecord& layer = *layers.front();
+  if (layer.activation == "selu")
     text += "selu needs 1/fan_in (lecun_normal)";
+  else if (is_rectifier(layer))
+    text += fmt::format("{} needs about 2/fan_in (he_normal)", layer.activation);
+  else if (layer.facts.sup_slope < 0.5)
+    text += fmt::format("{} shrinks the gradient whatever they are; use tanh or relu", layer.activation);
   else
-    text += "tanh needs about 1/fan_in (xavier_normal), sigmoid has no good choice";
+    text += fmt::format("{} needs about 1/fan_in (xavier_normal)", layer.activation);
   return {finding(rule, layers.front()->path, worst, std::move(text))};
 }
 
@@ -447,8 +468,8 @@ Findings labels_shuffled(const RunRecord& record, const Rule& rule) {
 
 Findings labels_constant(const RunRecord& record, const Rule& rule) {
   const LayerRecord* output = output_of(record);
-  if (record.classes < 2 || output == nullptr) return {};
-  const double first = at_first(record.loss, &LossStep::loss);
+  if (record.classes < 2 || output == nullptr || record.loss.empty()) return {};
+  const double first = record.loss.front().loss;
   const auto solved = std::find_if(record.loss.begin(), record.loss.end(),
                                    [&](const LossStep& step) { return step.loss < 0.05 * first; });
   if (solved == record.loss.end() || solved->step > 100) return {};
@@ -489,7 +510,7 @@ constexpr std::array rules{
     Rule{"vanishing gradient", 1e-2, 1e-4, vanishing},
     Rule{"exploding gradient", 1e2, 1e4, exploding},
     Rule{"bad initialization", 0.05, 1e-3, bad_initialization},
-    Rule{"learning rate too high", 0.05, 0.5, rate_too_high},
+    Rule{"learning rate too high", 0.1, 1, rate_too_high},
     Rule{"learning rate too low", 1e-4, 1e-6, rate_too_low},
     Rule{"constant output", 0.01, 1e-4, constant_output},
     Rule{"loss at ln C", 0.98, 0.98, stuck_at_ln_c},

@@ -29,8 +29,9 @@ class Lines {
 };
 
 json histogram(const std::string& path, Index step, const Histogram& h) {
-  return {{"path", path},       {"step", step},           {"low", h.low},          {"high", h.high},
-          {"counts", h.counts}, {"underflow", h.underflow}, {"overflow", h.overflow}};
+  return {{"path", path},          {"step", step},       {"low", h.low},
+          {"high", h.high},        {"counts", h.counts}, {"underflow", h.underflow},
+          {"overflow", h.overflow}};
 }
 
 void add_layer(Lines& lines, const LayerRecord& layer) {

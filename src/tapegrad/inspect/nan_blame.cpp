@@ -48,7 +48,8 @@ template <class T> NotFinite not_finite(const T* x, Shape shape) {
     for (Index col = 0; col < shape.cols; ++col) {
       const T value = x[row * shape.cols + col];
       if (std::isfinite(value)) continue;
-      if (count++ == 0) first = fmt::format("at ({}, {}): {}", row, col, std::isnan(value) ? std::abs(value) : value);
+      if (count++ == 0)
+        first = fmt::format("at ({}, {}): {}", row, col, std::isnan(value) ? std::abs(value) : value);
     }
     if (count == before) continue;
     if (rows++ < most_rows) list += fmt::format("{}{}", rows == 1 ? "" : ", ", row);

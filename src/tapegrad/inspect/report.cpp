@@ -33,12 +33,23 @@ std::string escaped(std::string_view text) {
   std::string result;
   for (const char c : text) {
     switch (c) {
-      case '&': result += "&amp;"; break;
-      case '<': result += "&lt;"; break;
-      case '>': result += "&gt;"; break;
-      case '"': result += "&quot;"; break;
-      case '\'': result += "&#39;"; break;
-      default: result += c;
+      case '&':
+        result += "&amp;";
+        break;
+      case '<':
+        result += "&lt;";
+        break;
+      case '>':
+        result += "&gt;";
+        break;
+      case '"':
+        result += "&quot;";
+        break;
+      case '\'':
+        result += "&#39;";
+        break;
+      default:
+        result += c;
     }
   }
   return result;
@@ -72,7 +83,8 @@ std::string layer_table(const RunRecord& run, std::span<const std::string> names
     const LayerStep& s = layer.steps.back();
     const int place = reporting::layer_position(names, run, i);
     const bool output = layer.activation == "output";
-    const auto off = std::count_if(layer.dead_since.begin(), layer.dead_since.end(), [](Index since) { return since >= 0; });
+    const auto off =
+        std::count_if(layer.dead_since.begin(), layer.dead_since.end(), [](Index since) { return since >= 0; });
     const double dead = static_cast<double>(off) / static_cast<double>(std::max<Index>(layer.units, 1));
     const auto unless_output = [&](double share, bool judge) {
       return output ? table_cell("") : table_cell(percent(share), judge ? judged(share) : "");
@@ -84,8 +96,7 @@ std::string layer_table(const RunRecord& run, std::span<const std::string> names
             unless_output(s.saturated_high, false) + unless_output(dead, true) + unless_output(s.dead_epoch, true) +
             unless_output(s.dead_batch, false) + unless_output(s.asleep, true) +
             table_cell(short_number(s.gradient_rms)) +
-            table_cell(output ? ""
-                              : short_number(s.weight_factor) + " × " + short_number(s.slope_factor)) +
+            table_cell(output ? "" : short_number(s.weight_factor) + " × " + short_number(s.slope_factor)) +
             "</tr>\n";
   }
   if (rows.empty()) return "<p class=\"nothing\">No layer was recorded.</p>\n";
@@ -98,16 +109,20 @@ std::string layer_table(const RunRecord& run, std::span<const std::string> names
 
 std::pair<const char*, const char*> badge(Severity severity) {
   switch (severity) {
-    case Severity::critical: return {"bad", "✕ Critical"};
-    case Severity::warning: return {"warn", "▲ Warning"};
-    default: return {"", "● Note"};
+    case Severity::critical:
+      return {"bad", "✕ Critical"};
+    case Severity::warning:
+      return {"warn", "▲ Warning"};
+    default:
+      return {"", "● Note"};
   }
 }
 
 std::string finding_list(const RunRecord& run) {
   const std::vector<Finding> found = findings(run);
   if (found.empty())
-    return "<ul class=\"findings\"><li><b class=\"good\">✓ Good</b><span>No rule found anything wrong.</span></li></ul>\n";
+    return "<ul class=\"findings\"><li><b class=\"good\">✓ Good</b><span>No rule found anything "
+           "wrong.</span></li></ul>\n";
   std::string list = "<ul class=\"findings\">\n";
   for (const Finding& finding : found) {
     const auto [kind, word] = badge(finding.severity);
@@ -161,14 +176,15 @@ std::string certificates(std::span<const RunRecord> runs, std::span<const std::s
               table_cell(d.revived ? fmt::format("step {}", *d.revived) : "") +
               table_cell(escaped(d.cause), "text cause") + "</tr>\n";
     }
-    const std::string count =
-        lines.size() > most ? fmt::format("the first {} of {}", most, lines.size()) : fmt::format("{}", lines.size());
-    html += fmt::format("<details class=\"more\"><summary>Death certificates of {}: {}</summary>\n",
-                        escaped(run.name), count) +
-            "<div class=\"table\"><table><thead><tr><th class=\"text\">step</th><th class=\"text\">layer</th>"
-            "<th>unit</th><th>‖Δw‖</th><th>‖w‖</th><th>Δb</th><th>learning rate</th><th>‖gradient‖</th><th>revived</th>"
-            "<th class=\"text\">cause</th></tr></thead><tbody>\n" +
-            rows + "</tbody></table></div></details>\n";
+    const std::string count = lines.size() > most ? fmt::format("the first {} of {}", most, lines.size())
+                                                  : fmt::format("{}", lines.size());
+    html +=
+        fmt::format("<details class=\"more\"><summary>Death certificates of {}: {}</summary>\n", escaped(run.name),
+                    count) +
+        "<div class=\"table\"><table><thead><tr><th class=\"text\">step</th><th class=\"text\">layer</th>"
+        "<th>unit</th><th>‖Δw‖</th><th>‖w‖</th><th>Δb</th><th>learning rate</th><th>‖gradient‖</th><th>revived</th>"
+        "<th class=\"text\">cause</th></tr></thead><tbody>\n" +
+        rows + "</tbody></table></div></details>\n";
   }
   return html;
 }
@@ -206,8 +222,9 @@ constexpr std::string_view cdn = "https://cdn.jsdelivr.net";
 std::string linked_scripts() {
   std::string html;
   for (const auto& script : reporting::report_scripts)
-    html += fmt::format("<script src=\"{}/npm/{}@{}/build/{}\" integrity=\"{}\" crossorigin=\"anonymous\"></script>\n",
-                        cdn, script.package, script.version, script.file, script.integrity);
+    html +=
+        fmt::format("<script src=\"{}/npm/{}@{}/build/{}\" integrity=\"{}\" crossorigin=\"anonymous\"></script>\n",
+                    cdn, script.package, script.version, script.file, script.integrity);
   return html;
 }
 
@@ -236,7 +253,8 @@ std::string figure_html(const ReportFigure& figure, std::span<const RunRecord> r
     const ReportCell& cell = figure.cells[i];
     if (i == most_cells)
       html += fmt::format(
-          "</div>\n<details class=\"more\"><summary>{} more</summary>\n<div class=\"cells\" style=\"--columns:{}\">\n",
+          "</div>\n<details class=\"more\"><summary>{} more</summary>\n<div class=\"cells\" "
+          "style=\"--columns:{}\">\n",
           figure.cells.size() - i, figure.columns);
     html += "<div class=\"cell\">";
     if (!cell.caption.empty())
@@ -265,27 +283,28 @@ std::string colours(const std::vector<std::string>& layers, bool dark) {
 std::string page(std::span<const RunRecord> runs, const ReportOptions& options, double detail_share) {
   const std::vector<std::string> names = reporting::layer_names(runs);
   std::string title = options.title;
-  Index steps = 0;
+  Index last = -1;
   for (const RunRecord& run : runs) {
     if (options.title.empty()) title += (title.empty() ? "" : " · ") + run.name;
-    if (!run.loss.empty()) steps = std::max(steps, run.loss.back().step + 1);
+    if (!run.loss.empty()) last = std::max(last, run.loss.back().step);
   }
   const std::optional<std::string> scripts = bundled_scripts(vega_directory(options));
 
   std::string nav = "<a href=\"#A\"><b>A</b>Verdict</a>", views;
-  std::string body = heading('A', "Verdict", "shares of the last recorded step",
-                             "What the rules found, worst first, and the last recorded step of every layer; weights × f′ "
-                             "is how the gradient changes on its way back through the layer.") +
-                     verdict(runs, names) + "</section>\n";
+  std::string body =
+      heading('A', "Verdict", "shares of the last recorded step",
+              "What the rules found, worst first, and the last recorded step of every layer; weights × f′ "
+              "is how the gradient changes on its way back through the layer.") +
+      verdict(runs, names) + "</section>\n";
   for (const ReportFigure& figure : reporting::report_figures(runs, detail_share)) {
     nav += fmt::format("<a href=\"#{0}\"><b>{0}</b>{1}</a>", figure.letter, figure.name);
     body += figure_html(figure, runs, names, views);
     if (figure.letter == 'G') body += certificates(runs, names);
     body += "</section>\n";
   }
-  std::string data = fmt::format("{{\"themes\":{{\"light\":{},\"dark\":{}}},\n\"views\":{{{}}}}}",
-                                 reporting::report_theme(false, names.size()), reporting::report_theme(true, names.size()),
-                                 views);
+  std::string data =
+      fmt::format("{{\"themes\":{{\"light\":{},\"dark\":{}}},\n\"views\":{{{}}}}}",
+                  reporting::report_theme(false, names.size()), reporting::report_theme(true, names.size()), views);
   replace_all(data, "<", "\\u003c");  // it stands only within strings
 
   std::string html =
@@ -298,22 +317,27 @@ std::string page(std::span<const RunRecord> runs, const ReportOptions& options, 
   html += "<title>" + escaped(title) + "</title>\n<style>" + std::string(reporting::report_style) +
           colours(reporting::layer_colours(names.size(), false), false) +
           colours(reporting::layer_colours(names.size(), true), true) + "</style>\n</head>\n<body>\n";
-  html += fmt::format("<header><h1>{}</h1><p>tapegrad report · {} {} · {} steps</p>\n", escaped(title), runs.size(),
-                      runs.size() == 1 ? "run" : "runs", steps);
+  html +=
+      fmt::format("<header><h1>{}</h1><p>tapegrad report · {} {} · {} recorded</p>\n", escaped(title), runs.size(),
+                  runs.size() == 1 ? "run" : "runs", last < 0 ? "nothing" : fmt::format("steps 0 to {}", last));
   if (!scripts)
     html += fmt::format(
-        "<p class=\"notice\">The scripts that draw the charts (Vega {}, Vega-Lite {}, Vega-Embed {}) were not found "
+        "<p class=\"notice\">The scripts that draw the charts (Vega {}, Vega-Lite {}, Vega-Embed {}) were not "
+        "found "
         "when this page was written, so it loads them from {}, checked by integrity hashes: it needs a network "
         "connection. scripts/fetch-vega.sh fetches them, then reports hold them.</p>\n",
-        reporting::report_scripts[0].version, reporting::report_scripts[1].version, reporting::report_scripts[2].version,
-        cdn.substr(8));
-  html += "<p class=\"notice\" id=\"missing\" hidden>The charts cannot be drawn: their scripts could not be loaded. The "
-          "verdict and the tables are whole.</p></header>\n";
-  html += "<nav><div>" + nav + "<button id=\"theme\" type=\"button\">Dark</button></div></nav>\n<main>\n" + body +
-          "</main>\n<footer>Charts by Vega-Lite. Point at a chart for its numbers; the ⋯ at its corner saves it as a "
-          "picture.</footer>\n<script type=\"application/json\" id=\"figures\">" +
-          data + "</script>\n" + (scripts ? *scripts : linked_scripts()) + "<script>" +
-          std::string(reporting::report_glue) + "</script>\n</body>\n</html>\n";
+        reporting::report_scripts[0].version, reporting::report_scripts[1].version,
+        reporting::report_scripts[2].version, cdn.substr(8));
+  html +=
+      "<p class=\"notice\" id=\"missing\" hidden>The charts cannot be drawn: their scripts could not be loaded. "
+      "The "
+      "verdict and the tables are whole.</p></header>\n";
+  html +=
+      "<nav><div>" + nav + "<button id=\"theme\" type=\"button\">Dark</button></div></nav>\n<main>\n" + body +
+      "</main>\n<footer>Charts by Vega-Lite. Point at a chart for its numbers; the ⋯ at its corner saves it as a "
+      "picture.</footer>\n<script type=\"application/json\" id=\"figures\">" +
+      data + "</script>\n" + (scripts ? *scripts : linked_scripts()) + "<script>" +
+      std::string(reporting::report_glue) + "</script>\n</body>\n</html>\n";
   return html;
 }
 

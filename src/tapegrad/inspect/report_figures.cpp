@@ -120,6 +120,7 @@ struct Scope {
   std::size_t hidden() const { return layers.size() - (!layers.empty() && layers.back() == "output" ? 1 : 0); }
   bool several() const { return runs.size() > 1; }
   std::size_t columns(std::size_t alone) const { return several() ? std::min<std::size_t>(runs.size(), 4) : alone; }
+  std::size_t columns_by_layer() const { return columns(layers.size() == 4 ? 4 : 3); }
   std::string caption(const RunRecord& run, const std::string& what) const {
     if (!several()) return what;
     return what.empty() ? run.name : fmt::format("{} · {}", run.name, what);
@@ -181,9 +182,7 @@ json line_chart(json rows, const Scope& scope, json y, json colour) {
 }
 
 json share_axis(const std::string& title) {
-  return {{"title", title},
-          {"scale", {{"domain", {0, 1}}}},
-          {"axis", {{"format", ".0%"}, {"tickCount", 5}}}};
+  return {{"title", title}, {"scale", {{"domain", {0, 1}}}}, {"axis", {{"format", ".0%"}, {"tickCount", 5}}}};
 }
 
 /// Few round numbers in a range, for an axis that is logarithmic: decades, or 1, 2 and 5 where there are not many.
@@ -194,7 +193,7 @@ json log_ticks(double low, double high) {
   for (int decade = first; decade <= last; decade += stride)
     for (const double factor : {1.0, 2.0, 5.0}) {
       const double tick = factor * std::pow(10, decade);
-      if (tick >= low && tick <= high && (factor == 1 || high / low < 60)) ticks.push_back(number(tick));
+      if (tick >= low && tick <= high && (factor == 1 || high / low < 200)) ticks.push_back(number(tick));
     }
   return ticks;
 }
@@ -271,17 +270,17 @@ json death_marks(const RunRecord& run, const Curve& loss, Index last_step, doubl
 }
 
 ReportFigure loss_figure(const Scope& scope) {
-  ReportFigure figure{'B', "Loss", "Loss and accuracy", "nats on a log scale; share of the batch",
-                      "The loss should fall and the accuracy rise; a cross marks where units died, larger for more of "
-                      "them, and a vertical line the first loss that is no number (NaN)."};
+  ReportFigure figure{
+      'B', "Loss", "Loss and accuracy", "nats on a log scale; share of the batch",
+      "The loss should fall and the accuracy rise; a cross marks where units died, larger for more of "
+      "them, and a vertical line the first loss that is no number (NaN)."};
   figure.columns = 2;
   figure.runs_by_colour = scope.several();
   json rows = json::array(), accuracy = json::array(), deaths = json::array(), blown = json::array();
   Range range;
   std::vector<Curve> curves;
   for (const RunRecord& run : scope.runs) {
-    curves.push_back(
-        thinned(run.loss, scope.curve_points, [](const LossStep& s) { return if_positive(s.loss); }));
+    curves.push_back(thinned(run.loss, scope.curve_points, [](const LossStep& s) { return if_positive(s.loss); }));
     for (const double value : curves.back().low) range.add(value);
     for (const double value : curves.back().high) range.add(value);
   }
@@ -321,17 +320,18 @@ ReportFigure loss_figure(const Scope& scope) {
     json tooltip = json::parse(R"json([{"field": "run", "type": "nominal"},
                                    {"field": "step", "type": "quantitative", "title": "from step"},
                                    {"field": "deaths", "type": "quantitative", "title": "units died"}])json");
-    spec["layer"].push_back({{"data", {{"values", deaths}}},
-                             {"mark", {{"type", "point"}, {"style", "death"}, {"shape", "cross"}, {"filled", true}}},
-                             {"encoding",
-                              {{"x", {{"field", "step"}, {"type", "quantitative"}}},
-                               {"y", {{"field", "v"}, {"type", "quantitative"}}},
-                               {"size",
-                                {{"field", "deaths"},
-                                 {"type", "quantitative"},
-                                 {"scale", {{"type", "sqrt"}, {"range", {24, 130}}}},
-                                 {"legend", nullptr}}},
-                               {"tooltip", tooltip}}}});
+    spec["layer"].push_back(
+        {{"data", {{"values", deaths}}},
+         {"mark", {{"type", "point"}, {"style", "death"}, {"shape", "cross"}, {"filled", true}}},
+         {"encoding",
+          {{"x", {{"field", "step"}, {"type", "quantitative"}}},
+           {"y", {{"field", "v"}, {"type", "quantitative"}}},
+           {"size",
+            {{"field", "deaths"},
+             {"type", "quantitative"},
+             {"scale", {{"type", "sqrt"}, {"range", {24, 130}}}},
+             {"legend", nullptr}}},
+           {"tooltip", tooltip}}}});
   }
   if (!blown.empty()) {
     const json x = {{"field", "step"}, {"type", "quantitative"}};
@@ -551,11 +551,13 @@ json lens_chart(const Scope& scope, const LayerRecord& layer, int position, cons
   const double step = std::pow(10, std::floor(std::log10(height / 2)));
   const double stride = height / step > 8 ? 5 * step : height / step > 4 ? 2 * step : step;
   const double slack = 0.02 * height;  // the range of z may end a little before the limit of f
-  for (double t = std::ceil((lens.values.low - slack) / stride) * stride; t <= lens.values.high + slack; t += stride)
+  for (double t = std::ceil((lens.values.low - slack) / stride) * stride; t <= lens.values.high + slack;
+       t += stride)
     ticks.push_back(number(std::abs(t) < 1e-9 ? 0 : t));
   json& curves = spec["/layer/3/encoding"_json_pointer];
   curves["x"]["scale"]["domain"] = z.text();
-  curves["y"]["scale"]["domain"] = {number(lens.values.low - 0.6 * height), number(lens.values.high + 0.05 * height)};
+  curves["y"]["scale"]["domain"] = {number(lens.values.low - 0.6 * height),
+                                    number(lens.values.high + 0.16 * height)};
   curves["y"]["axis"] = {{"values", ticks}, {"labelExpr", "format(datum.value, '~g')"}};
   for (const int i : {1, 2}) {
     json& density = spec["layer"][static_cast<std::size_t>(i)]["encoding"];
@@ -573,11 +575,12 @@ json lens_chart(const Scope& scope, const LayerRecord& layer, int position, cons
 }
 
 ReportFigure lens_figure(const Scope& scope) {
-  ReportFigure figure{
-      'C', "Lens", "What each activation sees", "z is its input; density is the share of samples",
-      "The dark line is f, the orange one its slope f′, and the hill beneath is where the last recorded batch lies "
-      "(dotted: the first); where the hill stands in the shaded zone, f′ is below a tenth of its largest value and "
-      "hardly any gradient gets through."};
+  ReportFigure figure{'C', "Lens", "What each activation sees", "z is its input; density is the share of samples",
+                      "Above f and its slope f′ (orange), beneath as a hill where the last recorded batch lies "
+                      "(dotted: the first); "
+                      "where the hill stands in the shaded zone, f′ is below a tenth of its largest value and "
+                      "hardly any gradient gets "
+                      "through."};
   figure.columns = scope.columns(3);
   for (std::size_t i = 0; i < scope.layers.size(); ++i) {
     Range z{-3, 3};
@@ -594,16 +597,16 @@ ReportFigure lens_figure(const Scope& scope) {
       const int position = scope.position(run, i);
       const std::string caption = scope.caption(run, fmt::format("{} · {}", scope.name(run, i), layer.activation));
       if (!layer.elementwise) {
-        figure.cells.push_back(
-            nothing(caption, layer.activation + " mixes its inputs: it has no f and f′ of one variable.", position));
+        figure.cells.push_back(nothing(
+            caption, layer.activation + " mixes its inputs: it has no f and f′ of one variable.", position));
       } else if (layer.z_histograms.empty()) {
         figure.cells.push_back(nothing(caption, "No histogram of z was recorded.", position));
       } else {
         try {
           figure.cells.push_back(cell(caption, lens_chart(scope, layer, position, z), position));
         } catch (const Error&) {
-          figure.cells.push_back(
-              nothing(caption, layer.activation + " is not registered, so its f and f′ are unknown here.", position));
+          figure.cells.push_back(nothing(
+              caption, layer.activation + " is not registered, so its f and f′ are unknown here.", position));
         }
       }
     }
@@ -612,10 +615,11 @@ ReportFigure lens_figure(const Scope& scope) {
 }
 
 ReportFigure z_figure(const Scope& scope) {
-  ReportFigure figure{'D', "Inputs", "Inputs of the activations over time", "z by step; colour is the share of samples",
+  ReportFigure figure{'D', "Inputs", "Inputs of the activations over time",
+                      "z by step; colour is the share of samples",
                       "Each column is the histogram of z in one step, stronger where more samples lie: a band that "
                       "drifts away from 0 or spreads is a layer that saturates."};
-  figure.columns = scope.columns(3);
+  figure.columns = scope.columns_by_layer();
   for (std::size_t i = 0; i < scope.layers.size(); ++i) {
     const auto at = [&](const RunRecord& run) -> const LayerRecord* {
       for (std::size_t k = 0; k < run.layers.size(); ++k)
@@ -646,9 +650,10 @@ ReportFigure z_figure(const Scope& scope) {
 // ---------------------------------------------------------------------------------------- E, G: shares of units
 
 ReportFigure saturation_figure(const Scope& scope) {
-  ReportFigure figure{'E', "Saturation", "Share saturated", "share of all samples and units",
-                      "A curve near 100 % is a layer that lets almost no gradient through; low is the side of small z "
-                      "(for ReLU: switched off, where about half is normal), high the side of large z."};
+  ReportFigure figure{
+      'E', "Saturation", "Share saturated", "share of all samples and units",
+      "A curve near 100 % is a layer that lets almost no gradient through; low is the side of small z "
+      "(for ReLU: switched off, where about half is normal), high the side of large z."};
   figure.columns = scope.columns(2);
   figure.layers_by_colour = scope.hidden();
   for (const bool high : {false, true}) {
@@ -660,8 +665,8 @@ ReportFigure saturation_figure(const Scope& scope) {
       if (range.empty())
         figure.cells.push_back(nothing(caption, "No activation layer was recorded."));
       else if (range.high <= 0)
-        figure.cells.push_back(nothing(caption, fmt::format("Nothing was ever saturated on the {} side.",
-                                                            high ? "high" : "low")));
+        figure.cells.push_back(
+            nothing(caption, fmt::format("Nothing was ever saturated on the {} side.", high ? "high" : "low")));
       else
         figure.cells.push_back(
             cell(caption, line_chart(std::move(rows), scope, share_axis("saturated"), scope.layer_colour())));
@@ -693,9 +698,9 @@ Curve dead_for_good(const LayerRecord& layer, std::size_t most) {
 
 ReportFigure dead_figure(const Scope& scope) {
   ReportFigure figure{'G', "Death", "Share of dead units", "share of the layer's units",
-                      "Solid: units that have been off on every sample since then and still are, or were until they "
-                      "were revived; thin and dashed: units off on every sample of that one batch, which may recover; "
-                      "dotted: asleep, their slope below a thousandth of its largest value."};
+                      "Solid: units that are off on every sample from then on, or until they are revived; thin and "
+                      "dashed: off on every sample of that one batch, which may pass; dotted: asleep, f′ below a "
+                      "thousandth of its largest value."};
   figure.columns = scope.columns(1);
   figure.layers_by_colour = scope.hidden();
   for (const RunRecord& run : scope.runs) {
@@ -726,10 +731,16 @@ ReportFigure dead_figure(const Scope& scope) {
     json spec = line_chart(std::move(rows), scope, share_axis("dead"), scope.layer_colour());
     const json horizons = {"dead since", "dead on this batch", "asleep on this batch"};
     spec["/layer/0/encoding/strokeDash"_json_pointer] = {
-        {"field", "horizon"}, {"type", "ordinal"}, {"sort", horizons}, {"legend", nullptr},
+        {"field", "horizon"},
+        {"type", "ordinal"},
+        {"sort", horizons},
+        {"legend", nullptr},
         {"scale", {{"domain", horizons}, {"range", {{1, 0}, {5, 3}, {1, 3}}}}}};
     spec["/layer/0/encoding/strokeWidth"_json_pointer] = {
-        {"field", "horizon"}, {"type", "ordinal"}, {"sort", horizons}, {"legend", nullptr},
+        {"field", "horizon"},
+        {"type", "ordinal"},
+        {"sort", horizons},
+        {"legend", nullptr},
         {"scale", {{"domain", horizons}, {"range", {2.4, 1, 1.4}}}}};
     spec["/layer/1/encoding/tooltip"_json_pointer].push_back({{"field", "horizon"}, {"type", "nominal"}});
     figure.cells.push_back(cell(caption, spec));
@@ -745,8 +756,10 @@ json raster(const Scope& scope, const RunRecord& run, const LayerRecord& layer, 
   for (const Death& death : layer.deaths) {
     const std::size_t unit = static_cast<std::size_t>(death.unit);
     if (unit >= units) continue;
-    if (death.revived) revived[unit] = static_cast<double>(death.step);
-    else died[unit] = std::min(died[unit], static_cast<double>(death.step));
+    if (death.revived)
+      revived[unit] = static_cast<double>(death.step);
+    else
+      died[unit] = std::min(died[unit], static_cast<double>(death.step));
   }
   for (std::size_t unit = 0; unit < std::min(units, layer.dead_since.size()); ++unit)
     if (layer.dead_since[unit] >= 0) died[unit] = static_cast<double>(layer.dead_since[unit]);
@@ -761,7 +774,8 @@ json raster(const Scope& scope, const RunRecord& run, const LayerRecord& layer, 
     return mean[a] < mean[b];
   });
   const std::vector<std::size_t> columns = evenly(layer.firing_rates.size(), std::size_t{40});
-  const std::vector<std::size_t> rows = evenly(units, std::max<std::size_t>(scope.raster_cells / columns.size(), 16));
+  const std::vector<std::size_t> rows =
+      evenly(units, std::max<std::size_t>(scope.raster_cells / columns.size(), 16));
   drawn = rows.size();
 
   const double per_epoch = run.steps_per_epoch > 0 ? static_cast<double>(run.steps_per_epoch) : 1;
@@ -817,9 +831,10 @@ json raster(const Scope& scope, const RunRecord& run, const LayerRecord& layer, 
 }
 
 ReportFigure raster_figure(const Scope& scope) {
-  ReportFigure figure{'F', "Units", "Every unit, epoch by epoch", "firing rate: share of samples on which f′ is not small",
-                      "Each line is a unit, those that died first on top: the stronger the colour the more often it "
-                      "fires, vermilion where it never does, outlined where it had died and came back."};
+  ReportFigure figure{
+      'F', "Units", "Every unit, epoch by epoch", "firing rate: share of samples on which f′ is not small",
+      "Each line is a unit, those that died first on top: the stronger the colour the more often it "
+      "fires, vermilion where it never does, outlined where it had died and came back."};
   figure.columns = scope.columns(3);
   for (std::size_t i = 0; i < scope.layers.size(); ++i)
     for (const RunRecord& run : scope.runs) {
@@ -887,9 +902,10 @@ template <class Get> double period_mean(const LayerRecord& layer, const Period& 
 }
 
 ReportFigure gradient_figure(const Scope& scope) {
-  ReportFigure figure{'H', "Gradients", "Gradient by layer", "RMS of ∂L/∂z, log scale",
-                      "Read from right to left, as the gradient flows: a line that falls towards the first layer is a "
-                      "vanishing gradient, one that rises an exploding one; faint lines are early, strong ones late."};
+  ReportFigure figure{
+      'H', "Gradients", "Gradient by layer", "RMS of ∂L/∂z, log scale",
+      "Read from right to left, as the gradient flows: a line that falls towards the first layer is a "
+      "vanishing gradient, one that rises an exploding one; faint lines are early, strong ones late."};
   figure.columns = scope.columns(1);
   Range range;
   std::vector<json> all;
@@ -933,7 +949,8 @@ ReportFigure gradient_figure(const Scope& scope) {
     encoding["y"] = log_axis("RMS ∂L/∂z", range);
     encoding["y"].update({{"field", "v"}, {"type", "quantitative"}});
     const Index first = all[r].front()["order"], last = all[r].back()["order"];
-    encoding["color"]["title"] = all[r].front()["period"].get<std::string>().starts_with("epoch") ? "epoch" : "step";
+    encoding["color"]["title"] =
+        all[r].front()["period"].get<std::string>().starts_with("epoch") ? "epoch" : "step";
     encoding["color"]["legend"]["values"] = {first, last};
     encoding["color"]["scale"]["domain"] = {first, std::max(last, first + 1)};
     spec["data"]["values"] = std::move(all[r]);
@@ -943,7 +960,8 @@ ReportFigure gradient_figure(const Scope& scope) {
 }
 
 ReportFigure attribution_figure(const Scope& scope) {
-  ReportFigure figure{'I', "Attribution", "What changes the gradient on its way back", "factor per layer, log scale",
+  ReportFigure figure{'I', "Attribution", "What changes the gradient on its way back",
+                      "factor per layer, log scale",
                       "A bar to the left of 1 shrinks the gradient, one to the right enlarges it: blue is what the "
                       "weights behind the layer do, orange what the slope f′ does; the numbers multiply."};
   figure.columns = scope.columns(2);
@@ -1070,11 +1088,12 @@ ReportFigure update_figure(const Scope& scope) {
 }
 
 ReportFigure gradient_histogram_figure(const Scope& scope) {
-  ReportFigure figure{'K', "Spread", "Spread of the weights' gradients over time",
-                      "|∂L/∂w| on a log scale by step; colour is the share of weights",
-                      "Each column is the histogram of one weight matrix's gradients; a band that sinks is a layer "
-                      "that stops learning, and the row at the bottom is the share of gradients that are exactly 0."};
-  figure.columns = scope.columns(3);
+  ReportFigure figure{
+      'K', "Spread", "Spread of the weights' gradients over time",
+      "|∂L/∂w| on a log scale by step; colour is the share of weights",
+      "Each column is the histogram of one weight matrix's gradients; a band that sinks is a layer "
+      "that stops learning, and the row at the bottom is the share of gradients that are exactly 0."};
+  figure.columns = scope.columns_by_layer();
   for (std::size_t i = 0; i < scope.layers.size(); ++i) {
     struct Item {
       const RunRecord* run;
@@ -1170,7 +1189,8 @@ json map_chart(const DecisionMap& map, Index classes) {
     for (std::size_t i = row * cells; i < std::min((row + 1) * cells, map.output.size()); ++i)
       values.push_back(number(std::round(100 * map.output[i]) / 100));
     const double bottom = map.low + width * static_cast<double>(row);
-    rows.push_back({{"low", number(map.low)}, {"w", width}, {"x2", bottom}, {"to2", bottom + width}, {"v", values}});
+    rows.push_back(
+        {{"low", number(map.low)}, {"w", width}, {"x2", bottom}, {"to2", bottom + width}, {"v", values}});
   }
   for (const DecisionMap::Line& line : map.units)
     if (const auto shown = inside(line, map.low, map.high)) lines.push_back(*shown);
@@ -1205,11 +1225,13 @@ json map_chart(const DecisionMap& map, Index classes) {
 }
 
 ReportFigure map_figure(const Scope& scope) {
-  ReportFigure figure{'L', "Map", "Decision map", "inputs x₁ and x₂; colour is the answer of the network",
-                      "Dots are samples in the colour of their class, the ground is what the network says there, and "
-                      "each line is where a unit of the first layer switches; dead units are dashed."};
+  ReportFigure figure{
+      'L', "Map", "Decision map", "inputs x₁ and x₂; colour is the answer of the network",
+      "Dots are samples in the colour of their class, the ground is what the network says there, and "
+      "each line is where a unit of the first layer switches; dead units are dashed."};
   figure.columns = scope.columns(1);
-  const bool any = std::any_of(scope.runs.begin(), scope.runs.end(), [](const RunRecord& r) { return r.map.has_value(); });
+  const bool any =
+      std::any_of(scope.runs.begin(), scope.runs.end(), [](const RunRecord& r) { return r.map.has_value(); });
   if (!any) {
     figure.cells.push_back(nothing("", "No map was recorded: there is one for networks with two inputs only."));
     return figure;
@@ -1219,7 +1241,8 @@ ReportFigure map_figure(const Scope& scope) {
       figure.cells.push_back(nothing(scope.caption(run, ""), "No map was recorded for this run."));
       continue;
     }
-    const auto dead = std::count_if(run.map->units.begin(), run.map->units.end(), [](const auto& u) { return u.dead; });
+    const auto dead =
+        std::count_if(run.map->units.begin(), run.map->units.end(), [](const auto& u) { return u.dead; });
     const std::string what = fmt::format("{} units, {} dead", run.map->units.size(), dead);
     figure.cells.push_back(cell(scope.caption(run, what), map_chart(*run.map, run.classes)));
   }
@@ -1230,8 +1253,8 @@ ReportFigure map_figure(const Scope& scope) {
 
 /// `count` colours from the viridis scale between two positions from 0 to 1.
 std::vector<std::string> viridis(std::size_t count, double from, double to) {
-  static constexpr int anchors[][3] = {{68, 1, 84},    {72, 36, 117},  {65, 68, 135},   {53, 95, 141},
-                                       {42, 120, 142}, {33, 145, 140}, {34, 168, 132},  {68, 191, 112},
+  static constexpr int anchors[][3] = {{68, 1, 84},    {72, 36, 117},  {65, 68, 135},  {53, 95, 141},
+                                       {42, 120, 142}, {33, 145, 140}, {34, 168, 132}, {68, 191, 112},
                                        {122, 209, 81}, {189, 223, 38}, {253, 231, 37}};
   std::vector<std::string> colours;
   for (std::size_t i = 0; i < count; ++i) {
@@ -1270,9 +1293,12 @@ int layer_position(std::span<const std::string> names, const RunRecord& run, std
 
 std::vector<ReportFigure> report_figures(std::span<const RunRecord> runs, double detail) {
   const Scope scope(runs, detail);
-  return {loss_figure(scope),        lens_figure(scope), z_figure(scope),        saturation_figure(scope),
-          raster_figure(scope),      dead_figure(scope), gradient_figure(scope), attribution_figure(scope),
-          update_figure(scope),      gradient_histogram_figure(scope),           map_figure(scope)};
+  return {loss_figure(scope),     lens_figure(scope),
+          z_figure(scope),        saturation_figure(scope),
+          raster_figure(scope),   dead_figure(scope),
+          gradient_figure(scope), attribution_figure(scope),
+          update_figure(scope),   gradient_histogram_figure(scope),
+          map_figure(scope)};
 }
 
 std::vector<std::string> layer_colours(std::size_t layers, bool dark) {
@@ -1292,9 +1318,9 @@ std::string report_theme(bool dark, std::size_t layers) {
   const char* death = dark ? "#ff7a33" : "#d55e00";  // Okabe-Ito's vermilion; lighter on a dark ground
   const char* orange = "#e69f00";
   // Viridis towards the ink; its light end fades into a light ground.
-  json heat = dark ? json(viridis(12, 0.05, 1))
-                   : json{"#f3f7ee", "#dcebc9", "#b5dba8", "#7fc79a", "#4bb094", "#2b968f",
-                          "#29798e", "#335d8d", "#3f4187", "#46236f", "#440154"};
+  json heat =
+      dark ? json(viridis(12, 0.05, 1)) : json{"#f3f7ee", "#dcebc9", "#b5dba8", "#7fc79a", "#4bb094", "#2b968f",
+                                               "#29798e", "#335d8d", "#3f4187", "#46236f", "#440154"};
   json theme = {
       {"background", "transparent"},
       {"font", "Inter, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', sans-serif"},
@@ -1312,14 +1338,15 @@ std::string report_theme(bool dark, std::size_t layers) {
         {"titlePadding", 8}}},
       {"axisX", {{"grid", false}, {"domain", true}, {"ticks", true}}},
       {"axisY", {{"domain", false}, {"ticks", false}}},
-      {"legend", {{"labelColor", quiet}, {"titleColor", quiet}, {"titleFontWeight", "normal"}, {"titleFontSize", 11}}},
+      {"legend",
+       {{"labelColor", quiet}, {"titleColor", quiet}, {"titleFontWeight", "normal"}, {"titleFontSize", 11}}},
       {"line", {{"strokeWidth", 1.8}, {"strokeJoin", "round"}, {"strokeCap", "round"}}},
       {"range",
        {{"category", run_colours(dark)},
         {"ordinal", layer_colours(layers, dark)},
         {"heatmap", heat},
         {"ramp", dark ? json{"#34425c", "#5b8fd0", "#d5e8ff"} : json{"#bccbdc", "#5b8fc4", "#0b2f5c"}},
-        {"diverging", dark ? json{"#0a4f7d", "#1a2130", "#8a6100"} : json{"#8fc1e3", "#fafafa", "#f5cf7e"}}}}};
+        {"diverging", dark ? json{"#0b3a5c", "#171d29", "#5a4200"} : json{"#8fc1e3", "#fafafa", "#f5cf7e"}}}}};
   // Vega-Lite itself looks for `color` only; the rest of a style is Vega's.
   json& style = theme["style"];
   style["reference"] = {{"color", quiet}, {"strokeDash", {4, 4}}, {"strokeWidth", 1}};
@@ -1337,7 +1364,7 @@ std::string report_theme(bool dark, std::size_t layers) {
   style["revived"] = {{"color", ink}, {"strokeWidth", 1.3}};
   style["boundary"] = {{"color", ink}, {"strokeWidth", 1}, {"opacity", 0.6}};
   style["dead-boundary"] = {{"color", death}, {"strokeWidth", 2}, {"strokeDash", {6, 4}}};
-  style["sample"] = {{"stroke", ground}, {"strokeWidth", 0.8}, {"size", 34}, {"opacity", 1}};
+  style["sample"] = {{"stroke", dark ? ink : ground}, {"strokeWidth", 0.8}, {"size", 34}, {"opacity", 1}};
   return theme.dump();
 }
 

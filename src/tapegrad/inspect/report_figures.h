@@ -20,7 +20,7 @@ struct ReportCell {
 
 struct ReportFigure {
   char letter;
-  std::string name;     ///< short
+  std::string name;  ///< short
   std::string title;
   std::string unit;
   std::string reading;  ///< one sentence of how to read it
