@@ -37,7 +37,7 @@ struct InspectOptions {
 };
 
 /** Runs an example: adds --seed and --json to `app`, parses, calls `body`, and writes what it returns to --json.
- *  An error is printed as "error: …" and gives exit code 1; wrong options give CLI11's text and code. */
+ * An error is printed as "error: …" and gives exit code 1; wrong options give CLI11's text and code. */
 int run(CLI::App& app, CommonOptions& common, int argc, char** argv, const std::function<Json()>& body);
 
 /** Writes text to a temporary name beside `path` and renames it, so that a reader never sees half a file. */

@@ -15,7 +15,7 @@ struct Block {
 };
 
 /** A grey-scale image, values 0 … 1 row by row; a character shows two pixels, one above the other: in grey when the
- *  terminal has colours, else as a shade of their mean. */
+ * terminal has colours, else as a shade of their mean. */
 Block image(std::string caption, std::span<const double> pixels, int rows, int cols);
 
 /** Blocks side by side, two spaces apart. */

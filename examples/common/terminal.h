@@ -28,7 +28,7 @@ void heading(std::string_view text);
 std::string duration(double seconds);
 
 /** One line that follows a long job: bar, figures, speed and time left. In a terminal it is redrawn in place at
- *  most ten times a second; elsewhere a plain line is printed every five seconds. */
+ * most ten times a second; elsewhere a plain line is printed every five seconds. */
 class Progress {
  public:
   Progress(std::string label, std::int64_t total);

@@ -11,11 +11,11 @@ namespace watch {
 namespace tg = tapegrad;
 
 /** The layers of the newest recorded step as lines of at most 80 columns: shares saturated and dead as bars, the
- *  size of the gradient on a logarithmic bar from 1e-8 to 1. */
+ * size of the gradient on a logarithmic bar from 1e-8 to 1. */
 std::string layer_table(const tg::RunRecord& record);
 
 /** Draws the table over and over in place, at most ten times a second; where the output is no terminal, one plain
- *  line every five seconds. */
+ * line every five seconds. */
 class View {
  public:
   explicit View(tg::Index total_steps) : total_(total_steps) {}

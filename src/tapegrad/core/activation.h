@@ -97,7 +97,7 @@ class Activation {
 };
 
 /** The activation of that name, with settings when given: "swish", "swish(beta=2)". Throws for an unknown one:
- *  "[activation] no activation named 'swich'; did you mean 'swish'?" */
+ * "[activation] no activation named 'swich'; did you mean 'swish'?" */
 Activation activation(std::string_view text);
 /** The names of all registered activations, the library's first, then the user's in the order of registration. */
 std::vector<std::string_view> activations();

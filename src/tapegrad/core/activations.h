@@ -122,7 +122,7 @@ struct Elu {
 inline constexpr ElementwiseFunction<Elu> elu;
 
 /** λx for x > 0, else λα(eˣ − 1), with the λ and α that make mean 0 and variance 1 a fixed point
- *  (Klambauer et al. 2017) */
+ * (Klambauer et al. 2017) */
 struct Selu {
   static constexpr double scale = 1.0507009873554804934193349852946;
   static constexpr double alpha = 1.6732632423543772848170429916717;

@@ -6,8 +6,8 @@
 namespace tapegrad {
 
 /** Memory of one step: allocation moves a pointer, reset() takes everything back at once and keeps the memory.
- *  When a step overflowed the first block, reset() merges all blocks into one, so a step that repeats itself
- *  allocates nothing from the second time on. */
+ * When a step overflowed the first block, reset() merges all blocks into one, so a step that repeats itself
+ * allocates nothing from the second time on. */
 class Arena {
  public:
   Arena() = default;

@@ -90,7 +90,7 @@ void map(Shape shape, bool contiguous, const std::array<Operand<T>, N>& in, T* o
 }
 
 /** Adds f(operands) into a gradient of `target` shape, summing over what was broadcast. This is the one place
- *  where broadcasting is reversed. */
+ * where broadcasting is reversed. */
 template <class T, class F, std::size_t N>
 void accumulate(Shape shape, bool contiguous, const std::array<Operand<T>, N>& in, GradSink<T> sink, Shape target,
                 const F& f) {
@@ -273,7 +273,7 @@ template <class Rule, class T> struct ElementwiseOp {
 template <class T> BasicVar<T> sum_to(BasicVar<T> x, Shape shape);
 
 /** Computes a rule on the tape. Throws when the operands do not broadcast, when they are stale or on two tapes,
- *  when a setting is outside its domain, and when the rule's own `check()` refuses its parameters. */
+ * when a setting is outside its domain, and when the rule's own `check()` refuses its parameters. */
 template <class Rule, class T, std::size_t N> BasicVar<T> record(const Rule& rule, std::array<BasicVar<T>, N> x) {
   using Made = elementwise::ElementwiseOp<Rule, T>;
   if constexpr (requires { rule.check(); }) rule.check();
@@ -300,7 +300,7 @@ template <class Rule, class T, std::size_t N> BasicVar<T> record(const Rule& rul
 }
 
 /** A rule as a function: `tanh(x)`, `leaky_relu(x, {.negative_slope = 0.2})`, `maximum(a, b)`; on Vars it records,
- *  on Packs it computes, so rules can be written with other rules. */
+ * on Packs it computes, so rules can be written with other rules. */
 template <class Rule, std::size_t Arity = elementwise::arity<Rule>()> struct ElementwiseFunction {
   template <class T>
   requires(Arity == 1) BasicVar<T>

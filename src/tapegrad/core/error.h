@@ -9,7 +9,7 @@
 namespace tapegrad {
 
 /** The only exception of the library: "[where] what is wrong", thrown before anything is changed.
- *  Inside a network the path of the module stands in front: "0.linear: [matmul] inner dimensions differ: …". */
+ * Inside a network the path of the module stands in front: "0.linear: [matmul] inner dimensions differ: …". */
 class Error : public std::runtime_error {
  public:
   Error(std::string_view where, std::string_view what);

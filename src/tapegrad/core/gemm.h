@@ -6,7 +6,7 @@ namespace tapegrad {
 inline namespace TAPEGRAD_ABI {
 
 /** C = op(A)·op(B), or C += op(A)·op(B); op transposes when asked. All row-major and dense. C is m×n, op(A) is
- *  m×k, op(B) is k×n. The one place where matrices are multiplied. */
+ * m×k, op(B) is k×n. The one place where matrices are multiplied. */
 template <class T>
 void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, const T* b, T* c, bool add);
 

@@ -43,14 +43,14 @@ struct GradCheckResult {
 using GradCheckFunction = std::function<f64::Var(std::span<const f64::Var> inputs)>;
 
 /** Compares the gradients of `f` with central differences in double precision, with their sign. Both the fused
- *  rules (backward) and the taped ones (grad) are compared. It fails also when every gradient is zero though f
+ * rules (backward) and the taped ones (grad) are compared. It fails also when every gradient is zero though f
  * moves.
  *
  *      auto result = grad_check([](auto x) { return tg::sum(tg::swish(x[0])); }, {x});
  *      if (!result) std::puts(result.message.c_str());
  *
- *  `f` must record on the tape of its inputs, and be the same function whenever it is called. Elements so close to
- *  a kink that no difference avoids it are listed in `avoided`, never passed over in silence. */
+ * `f` must record on the tape of its inputs, and be the same function whenever it is called. Elements so close to
+ * a kink that no difference avoids it are listed in `avoided`, never passed over in silence. */
 GradCheckResult grad_check(const GradCheckFunction& f, std::vector<f64::Matrix> inputs,
                            GradCheckOptions options = {});
 

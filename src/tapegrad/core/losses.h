@@ -93,7 +93,7 @@ template <class T> BasicVar<T> huber(BasicVar<T> prediction, BasicVar<T> target,
 template <class T> BasicVar<T> bce_with_logits(BasicVar<T> logits, BasicVar<T> target, LossOptions options = {});
 
 /** −ln softmax(logits)[label], averaged over the rows: fused, and stable at logits of ±1000. `logits` is
- *  batch×classes. Throws for an empty batch, a wrong number of labels and a label outside 0 … classes − 1. */
+ * batch×classes. Throws for an empty batch, a wrong number of labels and a label outside 0 … classes − 1. */
 template <class T>
 BasicVar<T> cross_entropy(BasicVar<T> logits, std::span<const int> labels, CrossEntropyOptions options = {});
 /** The same against rows of probabilities. */

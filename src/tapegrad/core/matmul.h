@@ -12,7 +12,7 @@ struct MatmulOptions {
 inline namespace TAPEGRAD_ABI {
 
 /** Matrix product, with operands transposed on the fly when asked (no copies):
- *  `matmul(x, w, {.transpose_b = true})` is x·wᵀ. Throws when the inner dimensions differ. */
+ * `matmul(x, w, {.transpose_b = true})` is x·wᵀ. Throws when the inner dimensions differ. */
 template <class T> BasicVar<T> matmul(BasicVar<T> a, BasicVar<T> b, MatmulOptions options = {});
 
 /** x·Wᵀ + b in one node: x is batch×in, `weight` out×in as PyTorch stores it, `bias` 1×out. */

@@ -15,7 +15,7 @@ using NodeIndex = std::uint32_t;
 template <class T> struct TapedRuleInput;
 
 /** Static description of an op; a node points to one. All functions may be null:
- *  a leaf or a constant has no rule, a smooth op has no pieces. */
+ * a leaf or a constant has no rule, a smooth op has no pieces. */
 template <class T> struct Op {
   std::string_view name;
   /// Fused rule: adds this node's part to the gradient of every parent that requires one.
@@ -52,7 +52,7 @@ template <class T> struct GradSink {
 };
 
 /** Read-only hook on a tape. `on_forward` sees a node right after its value was computed, `on_backward` when its
- *  gradient is complete and before it is pulled back to its parents, `after_pull_back` right after that. */
+ * gradient is complete and before it is pulled back to its parents, `after_pull_back` right after that. */
 template <class T> class BasicObserver {
  public:
   virtual ~BasicObserver() = default;

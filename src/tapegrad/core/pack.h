@@ -9,8 +9,8 @@ namespace tapegrad {
 inline namespace TAPEGRAD_ABI {
 
 /** A SIMD register of T: what the text of an elementwise rule computes with in the fused kernels (see
- *  elementwise.h). As wide as the build allows, down to a single number. Ragged ends of a row run through the
- *  same instructions, so a value does not depend on its position or on the size of the batch. */
+ * elementwise.h). As wide as the build allows, down to a single number. Ragged ends of a row run through the
+ * same instructions, so a value does not depend on its position or on the size of the batch. */
 template <class T> class Pack {
   using Register = typename Eigen::internal::packet_traits<T>::type;
 
@@ -84,7 +84,7 @@ template <class T> class Pack {
 };
 
 /** Vector functions behind the elementwise ops. Each is accurate to a few units in the last place over the whole
- *  range; Eigen's own are repaired at the ends where they are not. */
+ * range; Eigen's own are repaired at the ends where they are not. */
 namespace simd {
 
 template <class T> using Traits = Eigen::internal::packet_traits<T>;
@@ -102,7 +102,7 @@ template <class T> Pack<T> min(Pack<T> a, Pack<T> b) {
   return Pack<T>::wrap(Eigen::internal::pmin<Eigen::PropagateNaN>(a.v, b.v));
 }
 /** f(x), a multiple of eˣ for large x, as e·f(x − 1) there: Eigen's exp for 16 floats is infinite from 88.38 on instead
- *  of 88.72. */
+ * of 88.72. */
 template <class T, class F> Pack<T> with_whole_range(Pack<T> x, F f) {
   if constexpr (sizeof(T) == 4 && Pack<T>::size == 16) {
     const auto large = x > Pack<T>(88);

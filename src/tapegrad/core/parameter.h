@@ -9,10 +9,10 @@ namespace tapegrad {
 inline namespace TAPEGRAD_ABI {
 
 /** A named value and its gradient that outlive the tape. Layers own parameters, optimizers update them; copies
- *  are handles to the same data, so two layers can share one weight.
+ * are handles to the same data, so two layers can share one weight.
  *
- *  The gradient is that of the current step: backward passes of a step add up, and it starts at zero again when
- *  the tape is reset, or when a new tape records the parameter after the last one is gone. */
+ * The gradient is that of the current step: backward passes of a step add up, and it starts at zero again when
+ * the tape is reset, or when a new tape records the parameter after the last one is gone. */
 template <class T> class BasicParameter {
  public:
   BasicParameter() = default;

@@ -5,7 +5,7 @@
 namespace tapegrad {
 
 /** What a reduction runs over: everything (1x1 remains), the rows (1xcols remains: one number per feature) or the
- *  columns (rowsx1 remains: one number per sample). */
+ * columns (rowsx1 remains: one number per sample). */
 enum class Axis { all, rows, cols };
 
 /** The shape that remains of `shape` after a reduction over `axis`. */
@@ -27,7 +27,7 @@ template <class T> BasicVar<T> min(BasicVar<T> x, Axis axis = Axis::all);
 template <class T> BasicVar<T> logsumexp(BasicVar<T> x, Axis axis = Axis::all);
 
 /** (x − μ) / √(σ² + eps), with the mean and the (biased) variance over `axis`: batch normalization over the rows,
- *  layer normalization over the columns. Throws when there is no element to average. */
+ * layer normalization over the columns. Throws when there is no element to average. */
 template <class T> BasicVar<T> standardize(BasicVar<T> x, Axis axis, double eps = 1e-5);
 
 /** Repeats rows or columns of size 1 until the result has `shape`. */

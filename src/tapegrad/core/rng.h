@@ -9,7 +9,7 @@
 namespace tapegrad {
 
 /** Random numbers from an explicit seed: xoshiro256++ (Blackman & Vigna 2019), seeded by splitmix64.
- *  The stream is the same on every machine and compiler: only exactly rounded operations are used, no libm.
+ * The stream is the same on every machine and compiler: only exactly rounded operations are used, no libm.
  *
  *      Rng rng(42);
  *      double u = rng.uniform();   // [0, 1)

@@ -30,7 +30,7 @@ inline namespace TAPEGRAD_ABI {
  *        loss.backward();
  *      }
  *
- *  Not thread-safe: one tape belongs to one thread at a time. */
+ * Not thread-safe: one tape belongs to one thread at a time. */
 template <class T> class BasicTape {
  public:
   BasicTape() = default;
@@ -39,7 +39,7 @@ template <class T> class BasicTape {
   ~BasicTape();
 
   /** Starts the next step: forgets all nodes, keeps the memory, and sets the gradients of the parameters that
-   *  were used in the step to zero. */
+   * were used in the step to zero. */
   void reset();
   /** Number of the current step, from 1. */
   std::uint32_t step() const { return step_; }
@@ -162,7 +162,7 @@ template <class T> struct TapedRuleInput {
  *      Var slope = grad(y, {x})[0];
  *      Var curvature = grad(sum(slope), {x})[0];
  *
- *  Throws when `y` is not 1x1 and no seed is given, and when an input requires no gradient. */
+ * Throws when `y` is not 1x1 and no seed is given, and when an input requires no gradient. */
 template <class T> std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs);
 template <class T>
 std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs, BasicVar<T> seed);

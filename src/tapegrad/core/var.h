@@ -9,7 +9,7 @@ namespace tapegrad {
 inline namespace TAPEGRAD_ABI {
 
 /** A value on a tape: a small, trivially copyable handle. It is valid until the tape's next reset(); using it
- *  later throws "[tape] variable #17 (relu) is from step 41, the tape is at step 42". */
+ * later throws "[tape] variable #17 (relu) is from step 41, the tape is at step 42". */
 template <class T> class BasicVar {
  public:
   using Scalar = T;
@@ -32,11 +32,11 @@ template <class T> class BasicVar {
   /** The value of a 1x1 Var. */
   T item() const;
   /** Gradient from the backward passes of this step; zeros where none arrived. Throws before the first pass and
-   *  for a value that requires none. */
+   * for a value that requires none. */
   BasicView<T> grad() const;
 
   /** Computes the gradients of this scalar with respect to everything before it that requires one, and adds to
-   *  those of the parameters. Throws unless it is 1x1. */
+   * those of the parameters. Throws unless it is 1x1. */
   void backward() const;
   /** The same for ⟨this, seed⟩. */
   void backward(const BasicMatrixRef<T>& seed) const;

@@ -24,7 +24,7 @@ struct Finding {
 };
 
 /** One way in which a run goes wrong: a name, the number from which on it is a warning and the one from which on it
- *  is critical (below which, where critical < warning), and the check that finds where it happens. */
+ * is critical (below which, where critical < warning), and the check that finds where it happens. */
 struct FindingRule {
   std::string_view name;
   double warning;
@@ -34,24 +34,26 @@ struct FindingRule {
 
 /** All rules. Judged is the last quarter of a run, unless the rule is about its beginning:
  *
- *      dying relu             share of a layer's units that are dead and were not at first; of any f with flat
- * pieces dead at birth          share of a layer's units that have been off since the first batch saturation share
- * of (sample, unit) with |f′| < 0.1·sup|f′|; not of relu, of which half is usual vanishing gradient     RMS ∂L/∂z
- * of the first hidden layer over that of the last one exploding gradient     the same the other way, and the growth
- * of the gradient's norm over the run bad initialization     change of std z from the first to the last hidden
- * layer in step 0, and of RMS ∂L/∂z back learning rate too high largest update ratio of a weight, in a run whose
- * loss does not fall or rises again learning rate too low  largest typical update ratio of a weight, in a run whose
- * loss hardly falls not finite             the loss became NaN or infinite constant output        std of the output
- * over the samples; of logits below 0.01 loss at ln C           loss over ln C, the loss of guessing among C
- * classes labels shuffled        loss at ln C although nothing else is wrong: the labels do not belong to their
- * inputs labels constant        loss of almost 0 within 100 steps with an output that is nearly the same for all
- * samples unscaled inputs        the larger of |mean| and std of the network's input */
+ *      not finite              the loss became NaN or infinite
+ *      dying relu              share of a layer's units that are dead and were not at first; any f with flat pieces
+ *      dead at birth           share of a layer's units that have been off since the first batch
+ *      saturation              share of (sample, unit) with |f′| < 0.1·sup|f′|; not of relu, where half is usual
+ *      vanishing gradient      RMS ∂L/∂z of the first hidden layer over that of the last one
+ *      exploding gradient      the same the other way, and the growth of the gradient's norm over the run
+ *      bad initialization      change of std z from the first to the last hidden layer in step 0, of RMS ∂L/∂z back
+ *      learning rate too high  largest update ratio of a weight, where the loss does not fall or rises again
+ *      learning rate too low   largest typical update ratio of a weight, where the loss hardly falls
+ *      constant output         std of the output over the samples; of logits below 0.01
+ *      loss at ln C            loss over ln C, the loss of guessing among C classes
+ *      labels shuffled         loss at ln C with nothing else wrong: the labels do not belong to their inputs
+ *      labels constant         loss of almost 0 within 100 steps, with nearly the same output for all samples
+ *      unscaled inputs         the larger of |mean| and std of the network's input */
 std::span<const FindingRule> finding_rules();
 
 /** What is wrong with a run, the worst first; nothing for a healthy one.
  *
- *      layer 1 (relu): 67 % of the units are dead, half of them by step 214; the update ratio was 0.31, usual is
- * 0.001: lower the learning rate (0.5), or use leaky_relu */
+ *      layer 1 (relu): 67 % of the units are dead, half of them by step 214; the update ratio was
+ *      0.31, usual is 0.001: lower the learning rate (0.5), or use leaky_relu */
 std::vector<Finding> findings(const RunRecord& record);
 
 }  // namespace tapegrad

@@ -54,7 +54,7 @@ template <class T> class BasicNodeNames {
 template <class T> std::string graph_table(const BasicTape<T>& tape, BasicModule<T>* net = nullptr);
 
 /** The same as a Graphviz digraph, each module a cluster: `dot -Tsvg tape.dot > tape.svg`. Nodes with values or
- *  gradients that are not finite are red. */
+ * gradients that are not finite are red. */
 template <class T> std::string graph_dot(const BasicTape<T>& tape, BasicModule<T>* net = nullptr);
 
 /** The same as a Mermaid flowchart, as Markdown pages show it. */

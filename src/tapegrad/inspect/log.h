@@ -8,8 +8,8 @@
 namespace tapegrad {
 
 /** Writes what was seen of one or more runs as JSON Lines, for people with tools of their own: one object per recorded
- *  step and kind, ordered by run and kind. Every object has "kind" and "run" (the run's name); numbers that are not
- *  finite are null, and so is what is unknown.
+ * step and kind, ordered by run and kind. Every object has "kind" and "run" (the run's name); numbers that are not
+ * finite are null, and so is what is unknown.
  *
  *      run                 classes, steps_per_epoch, notes, input_mean, input_std, nan_step; comes first
  *      loss                step, loss, accuracy, lr
@@ -22,8 +22,8 @@ namespace tapegrad {
  *      parameter           path, step, weight_norm, gradient_norm, update_norm, update_ratio
  *      gradient_histogram  path, step, low, high, counts (64 equal bins of log10|g|), underflow, overflow, zeros
  *
- *  For example, the loss by step with jq:  jq -c 'select(.kind == "loss") | [.step, .loss]' run.jsonl
- *  Throws "[log] run.jsonl: cannot be written". */
+ * For example, the loss by step with jq:  jq -c 'select(.kind == "loss") | [.step, .loss]' run.jsonl
+ * Throws "[log] run.jsonl: cannot be written". */
 void write_log(const std::string& path, std::span<const RunRecord> runs);
 
 }  // namespace tapegrad

@@ -30,7 +30,7 @@ struct StepInfo {
 inline namespace TAPEGRAD_ABI {
 
 /** Watches a network train. Call step() once per training step, after the optimizer's update and before the tape is
- *  reset; it reads what the tape still holds, so nothing is slowed down in between.
+ * reset; it reads what the tape still holds, so nothing is slowed down in between.
  *
  *      Monitor monitor(net, {.steps_per_epoch = batches.count()});
  *      …
@@ -40,7 +40,7 @@ inline namespace TAPEGRAD_ABI {
  *      …
  *      for (const Finding& finding : findings(monitor.record())) std::puts(finding.text.c_str());
  *
- *  The network must outlive the monitor and stay where it is. */
+ * The network must outlive the monitor and stay where it is. */
 template <class T> class BasicMonitor {
  public:
   /** Throws when a number in the options is below 1 (steps_per_epoch and classes: below 0). */

@@ -15,11 +15,10 @@ inline namespace TAPEGRAD_ABI {
  *      …
  *      // 3.log: [nan] log made 2 non-finite values (first at (5, 2): -inf) in step 17 from operand #12 (relu) 64x8
  *      //   in [0, 2.31]; rows 5, 9
- *      // 3.log: [nan] log's pull-back made 2 non-finite values (first at (5, 2): inf) in step 17 in the gradient
- * of
+ *      // 3.log: [nan] log's pull-back made 2 non-finite values (first at (5, 2): inf) in step 17 in the gradient of
  *      //   operand #12 (relu) 64x8 in [0, 2.31]; its own gradient is in [-0.1, 0.1]; rows 5, 9
  *
- *  An operand that is not finite already, like an input with a NaN in it or a parameter after too long a step, is
+ * An operand that is not finite already, like an input with a NaN in it or a parameter after too long a step, is
  * blamed instead of the op; one that no result depends on (a masked −∞, for instance) is not. Steps are counted by
  * the tape, from 1. After the error the gradients of the step are incomplete; the tape can be used again after
  * reset(). The tape and the network must outlive the observer. */

@@ -26,7 +26,7 @@ struct PreflightOptions {
  *      linear, y = x·Wᵀ + b    E[y²] = fan_in·E[W²]·E[x²] + E[b²]     E[(∂L/∂x)²] = fan_out·E[W²]·E[(∂L/∂y)²]
  *      activation, y = f(z)    E[y²] = E[f(ξ·√E[z²])²], ξ ~ N(0, 1)   E[(∂L/∂z)²] = E[f′(ξ·√E[z²])²]·E[(∂L/∂y)²]
  *
- *  E[W²] and E[b²] are those of the actual values. The expectation is carried from the input to the output, and
+ * E[W²] and E[b²] are those of the actual values. The expectation is carried from the input to the output, and
  * from the loss back; behind any other op it starts anew from what was measured. It holds for wide layers with
  * random weights: a measured number far from it says that the weights are not random, or that units are dead or all
  * alike. */
@@ -66,7 +66,7 @@ inline namespace TAPEGRAD_ABI {
  *
  *      std::fputs(to_text(preflight(net, inputs, labels)).c_str(), stdout);
  *
- *  The loss is cross_entropy of the output with `labels`, or what `loss` makes of the output. Layers are in
+ * The loss is cross_entropy of the output with `labels`, or what `loss` makes of the output. Layers are in
  * training mode, but dropout is off. Afterwards everything is as before: weights, buffers, gradients, modes. (A
  * user's own random layer has drawn numbers.) The findings include what is wrong at birth: scales, dead units,
  * unscaled inputs. Throws when the options make no sweep (0 < lr_low < lr_high, lr_steps at least 3, or 0), and

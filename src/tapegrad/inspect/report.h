@@ -15,12 +15,12 @@ struct ReportOptions {
 };
 
 /** Writes what was seen of one or more runs as one HTML page with twelve figures, which opens offline by double click;
- *  twin runs stand side by side on the same scales. Figures are Vega-Lite specifications. Where the scripts that draw
- *  them are not found, the page loads the same versions from a CDN and says so.
+ * twin runs stand side by side on the same scales. Figures are Vega-Lite specifications. Where the scripts that draw
+ * them are not found, the page loads the same versions from a CDN and says so.
  *
  *      write_report("out.html", std::array{sigmoid.record(), relu.record()});
  *
- *  Long runs are thinned: the page stays below 5 MB. Throws "[report] out.html: cannot be written". */
+ * Long runs are thinned: the page stays below 5 MB. Throws "[report] out.html: cannot be written". */
 void write_report(const std::string& path, std::span<const RunRecord> runs, const ReportOptions& options = {});
 
 }  // namespace tapegrad

@@ -28,7 +28,7 @@ inline namespace TAPEGRAD_ABI {
  *
  *      revive(net.at<Linear>(0), units.dead, net.at<Linear>(2), rng);
  *
- *  Throws unless `dead` has one mark for each output of `in` and each input of `out`. */
+ * Throws unless `dead` has one mark for each output of `in` and each input of `out`. */
 template <class T>
 Index revive(BasicLinear<T>& in, const std::vector<bool>& dead, BasicLinear<T>& out, Rng& rng,
              const ReviveOptions& options = {});
@@ -37,7 +37,7 @@ Index revive(BasicLinear<T>& in, const std::vector<bool>& dead, BasicLinear<T>& 
  *
  *      const Index count = revive_dead(net, census(net, inputs), rng);
  *
- *  Throws, before anything is changed, when such a layer does not stand between two Linear layers of `net`. */
+ * Throws, before anything is changed, when such a layer does not stand between two Linear layers of `net`. */
 template <class T>
 Index revive_dead(BasicSequential<T>& net, const std::vector<UnitCensus>& census, Rng& rng,
                   const ReviveOptions& options = {});

@@ -27,8 +27,8 @@ template <class T> struct BasicModuleHooks {
  *        fmt::print("{}: mean {}\n", path, y.mean());
  *      }});
  *
- *  The output of a module is the last value that it, or a module inside it, recorded before somebody else did. So
- *  on_output comes when the next value is recorded, at the latest when backward begins or by finish(); a module
+ * The output of a module is the last value that it, or a module inside it, recorded before somebody else did. So
+ * on_output comes when the next value is recorded, at the latest when backward begins or by finish(); a module
  * that records nothing (dropout in eval mode) is not seen; and calls of a module with nothing in between count as
  * one. The path "" is the network itself. Throws "[watch] no module 'O'; did you mean '0'?" The tape and the
  * network must outlive the watch. */

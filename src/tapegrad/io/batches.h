@@ -65,7 +65,7 @@ class Batches {
   Index batch_size() const { return batch_size_; }
 
   /** What shuffles; null when nothing does. An epoch's order depends on its state alone, so saving that state
-   *  before an epoch is enough to repeat it. */
+   * before an epoch is enough to repeat it. */
   Rng* rng() { return rng_ ? &*rng_ : nullptr; }
 
  private:

@@ -32,7 +32,7 @@ template <class T> struct BasicTable {
 template <class T = float> BasicTable<T> read_csv(const std::string& path, const CsvOptions& options = {});
 
 /** The same, with one column taken out as labels: whole numbers from 0; their maximum + 1 is the number of classes.
- *  The column is named by the header; an empty name means the last column.
+ * The column is named by the header; an empty name means the last column.
  *
  *      Dataset iris = load_csv("iris.csv", "species"); */
 template <class T = float>

@@ -14,8 +14,8 @@ template <class T> struct BasicDataset {
   BasicMatrix<T> inputs;
   std::vector<int> labels;
   int classes = 0;
-  Index image_rows =
-      0;  ///< Each row of `inputs` is an image_rows x image_cols picture, row by row; 0 if it is none.
+  /// Each row of `inputs` is an image_rows x image_cols picture, row by row; 0 if it is none.
+  Index image_rows = 0;
   Index image_cols = 0;
 
   Index size() const { return inputs.rows(); }

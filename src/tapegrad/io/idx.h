@@ -24,11 +24,11 @@ struct IdxImages {
 };
 
 /** Reads three-dimensional unsigned bytes. Throws unless the file is whole and exactly as long as its header says:
- *  "[idx] train-images.gz: header says 60000x28x28 = 47040000 bytes, file holds 9912406". */
+ * "[idx] train-images.gz: header says 60000x28x28 = 47040000 bytes, file holds 9912406". */
 IdxImages read_idx_images(const std::string& path);
 
 /** Reads one-dimensional unsigned bytes, each of them a label 0 … classes − 1. Throws like read_idx_images, and
- *  "[idx] labels: label 10 at index 3 is not one of 0 to 9". */
+ * "[idx] labels: label 10 at index 3 is not one of 0 to 9". */
 std::vector<int> read_idx_labels(const std::string& path, int classes = 10);
 
 enum class Split { train, test };
@@ -36,8 +36,8 @@ enum class Split { train, test };
 inline namespace TAPEGRAD_ABI {
 
 /** MNIST, or a set of the same form such as Fashion-MNIST: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` (or
- *  `t10k-…`) in the folder `dir`, each of them plain or with `.gz`. Pixels are scaled to [0, 1]. Keeps the first
- *  `limit` samples, 0 keeps all. Throws when a file is missing or wrong, and when the counts disagree.
+ * `t10k-…`) in the folder `dir`, each of them plain or with `.gz`. Pixels are scaled to [0, 1]. Keeps the first
+ * `limit` samples, 0 keeps all. Throws when a file is missing or wrong, and when the counts disagree.
  *
  *      Dataset train = load_mnist("/usr/share/datasets/fashion-mnist", Split::train);   // inputs 60000x784 */
 template <class T = float> BasicDataset<T> load_mnist(const std::string& dir, Split split, Index limit = 0);

@@ -14,7 +14,7 @@ inline namespace TAPEGRAD_ABI {
 template <class T = float> BasicDataset<T> xor_points();
 
 /** Two half circles of radius 1 that reach into each other, 0 ≤ t ≤ π: class 0 at (cos t, sin t) and class 1 at
- *  (1 − cos t, ½ − sin t).
+ * (1 − cos t, ½ − sin t).
  *
  *      Dataset moons = two_moons(500, 0.1, rng); */
 template <class T = float> BasicDataset<T> two_moons(Index n, double noise, Rng& rng);

@@ -7,7 +7,7 @@ namespace tapegrad {
 inline namespace TAPEGRAD_ABI {
 
 /** In training, every element becomes 0 with the given probability, the others are divided by 1 − probability;
- *  in eval mode x passes unchanged: batch×n → batch×n (Srivastava et al. 2014). Throws unless 0 ≤ p < 1. */
+ * in eval mode x passes unchanged: batch×n → batch×n (Srivastava et al. 2014). Throws unless 0 ≤ p < 1. */
 template <class T> class BasicDropout : public BasicModule<T> {
  public:
   BasicDropout(double probability, Rng& rng);

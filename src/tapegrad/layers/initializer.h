@@ -17,7 +17,7 @@ struct Fans {
 };
 
 /** Fills a new parameter. Chosen by function, `he_normal()`, or by name, `initializer("he_normal")`.
- *  A user's own: `Initializer{"mine", [](Shape s, Fans f, Rng& rng) { … return values; }}`. */
+ * A user's own: `Initializer{"mine", [](Shape s, Fans f, Rng& rng) { … return values; }}`. */
 struct Initializer {
   std::string name;
   /// rows×cols values, in double so that float and double networks start alike.
@@ -47,7 +47,7 @@ inline Initializer zeros() { return constant(0); }
 Initializer sparse_negative(double fraction = 0.25, double value = -10);
 
 /** The initializer of that name with its defaults: "xavier_uniform", "he_normal" (or "kaiming_normal"), "zeros", …
- *  Throws "[initializer] no initializer named 'he'; did you mean …?" */
+ * Throws "[initializer] no initializer named 'he'; did you mean …?" */
 Initializer initializer(std::string_view name);
 /** The names that initializer() knows. */
 std::vector<std::string_view> initializers();

@@ -14,7 +14,7 @@ struct LinearOptions {
 inline namespace TAPEGRAD_ABI {
 
 /** y = x·Wᵀ + b: batch×in → batch×out, with `weight` out×in and `bias` 1×out as PyTorch stores them.
- *  Throws when a size is below 1. */
+ * Throws when a size is below 1. */
 template <class T> class BasicLinear : public BasicModule<T> {
  public:
   BasicLinear(Index in, Index out, Rng& rng, const LinearOptions& options = {});

@@ -97,7 +97,8 @@ template <class T> void BasicModule<T>::train(bool on) {
   for (const auto& [name, child] : children_) child->train(on);
 }
 
-template <class T> BasicMatrix<T> BasicModule<T>::predict(const BasicMatrixRef<T>& x, Index batch, BasicObserver<T>* observer) {
+template <class T>
+BasicMatrix<T> BasicModule<T>::predict(const BasicMatrixRef<T>& x, Index batch, BasicObserver<T>* observer) {
   if (batch < 1) fail("predict", fmt::format("the batch must have at least one row, got {}", batch));
   const EvalMode eval_mode(*this);
   BasicTape<T> tape;

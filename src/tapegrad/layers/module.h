@@ -12,7 +12,7 @@ namespace tapegrad {
 inline namespace TAPEGRAD_ABI {
 
 /** A layer or a container of layers: a function of one Var that owns parameters. Derive from it for a layer of
- *  your own: create parameters and submodules in the constructor, and override kind() and forward().
+ * your own: create parameters and submodules in the constructor, and override kind() and forward().
  *
  *      struct Scale : tg::Module {
  *        Scale() { factor = add_parameter("factor", tg::Matrix::Ones(1, 1)); }
@@ -31,7 +31,7 @@ template <class T> class BasicModule {
   virtual ~BasicModule() = default;
 
   /** Records the module on the tape of x. An error inside a submodule carries its path, the one its parameters
-   *  have, and its kind: "1.inner.0.linear: [matmul] …". */
+   * have, and its kind: "1.inner.0.linear: [matmul] …". */
   Var operator()(Var x);
   /** What it is, in lower case: "linear". Part of the path in error messages. */
   virtual std::string_view kind() const = 0;
@@ -51,7 +51,7 @@ template <class T> class BasicModule {
   bool training() const { return training_; }
 
   /** The output for all rows of x in eval mode and without gradients, computed `batch` rows at a time. An observer
-   *  sees every value on the way. */
+   * sees every value on the way. */
   BasicMatrix<T> predict(const BasicMatrixRef<T>& x, Index batch = 256, BasicObserver<T>* observer = nullptr);
 
  protected:

@@ -17,7 +17,7 @@ concept ActivationRuleType = requires {
     (requires(Rule r, Pack<float> x) { r.value(x); } || detail::Structured<Rule>);
 
 /** Modules in a row: the output of one is the input of the next. Takes layers, activation rules and activations;
- *  an error inside carries the path of the layer, "0.linear: [matmul] …".
+ * an error inside carries the path of the layer, "0.linear: [matmul] …".
  *
  *      Sequential net(Linear(784, 128, rng), Relu(), Linear(128, 10, rng)); */
 template <class T> class BasicSequential : public BasicModule<T> {

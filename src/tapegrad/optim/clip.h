@@ -11,9 +11,9 @@ namespace tapegrad {
 inline namespace TAPEGRAD_ABI {
 
 /** Scales all gradients together so that their norm ‖g‖ = √Σg², over all elements of all parameters, is at most
- *  `max_norm`: g ← g·min(1, max_norm/(‖g‖ + 1e-6)). Returns the norm before (Pascanu et al. 2013; as PyTorch).
+ * `max_norm`: g ← g·min(1, max_norm/(‖g‖ + 1e-6)). Returns the norm before (Pascanu et al. 2013; as PyTorch).
  *
- *  Throws when max_norm is negative or NaN (infinity clips nothing), and when the norm is not finite: no scale
+ * Throws when max_norm is negative or NaN (infinity clips nothing), and when the norm is not finite: no scale
  * would make such gradients useful, and PyTorch's turns all of them into NaN. */
 template <class T> double clip_grad_norm(const std::vector<BasicParameter<T>>& parameters, double max_norm);
 

@@ -121,8 +121,8 @@ template <class T> struct BasicOptimizerState {
 
 /** What all optimizers share: parameters, groups, learning rates, the step counter and the state.
  *
- *  Another optimizer names its buffers to the constructor and defines update(). The constructor throws when there
- *  are no parameters, one is empty or given twice, or a setting is out of its range. */
+ * Another optimizer names its buffers to the constructor and defines update(). The constructor throws when there
+ * are no parameters, one is empty or given twice, or a setting is out of its range. */
 template <class T> class BasicOptimizer {
  public:
   virtual ~BasicOptimizer() = default;
@@ -130,9 +130,9 @@ template <class T> class BasicOptimizer {
   BasicOptimizer& operator=(const BasicOptimizer&) = delete;
 
   /** Updates every parameter from its gradient. Untouched, with its buffers, stays one that is frozen
-   *  (`requires_grad()` false) or that no backward pass has reached in this step (`has_grad()` false): no momentum
-   *  and no weight decay moves it. The step counts for it all the same. Allocates nothing. Throws when a parameter
-   *  or its gradient no longer has the shape it had at first. */
+   * (`requires_grad()` false) or that no backward pass has reached in this step (`has_grad()` false): no momentum
+   * and no weight decay moves it. The step counts for it all the same. Allocates nothing. Throws when a parameter
+   * or its gradient no longer has the shape it had at first. */
   void step();
   /** How many steps have been taken: one counter for all parameters. */
   Index steps() const { return steps_; }
@@ -140,7 +140,7 @@ template <class T> class BasicOptimizer {
   double lr() const { return lr_; }
   double lr(Index group) const { return lr_ * lr_scales_[checked(group)]; }
   /** Sets the learning rate. Groups with their own keep its ratio to the optimizer's, so that a schedule moves all
-   *  of them together. */
+   * of them together. */
   void set_lr(double lr);
   /** Sets the learning rate of one group, and so its ratio. Throws when that has none because lr() is 0. */
   void set_lr(Index group, double lr);
@@ -154,7 +154,7 @@ template <class T> class BasicOptimizer {
   /** A copy of the step counter, the learning rates and all buffers. */
   BasicOptimizerState<T> state() const;
   /** Goes on from `state`: the next steps are bitwise those that would have followed. Throws, before anything is
-   *  changed, when it is of another optimizer, other groups, or parameters of another number or shape. */
+   * changed, when it is of another optimizer, other groups, or parameters of another number or shape. */
   void load_state(const BasicOptimizerState<T>& state);
 
  protected:
@@ -264,8 +264,8 @@ template <class T> class BasicAdagrad final : public BasicOptimizer<T> {
 };
 
 /** The optimizer of that name: `make_optimizer("adam", net.parameters(), {.lr = 0.05})`. Throws for an unknown name
- *  and for a setting that the optimizer does not have:
- *  "[optimizer] no optimizer named 'adm'; did you mean 'adam'?" */
+ * and for a setting that the optimizer does not have:
+ * "[optimizer] no optimizer named 'adm'; did you mean 'adam'?" */
 template <class T>
 std::unique_ptr<BasicOptimizer<T>> make_optimizer(std::string_view name, std::vector<BasicParameter<T>> parameters,
                                                   OptimizerOptions options = {});

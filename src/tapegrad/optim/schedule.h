@@ -44,7 +44,7 @@ struct ExponentialSchedule {
 };
 
 /** lr(t) = eta_min + (base_lr − eta_min)·(1 + cos(πt/t_max))/2: down to eta_min at t_max, and up again beyond
- *  (CosineAnnealingLR; Loshchilov & Hutter 2017) */
+ * (CosineAnnealingLR; Loshchilov & Hutter 2017) */
 struct CosineSchedule {
   double base_lr = 1e-3;
   Index t_max = 1;     ///< > 0
@@ -61,7 +61,7 @@ struct LinearWarmup {
 };
 
 /** Along half cosines from max_lr/div_factor up to max_lr at t = pct_start·total_steps − 1, and down to
- *  max_lr/(div_factor·final_div_factor) at t = total_steps − 1, where it stays (OneCycleLR; Smith & Topin 2018) */
+ * max_lr/(div_factor·final_div_factor) at t = total_steps − 1, where it stays (OneCycleLR; Smith & Topin 2018) */
 struct OneCycle {
   double max_lr = 1e-3;           ///< ≥ 0
   Index total_steps = 1;          ///< > 0
@@ -72,7 +72,7 @@ struct OneCycle {
 };
 
 /** Any schedule: one of the above, or your own type with `double at(Index) const`. Throws when it cannot tell the
- *  rate of step 0. */
+ * rate of step 0. */
 class Schedule {
  public:
   template <class S>
@@ -94,7 +94,7 @@ class Schedule {
  *      linear_warmup   up from a third in the first tenth, then base_lr
  *      one_cycle       base_lr is the peak
  *
- *  Throws for an unknown name: "[schedule] no schedule named 'cosin'; did you mean 'cosine'?" */
+ * Throws for an unknown name: "[schedule] no schedule named 'cosin'; did you mean 'cosine'?" */
 Schedule make_schedule(std::string_view name, double base_lr, Index total_steps);
 
 /** The names that make_schedule() knows. */
