@@ -3,6 +3,7 @@
 // broken on purpose, and the three tools that say where: preflight, NaN blame and the graph of the tape.
 
 #include <fmt/core.h>
+#include <tapegrad/tapegrad.h>
 
 #include <cmath>
 

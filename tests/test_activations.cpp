@@ -370,15 +370,16 @@ TEST_CASE("numeric safety: values and slopes far out, against 50 digits") {
       {"softsign", -100000000.0, -0.9999999900000001, 9.999999800000003e-17},
       {"softsign", 300, 0.99667774086378737542, 0.000011037405768148254434},
   };
-  for (const auto& [name, x, f, slope] : references) {
-    const tg::Activation act = tg::activation(name);
-    CHECK_MESSAGE(std::abs(act.value(x) - f) <= 1e-12 * std::abs(f),
-                  fmt::format("{}({}) = {}", name, x, act.value(x)));
-    CHECK_MESSAGE(std::abs(act.slope(x) - slope) <= 1e-12 * std::abs(slope),
-                  fmt::format("{}′({}) = {}", name, x, act.slope(x)));
-    tg::Matrix m = tg::Matrix::Constant(1, 1, x);
+  for (const Reference& r : references) {
+    const tg::Activation act = tg::activation(r.name);
+    CHECK_MESSAGE(std::abs(act.value(r.x) - r.f) <= 1e-12 * std::abs(r.f),
+                  fmt::format("{}({}) = {}", r.name, r.x, act.value(r.x)));
+    CHECK_MESSAGE(std::abs(act.slope(r.x) - r.slope) <= 1e-12 * std::abs(r.slope),
+                  fmt::format("{}′({}) = {}", r.name, r.x, act.slope(r.x)));
+    tg::Matrix m = tg::Matrix::Constant(1, 1, r.x);
     const auto c = curves_of<double>(act, m);
-    CHECK_MESSAGE(std::abs(c.taped(0) - slope) <= 1e-12 * std::abs(slope), fmt::format("{}′({}) taped", name, x));
+    CHECK_MESSAGE(std::abs(c.taped(0) - r.slope) <= 1e-12 * std::abs(r.slope),
+                  fmt::format("{}′({}) taped", r.name, r.x));
   }
 }
 

@@ -186,7 +186,9 @@ TEST_CASE("golden: losses") {
   const tg::Matrix input = golden_matrix(file["input"]);
   const tg::Matrix one = tg::Matrix::Ones(1, 1);
   int seen = 0;
-  for (const auto& [name, e] : file.items()) {
+  for (const auto& item : file.items()) {
+    const std::string& name = item.key();
+    const json& e = item.value();
     if (!e.is_object()) continue;
     ++seen;
     std::vector<int> labels;

@@ -95,7 +95,9 @@ TEST_CASE("every figure of twin runs has its charts, and every chart has data") 
   const std::string html = report_of(runs, {.title = "twins", .vega_directory = small_scripts(scratch)});
   const json page = figures_of(html);
   std::map<char, int> charts;
-  for (const auto& [id, spec] : page["views"].items()) {
+  for (const auto& view : page["views"].items()) {
+    const std::string& id = view.key();
+    const json& spec = view.value();
     CAPTURE(id);
     ++charts[id[0]];
     CHECK(rows(spec) > 0);
@@ -233,7 +235,9 @@ TEST_CASE("the scripts of the CDN are those of the lock file, and those that wer
   for (const auto& script : reporting::report_scripts)
     CHECK(lock["packages"]["node_modules/" + std::string(script.package)]["version"] ==
           std::string(script.version));
-  for (const auto& [path, package] : lock["packages"].items()) {
+  for (const auto& entry : lock["packages"].items()) {
+    const std::string& path = entry.key();
+    const json& package = entry.value();
     CAPTURE(path);
     CHECK_FALSE(package.contains("resolved"));  // no host in the repository
     CHECK((path.empty() || package.contains("integrity")));

@@ -11,7 +11,7 @@ namespace twin {
 namespace tg = tapegrad;
 
 struct Options {
-  std::string name;  ///< of the run, in reports
+  std::string name = {};  ///< of the run, in reports
   std::string activation = "relu";
   std::vector<tg::Index> hidden{100, 100};
   std::string init = "he_normal";

@@ -177,6 +177,7 @@ Findings saturation(const RunRecord& record, const Rule& rule) {
   Findings result;
   if (has_learned(record)) return result;  // a network that is sure of its answers may well be saturated
   for (const LayerRecord* layer : hidden_layers(record)) {
+    if (!std::isfinite(layer->steps.back().mean)) continue;  // NaN is another finding
     const double low = lately(layer->steps, &LayerStep::saturated_low);
     const double high = lately(layer->steps, &LayerStep::saturated_high);
     const double asleep = lately(layer->steps, &LayerStep::asleep);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <limits>
 #include <unordered_map>
 
 #include "tapegrad/core/losses.h"
@@ -272,19 +273,22 @@ TAPEGRAD_INSTANTIATE(double)
 
 }  // namespace TAPEGRAD_ABI
 
+/// The sign of a NaN means nothing, and confuses when it is printed.
+static double without_sign_of_nan(double x) { return std::isnan(x) ? std::numeric_limits<double>::quiet_NaN() : x; }
+
 std::string to_text(const PreflightReport& report) {
   std::string text = fmt::format("preflight: {} samples of {} inputs, mean {:.3g}, standard deviation {:.3g}\n",
                                  report.inputs.rows, report.inputs.cols, report.input_mean, report.input_std);
-  text += fmt::format("loss {:.4g}", report.loss);
+  text += fmt::format("loss {:.4g}", without_sign_of_nan(report.loss));
   if (report.classes > 1)
     text += fmt::format("; guessing among {} classes gives ln {} = {:.4g}", report.classes, report.classes,
                         std::log(static_cast<double>(report.classes)));
   text += fmt::format("\n\n{:<22}{:>6}{:>10}{:>10}{:>11}{:>10}{:>6}{:>5}\n", "layer", "units", "rms", "expected",
                       "gradient", "expected", "dead", "sat.");
   for (const PreflightLayer& layer : report.layers) {
-    text +=
-        fmt::format("{:<22}{:>6}{:>10.3g}{:>10.3g}{:>11.2g}{:>10.2g}", layer.path + " " + layer.kind, layer.units,
-                    layer.rms, layer.expected_rms, layer.gradient_rms, layer.expected_gradient_rms);
+    text += fmt::format("{:<22}{:>6}{:>10.3g}{:>10.3g}{:>11.2g}{:>10.2g}", layer.path + " " + layer.kind,
+                        layer.units, without_sign_of_nan(layer.rms), without_sign_of_nan(layer.expected_rms),
+                        without_sign_of_nan(layer.gradient_rms), without_sign_of_nan(layer.expected_gradient_rms));
     if (layer.activation) text += fmt::format("{:>5.0f}%{:>4.0f}%", 100 * layer.dead, 100 * layer.saturated);
     text += "\n";
   }
