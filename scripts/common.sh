@@ -7,6 +7,8 @@ jobs=${JOBS:-$(nproc)}
 build_packages=(g++ cmake ninja-build libeigen3-dev libfmt-dev zlib1g-dev doctest-dev nlohmann-json3-dev libcli11-dev)
 data_packages=(dataset-fashion-mnist)
 check_packages=(clang clang-format)
+report_commands=(npm)                # without it a report loads its scripts from a CDN
+report_check_commands=(npm chromium)  # without them reports are not tested in a browser
 
 if [[ -t 1 && -z ${NO_COLOR:-} ]]; then bold=$'\e[1m' plain=$'\e[0m'; else bold='' plain=''; fi
 
@@ -40,6 +42,15 @@ as root: apt-get update && apt-get install ${missing[*]}"
   "${as_root[@]}" apt-get update -q || note "apt-get update failed; trying with the lists that are there" >&2
   "${as_root[@]}" apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}" ||
     die "apt-get could not install: ${missing[*]}"
+}
+
+# install_optional COMMAND... : installs the Debian packages of the same name where there is no such command; goes on
+# without them where that does not work.
+install_optional() {
+  local command
+  for command in "$@"; do
+    command -v "$command" >/dev/null || (install_missing "$command") || note "going on without $command" >&2
+  done
 }
 
 # build_preset PRESET [TARGET...] : configures and builds it in build/PRESET.

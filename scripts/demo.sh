@@ -8,6 +8,7 @@ cd "$root"
 [[ " $*" == *" --epochs"* ]] || set -- --epochs 3 "$@"
 
 install_missing "${build_packages[@]}" "${data_packages[@]}"
+install_optional "${report_commands[@]}"
 
 heading "Building for this machine (build/native)"
 build_preset native examples

@@ -87,4 +87,5 @@ for stage in "${stages[@]}"; do
 done
 
 install_missing "${build_packages[@]}" "${data_packages[@]}" "${check_packages[@]}"
+install_optional "${report_check_commands[@]}"
 for stage in "${stages[@]}"; do "stage_$stage"; done
