@@ -23,37 +23,12 @@
 namespace tapegrad {
 namespace {
 
+using reporting::escaped;
 using reporting::ReportCell;
 using reporting::ReportFigure;
 
 constexpr std::size_t most_bytes = 4'900'000;
 constexpr std::size_t most_cells = 24;  // of a figure, before the others hide behind a click
-
-std::string escaped(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      case '\'':
-        result += "&#39;";
-        break;
-      default:
-        result += c;
-    }
-  }
-  return result;
-}
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
   for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
@@ -83,9 +58,6 @@ std::string layer_table(const RunRecord& run, std::span<const std::string> names
     const LayerStep& s = layer.steps.back();
     const int place = reporting::layer_position(names, run, i);
     const bool output = layer.activation == "output";
-    const auto off =
-        std::count_if(layer.dead_since.begin(), layer.dead_since.end(), [](Index since) { return since >= 0; });
-    const double dead = static_cast<double>(off) / static_cast<double>(std::max<Index>(layer.units, 1));
     const auto unless_output = [&](double share, bool judge) {
       return output ? table_cell("") : table_cell(percent(share), judge ? judged(share) : "");
     };
@@ -93,7 +65,7 @@ std::string layer_table(const RunRecord& run, std::span<const std::string> names
             table_cell(escaped(layer.path), "text") + table_cell(output ? "" : escaped(layer.activation), "text") +
             table_cell(fmt::format("{}", layer.units)) + table_cell(short_number(s.mean)) +
             table_cell(short_number(s.std)) + unless_output(s.saturated_low, false) +
-            unless_output(s.saturated_high, false) + unless_output(dead, true) + unless_output(s.dead_epoch, true) +
+            unless_output(s.saturated_high, false) + unless_output(s.dead_since, true) + unless_output(s.dead_epoch, true) +
             unless_output(s.dead_batch, false) + unless_output(s.asleep, true) +
             table_cell(short_number(s.gradient_rms)) +
             table_cell(output ? "" : short_number(s.weight_factor) + " × " + short_number(s.slope_factor)) +
@@ -197,8 +169,8 @@ std::optional<std::string> read_file(const std::string& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
-std::string vega_directory(const ReportOptions& options) {
-  if (!options.vega_directory.empty()) return options.vega_directory;
+std::string vega_directory(const std::string& wanted) {
+  if (!wanted.empty()) return wanted;
   if (const char* directory = std::getenv("TAPEGRAD_VEGA_DIR")) return directory;
   return TAPEGRAD_DEFAULT_VEGA_DIR;
 }
@@ -288,7 +260,6 @@ std::string page(std::span<const RunRecord> runs, const ReportOptions& options, 
     if (options.title.empty()) title += (title.empty() ? "" : " · ") + run.name;
     if (!run.loss.empty()) last = std::max(last, run.loss.back().step);
   }
-  const std::optional<std::string> scripts = bundled_scripts(vega_directory(options));
 
   std::string nav = "<a href=\"#A\"><b>A</b>Verdict</a>", views;
   std::string body =
@@ -302,9 +273,45 @@ std::string page(std::span<const RunRecord> runs, const ReportOptions& options, 
     if (figure.letter == 'G') body += certificates(runs, names);
     body += "</section>\n";
   }
-  std::string data =
-      fmt::format("{{\"themes\":{{\"light\":{},\"dark\":{}}},\n\"views\":{{{}}}}}",
-                  reporting::report_theme(false, names.size()), reporting::report_theme(true, names.size()), views);
+  const std::string subtitle = fmt::format("{} {} · {} recorded", runs.size(), runs.size() == 1 ? "run" : "runs",
+                                           last < 0 ? "nothing" : fmt::format("steps 0 to {}", last));
+  return reporting::page_html({title, subtitle, nav, body, views, names.size()}, options.vega_directory);
+}
+
+}  // namespace
+
+namespace reporting {
+
+std::string escaped(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        result += "&amp;";
+        break;
+      case '<':
+        result += "&lt;";
+        break;
+      case '>':
+        result += "&gt;";
+        break;
+      case '"':
+        result += "&quot;";
+        break;
+      case '\'':
+        result += "&#39;";
+        break;
+      default:
+        result += c;
+    }
+  }
+  return result;
+}
+
+std::string page_html(const ReportPage& page, const std::string& directory) {
+  const std::optional<std::string> scripts = bundled_scripts(vega_directory(directory));
+  std::string data = fmt::format("{{\"themes\":{{\"light\":{},\"dark\":{}}},\n\"views\":{{{}}}}}",
+                                 report_theme(false, page.layers), report_theme(true, page.layers), page.views);
   replace_all(data, "<", "\\u003c");  // it stands only within strings
 
   std::string html =
@@ -314,34 +321,33 @@ std::string page(std::span<const RunRecord> runs, const ReportOptions& options, 
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'unsafe-inline' "
       "'unsafe-eval'{}; style-src 'unsafe-inline'; img-src data: blob:\">\n",
       scripts ? "" : " " + std::string(cdn));
-  html += "<title>" + escaped(title) + "</title>\n<style>" + std::string(reporting::report_style) +
-          colours(reporting::layer_colours(names.size(), false), false) +
-          colours(reporting::layer_colours(names.size(), true), true) + "</style>\n</head>\n<body>\n";
+  html += "<title>" + escaped(page.title) + "</title>\n<style>" + std::string(report_style) +
+          colours(layer_colours(page.layers, false), false) + colours(layer_colours(page.layers, true), true) +
+          "</style>\n</head>\n<body>\n";
   html +=
-      fmt::format("<header><h1>{}</h1><p>tapegrad report · {} {} · {} recorded</p>\n", escaped(title), runs.size(),
-                  runs.size() == 1 ? "run" : "runs", last < 0 ? "nothing" : fmt::format("steps 0 to {}", last));
+      fmt::format("<header><h1>{}</h1><p>tapegrad report · {}</p>\n", escaped(page.title), escaped(page.subtitle));
   if (!scripts)
     html += fmt::format(
         "<p class=\"notice\">The scripts that draw the charts (Vega {}, Vega-Lite {}, Vega-Embed {}) were not "
         "found "
         "when this page was written, so it loads them from {}, checked by integrity hashes: it needs a network "
         "connection. scripts/fetch-vega.sh fetches them, then reports hold them.</p>\n",
-        reporting::report_scripts[0].version, reporting::report_scripts[1].version,
-        reporting::report_scripts[2].version, cdn.substr(8));
+        report_scripts[0].version, report_scripts[1].version, report_scripts[2].version, cdn.substr(8));
   html +=
       "<p class=\"notice\" id=\"missing\" hidden>The charts cannot be drawn: their scripts could not be loaded. "
       "The "
       "verdict and the tables are whole.</p></header>\n";
   html +=
-      "<nav><div>" + nav + "<button id=\"theme\" type=\"button\">Dark</button></div></nav>\n<main>\n" + body +
+      "<nav><div>" + page.navigation + "<button id=\"theme\" type=\"button\">Dark</button></div></nav>\n<main>\n" +
+      page.body +
       "</main>\n<footer>Charts by Vega-Lite. Point at a chart for its numbers; the ⋯ at its corner saves it as a "
       "picture.</footer>\n<script type=\"application/json\" id=\"figures\">" +
-      data + "</script>\n" + (scripts ? *scripts : linked_scripts()) + "<script>" +
-      std::string(reporting::report_glue) + "</script>\n</body>\n</html>\n";
+      data + "</script>\n" + (scripts ? *scripts : linked_scripts()) + "<script>" + std::string(report_glue) +
+      "</script>\n</body>\n</html>\n";
   return html;
 }
 
-}  // namespace
+}  // namespace reporting
 
 void write_report(const std::string& path, std::span<const RunRecord> runs, const ReportOptions& options) {
   if (runs.empty()) fail("report", path + ": there is no run to report");

@@ -1,9 +1,10 @@
 #pragma once
 
 #include <array>
+#include <string>
 #include <string_view>
 
-/// The parts of a report's page that are the same in every report. Private to write_report.
+/// The parts of a page that are the same in every report. Private to write_report and the examples.
 
 namespace tapegrad::reporting {
 
@@ -24,5 +25,21 @@ inline constexpr std::array report_scripts{
 
 extern const std::string_view report_style;  ///< CSS
 extern const std::string_view report_glue;   ///< the JavaScript that hands each specification to vegaEmbed
+
+/** What a page has of its own. */
+struct ReportPage {
+  std::string title;
+  std::string subtitle;
+  std::string navigation;  ///< HTML: links to the sections
+  std::string body;        ///< HTML: the sections, with a `<div class="view" id="…">` for each chart
+  std::string views;       ///< members of a JSON object: a Vega-Lite specification by the id of its view
+  std::size_t layers = 0;  ///< number of colours by depth
+};
+
+/** The whole page with everything it needs to open offline; see ReportOptions for the directory. */
+std::string page_html(const ReportPage& page, const std::string& vega_directory = {});
+
+/** Text as HTML. */
+std::string escaped(std::string_view text);
 
 }  // namespace tapegrad::reporting
