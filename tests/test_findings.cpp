@@ -334,6 +334,28 @@ TEST_CASE("findings: loss at ln C, with its cause") {
 
   record.loss.resize(100);  // too early to say
   CHECK(findings(record).size() == 1);
+
+  record = healthy();
+  set_loss(record, 2.19);  // a little better than guessing
+  all = findings(record);
+  REQUIRE(all.size() == 1);
+  check(all[0], "loss at ln C", "", Severity::warning,
+        "the loss is 2.190 after 200 steps, guessing among 10 classes gives ln 10 = 2.303: the network "
+        "has learned hardly anything yet; check the labels");
+  set_loss(record, 2.05);
+  CHECK(findings(record).empty());
+}
+
+TEST_CASE("findings: a gradient that dead units stop is not the fault of f") {
+  RunRecord record = healthy();
+  add_deaths(record.layers[1], 67, {.step = 20, .weight_jump = 0.31, .weight_norm = 1, .lr = 0.5});
+  each_step(record.layers.front().steps, [](LayerStep& step) { step.gradient_rms *= 1e-9; });
+  each_step(record.layers.front().steps, [](LayerStep& step) { step.slope_factor = 1e-9; });
+  const std::vector<Finding> all = findings(record);
+  const auto vanishing =
+      std::find_if(all.begin(), all.end(), [](const Finding& f) { return f.rule == "vanishing gradient"; });
+  REQUIRE(vanishing != all.end());
+  CHECK(vanishing->text.ends_with("usual is about 1: the units on its way are dead"));
 }
 
 TEST_CASE("findings: labels shuffled") {

@@ -218,8 +218,7 @@ TEST_CASE("module: predict gives every module its own mode back, also when it fa
   CHECK(error_of([&] { net.predict(x, -3); }) == "[predict] the batch must have at least one row, got -3");
 }
 
-// core/tape.cpp takes a tape that only predicts for the next step: it forgets the gradients. To be repaired there.
-TEST_CASE("module: predicting between backward and step keeps the gradients" * doctest::should_fail()) {
+TEST_CASE("module: predicting between backward and step keeps the gradients") {
   for (const bool tape_is_gone : {false, true}) {
     INFO((tape_is_gone ? "after" : "before") << " the end of the tape");
     tg::Rng rng(1);

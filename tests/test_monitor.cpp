@@ -282,6 +282,23 @@ TEST_CASE("monitor: the three horizons of dead are kept apart") {
   CHECK(series(&tg::LayerStep::dead_since) == std::vector<double>{0, 0, 0, 0, 0, 1, 1, 1});
 }
 
+TEST_CASE("monitor: a death is confirmed by looks, however many steps lie between them") {
+  Switchboard s;
+  s.bias()(0, 4) = -100;
+  tg::Monitor monitor(s.net, {.every = 10, .confirm_after = 3});
+  for (int i = 0; i < 30; ++i) s.step(monitor);  // looks at 0, 10, 20
+  const tg::LayerRecord& layer = monitor.record().layers[0];
+  CHECK(layer.deaths.empty());
+  CHECK(layer.dead_since[4] == -1);
+  CHECK(layer.steps.back().dead_since == 0);
+  s.step(monitor);  // step 30
+  REQUIRE(layer.deaths.size() == 1);
+  CHECK(layer.deaths[0].unit == 4);
+  CHECK(layer.deaths[0].step == 0);
+  CHECK(layer.dead_since[4] == 0);
+  check_near(layer.steps.back().dead_since, 1.0 / 6);
+}
+
 TEST_CASE("monitor: a saturated sigmoid is asleep, not dead") {
   tg::Rng rng(2);
   tg::Sequential net(tg::Linear(2, 3, rng, {.weight_init = tg::constant(0), .bias_init = tg::zeros()}),

@@ -18,6 +18,7 @@ template <class T> constexpr Op<T> constant_op{.name = "constant"};
 }  // namespace
 
 template <class T> BasicTape<T>::~BasicTape() {
+  if (pass_ == 0) return;
   for (auto& recorded : parameters_)
     if (recorded.step == step_) recorded.data->step_is_over = true;
 }
@@ -25,7 +26,8 @@ template <class T> BasicTape<T>::~BasicTape() {
 template <class T> void BasicTape<T>::reset() {
   if (step_ == std::numeric_limits<std::uint32_t>::max()) fail("tape", "more than 4294967294 steps");
   std::erase_if(parameters_, [&](const RecordedParameter& recorded) { return recorded.step != step_; });
-  for (auto& recorded : parameters_) recorded.data->has_grad = false;
+  if (pass_ != 0)  // a tape that only predicts leaves the gradients of others alone
+    for (auto& recorded : parameters_) recorded.data->has_grad = false;
   parameter_cursor_ = 0;
   arena_.reset();
   nodes_.clear();
@@ -77,8 +79,6 @@ template <class T> BasicVar<T> BasicTape<T>::parameter(const BasicParameter<T>& 
   if (slot->step == step_) return var(slot->node);
   parameter_cursor_ = static_cast<std::size_t>(slot - parameters_.data()) + 1;
 
-  if (data->step_is_over) data->has_grad = false;
-  data->step_is_over = false;
   if (data->grad.rows() != data->value.rows() || data->grad.cols() != data->value.cols()) {
     data->grad.resize(data->value.rows(), data->value.cols());
     data->has_grad = false;
@@ -151,6 +151,11 @@ template <class T> GradSink<T> BasicTape<T>::grad_sink(NodeIndex index) {
 
 template <class T> void BasicTape<T>::backward(NodeIndex from, const T* seed) {
   ++pass_;
+  for (auto& recorded : parameters_) {
+    if (recorded.step != step_ || !recorded.data->step_is_over) continue;
+    recorded.data->has_grad = false;
+    recorded.data->step_is_over = false;
+  }
   const GradSink<T> start = grad_sink(from);
   const Index size = nodes_[from].size();
   for (Index i = 0; i < size; ++i) start.data[i] = seed[i] + (start.add ? start.data[i] : T(0));

@@ -98,10 +98,12 @@ bool has_learned(const RunRecord& record) {
   return course.last < 0.1 * course.first;
 }
 
-bool at_ln_c(const RunRecord& record) {
+/// Whether the loss of the last quarter is that of guessing, down to the share `rule.warning` of it.
+bool at_ln_c(const RunRecord& record, const Rule& rule) {
   if (record.classes < 2 || last_step(record) < 100 || record.nan_step) return false;
   const double guessing = std::log(static_cast<double>(record.classes));
-  return std::abs(lately(record.loss, &LossStep::loss) / guessing - 1) < 0.02;
+  const double share = lately(record.loss, &LossStep::loss) / guessing;
+  return share >= rule.warning && share < 1.02;
 }
 
 bool fires(const RunRecord& record, std::string_view name) {
@@ -245,7 +247,9 @@ std::string flow_text(const Flow& flow, std::string_view verb) {
 Findings vanishing(const RunRecord& record, const Rule& rule) {
   const auto flow = gradient_flow(record);
   if (!flow || !judged(rule, flow->total)) return {};
-  const std::string_view remedy = flow->slopes < flow->weights
+  const bool dead = fires(record, "dying relu") || fires(record, "dead at birth");
+  const std::string_view remedy = dead && flow->slopes < flow->weights ? "the units on its way are dead"
+                                  : flow->slopes < flow->weights
                                       ? "f′ is small; use relu or tanh, residual connections or normalization"
                                       : "the weights are small; use larger ones at first (he_normal for relu, "
                                         "xavier_normal for tanh), residual "
@@ -422,7 +426,7 @@ Findings constant_output(const RunRecord& record, const Rule& rule) {
 }
 
 Findings stuck_at_ln_c(const RunRecord& record, const Rule& rule) {
-  if (!at_ln_c(record)) return {};
+  if (!at_ln_c(record, rule)) return {};
   const double loss = lately(record.loss, &LossStep::loss);
   const double guessing = std::log(static_cast<double>(record.classes));
   std::string_view cause = "check the labels";
@@ -441,13 +445,14 @@ Findings stuck_at_ln_c(const RunRecord& record, const Rule& rule) {
   Finding result =
       finding(rule, "", loss / guessing,
               fmt::format("the loss is {:.3f} after {} steps, guessing among {} classes gives ln {} = {:.3f}: "
-                          "the network has learned nothing yet; {}",
-                          loss, last_step(record) + 1, record.classes, record.classes, guessing, cause));
+                          "the network has learned {} yet; {}",
+                          loss, last_step(record) + 1, record.classes, record.classes, guessing,
+                          loss < rule.critical * guessing ? "hardly anything" : "nothing", cause));
   return {std::move(result)};
 }
 
 Findings labels_shuffled(const RunRecord& record, const Rule& rule) {
-  if (!at_ln_c(record)) return {};
+  if (!at_ln_c(record, rule)) return {};
   for (const std::string_view other :
        {"dying relu", "dead at birth", "vanishing gradient", "exploding gradient", "saturation", "constant output",
         "learning rate too low", "learning rate too high"})
@@ -514,7 +519,7 @@ constexpr std::array rules{
     Rule{"learning rate too high", 0.1, 1, rate_too_high},
     Rule{"learning rate too low", 1e-4, 1e-6, rate_too_low},
     Rule{"constant output", 0.01, 1e-4, constant_output},
-    Rule{"loss at ln C", 0.98, 0.98, stuck_at_ln_c},
+    Rule{"loss at ln C", 0.9, 0.98, stuck_at_ln_c},
     Rule{"labels shuffled", 0.98, 2, labels_shuffled},
     Rule{"labels constant", 0.5, 0, labels_constant},
     Rule{"unscaled inputs", 5, 50, unscaled_inputs},

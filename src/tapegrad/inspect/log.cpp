@@ -48,6 +48,7 @@ void add_layer(Lines& lines, const LayerRecord& layer) {
                         {"saturated_high", s.saturated_high},
                         {"dead_batch", s.dead_batch},
                         {"dead_epoch", s.dead_epoch},
+                        {"dead_since", s.dead_since},
                         {"asleep", s.asleep},
                         {"gradient_rms", s.gradient_rms},
                         {"weight_factor", s.weight_factor},

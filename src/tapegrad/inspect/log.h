@@ -14,7 +14,7 @@ namespace tapegrad {
  *      run                 classes, steps_per_epoch, notes, input_mean, input_std, nan_step; comes first
  *      loss                step, loss, accuracy, lr
  *      layer               path, activation, units, step, then z_mean, z_std, mean, std, saturated_low, saturated_high,
- *                          dead_batch, dead_epoch, asleep, gradient_rms, weight_factor, slope_factor
+ *                          dead_batch, dead_epoch, dead_since, asleep, gradient_rms, weight_factor, slope_factor
  *      z_histogram         path, step, low, high, counts (64 equal bins of z), underflow, overflow
  *      firing_rate         path, step (the last of the period), rates (per unit)
  *      death               path, step, unit, at_initialization, weight_jump, weight_norm, bias_jump, lr,

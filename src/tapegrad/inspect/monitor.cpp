@@ -149,6 +149,7 @@ template <class T> struct BasicMonitor<T>::Implementation {
     const BasicActivationLayer<T>* module;
     Thinning steps, histograms, firing;
     UnitSlopes<T> slopes{};          ///< of the current batch
+    std::vector<Index> off_looks{};  ///< per unit: looks since then
     std::vector<Index> off_since{};  ///< per unit; never: it fired in the last step looked at
     std::vector<char> off_this_epoch{};
     std::vector<Death> candidate{};    ///< what was noted when the unit went off
@@ -174,7 +175,7 @@ template <class T> struct BasicMonitor<T>::Implementation {
     positive("every", options.every, 1);
     positive("histogram_every", options.histogram_every, 1);
     positive("firing_every", options.firing_every, 1);
-    positive("confirm_after", options.confirm_after, 1);
+    positive("confirm_after", options.confirm_after, 0);
     positive("most_records", options.most_records, 2);
     positive("steps_per_epoch", options.steps_per_epoch, 0);
     positive("classes", options.classes, 0);
@@ -263,6 +264,7 @@ template <class T> struct BasicMonitor<T>::Implementation {
     to.units = units;
     to.dead_since.assign(n, never);
     layer.off_since.assign(n, never);
+    layer.off_looks.assign(n, 0);
     layer.off_this_epoch.assign(n, 1);
     layer.candidate.assign(n, Death{});
     layer.open_death.assign(n, never);
@@ -291,8 +293,12 @@ template <class T> struct BasicMonitor<T>::Implementation {
       dead_epoch += layer.off_this_epoch[u];
       asleep += layer.slopes.asleep(unit, sup_slope);
       if (off) {
-        if (layer.off_since[u] == never) note_candidate(layer, unit);
-        if (count - layer.off_since[u] >= options.confirm_after) {
+        if (layer.off_since[u] == never) {
+          note_candidate(layer, unit);
+        } else {
+          ++layer.off_looks[u];
+        }
+        if (layer.off_looks[u] >= options.confirm_after) {
           ++dead_since;
           if (layer.open_death[u] == never) {
             layer.open_death[u] = static_cast<Index>(to.deaths.size());
@@ -301,10 +307,11 @@ template <class T> struct BasicMonitor<T>::Implementation {
         }
       } else {
         layer.off_since[u] = never;
+        layer.off_looks[u] = 0;
         if (layer.open_death[u] != never) to.deaths[static_cast<std::size_t>(layer.open_death[u])].revived = count;
         layer.open_death[u] = never;
       }
-      to.dead_since[u] = layer.off_since[u];
+      to.dead_since[u] = layer.open_death[u] != never ? layer.off_since[u] : never;
     }
     const double units = static_cast<double>(std::max<Index>(to.units, 1));
     step.dead_batch = static_cast<double>(dead) / units;

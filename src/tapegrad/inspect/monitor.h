@@ -15,7 +15,7 @@ struct MonitorOptions {
   Index every = 1;             ///< look at every k-th step; units are then known to be off in those steps only
   Index histogram_every = 50;  ///< steps between histograms, which cost more than the rest
   Index firing_every = 100;    ///< steps in a period of which the firing rates are kept
-  Index confirm_after = 100;   ///< steps a unit must have been off on every sample to be called dead
+  Index confirm_after = 100;   ///< further looks at which a unit must still be off to be called dead since then
   Index most_records = 400;    ///< of a kind; when more have come together, every other one is dropped
   Index steps_per_epoch = 0;   ///< for the horizon "this epoch"; 0: the caller says end_epoch()
   Index classes = 0;           ///< lets findings compare the loss with ln C

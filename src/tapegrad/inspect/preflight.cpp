@@ -206,13 +206,9 @@ PreflightReport check(BasicModule<T>& net, const BasicMatrixRef<T>& inputs,
     const BasicVar<T> first = loss_of(tape);
     first.backward();
     report.loss = static_cast<double>(first.item());
-    BasicMonitor<T> monitor(net, {.classes = report.classes});
+    BasicMonitor<T> monitor(net, {.confirm_after = 0, .classes = report.classes});
     monitor.step(first);
-    RunRecord& record = monitor.record();
-    for (LayerRecord& layer : record.layers)
-      for (std::size_t unit = 0; unit < layer.dead_since.size(); ++unit)
-        if (layer.dead_since[unit] == 0)
-          layer.deaths.push_back({.unit = static_cast<Index>(unit), .at_initialization = true});
+    const RunRecord& record = monitor.record();
     report.input_mean = record.input_mean;
     report.input_std = record.input_std;
     report.findings = findings(record);

@@ -49,14 +49,14 @@ struct LayerStep {
   double saturated_high = 0;  ///< the same with z > 0
   double dead_batch = 0;      ///< share of units with f′(z) = 0 on every sample of this batch
   double dead_epoch = 0;      ///< the same on every sample seen since the epoch began
-  double dead_since = 0;     ///< share of units off on every sample since a step at least `confirm_after` steps ago
-  double asleep = 0;         ///< share of units with |f′(z)| < 0.001·sup|f′| on every sample of this batch
-  double gradient_rms = 0;   ///< RMS of ∂L/∂z
-  double weight_factor = 1;  ///< RMS ∂L/∂y over RMS ∂L/∂z of the next layer: what the weights between do
-  double slope_factor = 1;   ///< RMS ∂L/∂z over RMS ∂L/∂y: what f′ does
+  double dead_since = 0;      ///< share of units that were off in the last `confirm_after` looks and the one before
+  double asleep = 0;          ///< share of units with |f′(z)| < 0.001·sup|f′| on every sample of this batch
+  double gradient_rms = 0;    ///< RMS of ∂L/∂z
+  double weight_factor = 1;   ///< RMS ∂L/∂y over RMS ∂L/∂z of the next layer: what the weights between do
+  double slope_factor = 1;    ///< RMS ∂L/∂z over RMS ∂L/∂y: what f′ does
 };
 
-/** A unit that was off (f′ = 0) on every sample from `step` on, for at least `confirm_after` steps. */
+/** A unit that was off (f′ = 0) on every sample from `step` on, and still was after `confirm_after` further looks. */
 struct Death {
   Index step = 0;  ///< first step in which it was off on the whole batch, and stayed so
   Index unit = 0;
@@ -80,7 +80,7 @@ struct LayerRecord {
   std::vector<std::pair<Index, Histogram>> z_histograms = {};  ///< step, counts of z
   /// Last step of a period, and for each unit the share of the period's samples on which it was not saturated.
   std::vector<std::pair<Index, std::vector<double>>> firing_rates = {};
-  std::vector<Index> dead_since = {};  ///< per unit: step since which it has been off on every sample; −1: it fires
+  std::vector<Index> dead_since = {};  ///< per unit: step since which it is dead (see Death); −1: it is not
   std::vector<Death> deaths = {};
 };
 

@@ -65,8 +65,8 @@ std::string layer_table(const RunRecord& run, std::span<const std::string> names
             table_cell(escaped(layer.path), "text") + table_cell(output ? "" : escaped(layer.activation), "text") +
             table_cell(fmt::format("{}", layer.units)) + table_cell(short_number(s.mean)) +
             table_cell(short_number(s.std)) + unless_output(s.saturated_low, false) +
-            unless_output(s.saturated_high, false) + unless_output(s.dead_since, true) + unless_output(s.dead_epoch, true) +
-            unless_output(s.dead_batch, false) + unless_output(s.asleep, true) +
+            unless_output(s.saturated_high, false) + unless_output(s.dead_since, true) +
+            unless_output(s.dead_epoch, true) + unless_output(s.dead_batch, false) + unless_output(s.asleep, true) +
             table_cell(short_number(s.gradient_rms)) +
             table_cell(output ? "" : short_number(s.weight_factor) + " × " + short_number(s.slope_factor)) +
             "</tr>\n";
