@@ -2,7 +2,7 @@
 // layer falls towards 0, its units saturate, almost no gradient passes, and the loss stays at ln 10 for thousands
 // of steps. The tanh and ReLU twins get the same data, batches and start, and learn.
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include "common/example.h"
 #include "common/terminal.h"
@@ -109,7 +109,7 @@ int main(int argc, char** argv) {
       json["runs"].push_back(summary(run));
       records.push_back(run.record);
     }
-    inspect.write(records);
+    inspect.write(records, "Saturation: the same network with " + fmt::format("{}", fmt::join(activations, ", ")));
     return json;
   });
 }

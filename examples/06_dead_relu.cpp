@@ -114,7 +114,7 @@ int main(int argc, char** argv) {
       show_certificates(run);
       if (run.revived > 0) fmt::print("\n{} times a dead unit got new weights\n", run.revived);
     }
-    inspect.write(records);
+    inspect.write(records, "Dying units: what the learning rate does");
     return json;
   });
 }

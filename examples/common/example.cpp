@@ -40,13 +40,13 @@ int run(CLI::App& app, CommonOptions& common, int argc, char** argv, const std::
 
 void InspectOptions::add_to(CLI::App& app) {
   app.add_flag("--watch", watch, "Show the layers live while training");
-  app.add_option("--report", report, "Write a page with figures of the run to FILE.html")->type_name("FILE");
+  app.add_option("--report", report, "Write a page with figures of the run to FILE")->type_name("FILE");
   app.add_option("--log", log, "Write what was recorded as JSON Lines to FILE")->type_name("FILE");
 }
 
-void InspectOptions::write(std::span<const tapegrad::RunRecord> runs) const {
+void InspectOptions::write(std::span<const tapegrad::RunRecord> runs, const std::string& title) const {
   if (!report.empty()) {
-    tapegrad::write_report(report, runs);
+    tapegrad::write_report(report, runs, {.title = title});
     fmt::print("\nThe report is in {}: open it in a browser.\n", report);
   }
   if (!log.empty()) {

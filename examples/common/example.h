@@ -33,7 +33,7 @@ struct InspectOptions {
   void add_to(CLI::App& app);
   bool wanted() const { return watch || !report.empty() || !log.empty(); }
   /** Writes the report and the log where they were asked for, and says so. */
-  void write(std::span<const tapegrad::RunRecord> runs) const;
+  void write(std::span<const tapegrad::RunRecord> runs, const std::string& title = {}) const;
 };
 
 /** Runs an example: adds --seed and --json to `app`, parses, calls `body`, and writes what it returns to --json.

@@ -112,7 +112,8 @@ std::string verdict(std::span<const RunRecord> runs, std::span<const std::string
       notes += "no step was recorded";
     } else {
       const LossStep& last = run.loss.back();
-      notes += fmt::format("step {}: loss {:.4g}", last.step, last.loss);
+      notes += fmt::format("step {}: loss {}", last.step,
+                           std::isfinite(last.loss) ? fmt::format("{:.4g}", last.loss) : "not finite");
       if (last.accuracy >= 0) notes += fmt::format(", accuracy {}", percent(last.accuracy));
     }
     html += fmt::format("<div class=\"run\"><h3>{}</h3><p class=\"notes\">{}</p>\n", escaped(run.name), notes) +
