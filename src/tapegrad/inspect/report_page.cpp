@@ -41,6 +41,7 @@ h2 small { font-size: 13px; font-weight: 400; color: var(--quiet); letter-spacin
 .cells { display: grid; gap: 22px 30px; grid-template-columns: repeat(var(--columns), minmax(0, 1fr)); }
 .cell { min-width: 0; }
 .cell h3 { font-size: 13px; font-weight: 550; margin: 0 0 6px; overflow-wrap: anywhere; }
+.cell .note { font-size: 12.5px; color: var(--quiet); margin: -4px 0 6px; overflow-wrap: anywhere; }
 .view { width: 100%; min-height: 40px; position: relative; overflow-x: auto; }
 .view.vega-embed, .view.vega-embed.has-actions { display: block; padding-right: 0; }
 .view.vega-embed > .chart-wrapper { width: 100%; }
