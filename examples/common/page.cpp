@@ -10,39 +10,29 @@ using tapegrad::reporting::escaped;
 
 void write(const std::string& path, const std::string& title, const std::string& subtitle,
            std::span<const Section> sections) {
-  tapegrad::reporting::ReportPage page{.title = title, .subtitle = subtitle, .navigation = {}, .body = {}, .views = {}};
+  tapegrad::reporting::ReportPage page{
+      .title = title, .subtitle = subtitle, .navigation = {}, .body = {}, .views = {}};
   char letter = 'A';
   for (const Section& section : sections) {
     page.navigation += fmt::format("<a href=\"#{0}\"><b>{0}</b>{1}</a>", letter, escaped(section.name));
     page.body += fmt::format(
         "<section id=\"{0}\">\n<h2><span class=\"letter\">{0}</span>{1}<small>{2}</small></h2>\n"
         "<p class=\"reading\">{3}</p>\n{4}<div class=\"cells\" style=\"--columns:{5}\">\n",
-        letter, escaped(section.title), escaped(section.unit), escaped(section.reading), section.html, section.columns);
+        letter, escaped(section.title), escaped(section.unit), escaped(section.reading), section.html,
+        section.columns);
     for (std::size_t i = 0; i < section.charts.size(); ++i) {
       const Chart& chart = section.charts[i];
       page.body += "<div class=\"cell\">";
       if (!chart.caption.empty()) page.body += "<h3>" + escaped(chart.caption) + "</h3>";
       if (!chart.note.empty()) page.body += "<p class=\"note\">" + escaped(chart.note) + "</p>";
       page.body += fmt::format("<div class=\"view\" id=\"{}{}\"></div></div>\n", letter, i);
-      page.views += fmt::format("{}\n\"{}{}\":{}", page.views.empty() ? "" : ",", letter, i, chart.specification.dump());
+      page.views +=
+          fmt::format("{}\n\"{}{}\":{}", page.views.empty() ? "" : ",", letter, i, chart.specification.dump());
     }
     page.body += "</div>\n</section>\n";
     ++letter;
   }
   tapegrad::reporting::write_whole_file("report", path, tapegrad::reporting::page_html(page));
-}
-
-std::string table(std::span<const std::string> head, std::span<const std::vector<std::string>> rows,
-                  std::size_t text_columns) {
-  const auto line = [&](const char* tag, std::span<const std::string> cells) {
-    std::string html = "<tr>";
-    for (std::size_t i = 0; i < cells.size(); ++i)
-      html += fmt::format("<{0}{1}>{2}</{0}>", tag, i < text_columns ? " class=\"text\"" : "", escaped(cells[i]));
-    return html + "</tr>\n";
-  };
-  std::string html = "<div class=\"table\"><table><thead>" + line("th", head) + "</thead><tbody>\n";
-  for (const std::vector<std::string>& row : rows) html += line("td", row);
-  return html + "</tbody></table></div>\n";
 }
 
 }  // namespace page

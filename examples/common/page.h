@@ -10,7 +10,7 @@ namespace page {
 
 struct Chart {
   std::string caption;
-  std::string note;  ///< in small letters below the caption
+  std::string note;                      ///< in small letters below the caption
   nlohmann::ordered_json specification;  ///< Vega-Lite
 };
 
@@ -27,9 +27,5 @@ struct Section {
 /** Throws "[report] FILE: cannot be written". */
 void write(const std::string& path, const std::string& title, const std::string& subtitle,
            std::span<const Section> sections);
-
-/** An HTML table; the first `text_columns` are aligned left. */
-std::string table(std::span<const std::string> head, std::span<const std::vector<std::string>> rows,
-                  std::size_t text_columns);
 
 }  // namespace page

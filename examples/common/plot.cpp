@@ -52,7 +52,8 @@ struct Ranges {
 /// Cells of 2×4 dots, each in the colour of what was drawn there last.
 class Canvas {
  public:
-  Canvas(int columns, int rows) : columns_(columns), rows_(rows), cells_(static_cast<std::size_t>(columns * rows)) {}
+  Canvas(int columns, int rows)
+      : columns_(columns), rows_(rows), cells_(static_cast<std::size_t>(columns * rows)) {}
 
   /// x and y from 0 (left, bottom) to 1.
   void line(Point from, Point to, std::size_t curve) {
@@ -77,14 +78,16 @@ class Canvas {
   }
   void mark(Point at) {
     if (at.x < 0 || at.x > 1 || at.y < 0 || at.y > 1) return;
-    cell(static_cast<int>(at.x * (columns_ - 1) + 0.5), static_cast<int>((1 - at.y) * (rows_ - 1) + 0.5)).mark = true;
+    cell(static_cast<int>(at.x * (columns_ - 1) + 0.5), static_cast<int>((1 - at.y) * (rows_ - 1) + 0.5)).mark =
+        true;
   }
   std::string row(int row) {
     std::string text;
     for (int col = 0; col < columns_; ++col) {
       const Cell& c = cell(col, row);
       // U+2800 and the eight bits above it, as three bytes of UTF-8
-      const std::string dots{'\xe2', static_cast<char>(0xa0 | (c.dots >> 6)), static_cast<char>(0x80 | (c.dots & 63))};
+      const std::string dots{'\xe2', static_cast<char>(0xa0 | (c.dots >> 6)),
+                             static_cast<char>(0x80 | (c.dots & 63))};
       if (c.mark)
         text += terminal::paint("●", Color::red);
       else
@@ -115,7 +118,8 @@ class Canvas {
 };
 
 std::string label(const Figure& figure, double scaled_value) {
-  return figure.logarithmic ? fmt::format("{:.1e}", std::pow(10, scaled_value)) : fmt::format("{:.3g}", scaled_value);
+  return figure.logarithmic ? fmt::format("{:.1e}", std::pow(10, scaled_value))
+                            : fmt::format("{:.3g}", scaled_value);
 }
 
 /// Four significant digits are more than a screen shows.
@@ -135,9 +139,7 @@ std::string braille(const Figure& figure, int columns, int rows) {
   const Ranges range(figure);
   const int inner = columns - label_columns - 2;
   Canvas canvas(inner, rows);
-  const auto place = [&](double x, double y) {
-    return Point{range.x.share(x), range.y.share(scaled(figure, y))};
-  };
+  const auto place = [&](double x, double y) { return Point{range.x.share(x), range.y.share(scaled(figure, y))}; };
   for (std::size_t k = figure.curves.size(); k-- > 0;) {  // the first curve on top
     const Curve& curve = figure.curves[k];
     canvas.start();
@@ -188,18 +190,20 @@ Json vega_lite(const Figure& figure, int height) {
   const auto unscaled = [&](double v) { return figure.logarithmic ? std::pow(10, v) : v; };
   const Json x = {{"field", "x"},
                   {"type", "quantitative"},
-                  {"title", figure.x_title},
+                  {"title", figure.x_title.empty() ? Json() : Json(figure.x_title)},
                   {"scale", {{"domain", {range.x.low, range.x.high}}, {"nice", false}}},
                   {"axis", {{"tickCount", 6}}}};
-  const Json y = {{"field", "y"},
-                  {"type", "quantitative"},
-                  {"title", figure.y_title.empty() ? Json() : Json(figure.y_title)},
-                  {"scale",
-                   {{"type", figure.logarithmic ? "log" : "linear"},
-                    {"domain", {unscaled(range.y.low), unscaled(range.y.high)}},
-                    {"nice", false}}},
-                  {"axis", figure.logarithmic ? Json{{"tickCount", 5}, {"format", ".0e"}} : Json{{"tickCount", 5}}}};
-  const Json legend = figure.legend ? Json{{"orient", "top"}, {"title", nullptr}, {"symbolType", "stroke"}} : Json();
+  const Json y = {
+      {"field", "y"},
+      {"type", "quantitative"},
+      {"title", figure.y_title.empty() ? Json() : Json(figure.y_title)},
+      {"scale",
+       {{"type", figure.logarithmic ? "log" : "linear"},
+        {"domain", {unscaled(range.y.low), unscaled(range.y.high)}},
+        {"nice", false}}},
+      {"axis", figure.logarithmic ? Json{{"tickCount", 5}, {"format", ".0e"}} : Json{{"tickCount", 5}}}};
+  const Json legend =
+      figure.legend ? Json{{"orient", "top"}, {"title", nullptr}, {"symbolType", "stroke"}} : Json();
   const Json colour = {{"field", "curve"}, {"type", "nominal"}, {"scale", {{"domain", names}}}, {"legend", legend}};
   Json dashes = Json::array({{1, 0}, {6, 3}, {1.5, 3}});
   while (dashes.size() < names.size()) dashes.push_back({1, 0});
@@ -216,7 +220,11 @@ Json vega_lite(const Figure& figure, int height) {
        {"params",
         {{{"name", "hover"},
           {"select",
-           {{"type", "point"}, {"fields", {"x"}}, {"nearest", true}, {"on", "pointerover"}, {"clear", "pointerout"}}}}}},
+           {{"type", "point"},
+            {"fields", {"x"}},
+            {"nearest", true},
+            {"on", "pointerover"},
+            {"clear", "pointerout"}}}}}},
        {"mark", {{"type", "rule"}, {"style", "reference"}}},
        {"encoding",
         {{"x", x},
@@ -225,9 +233,10 @@ Json vega_lite(const Figure& figure, int height) {
   if (!figure.points.empty()) {
     Json points = Json::array();
     for (const Point& point : figure.points) points.push_back({{"x", number(point.x)}, {"y", number(point.y)}});
-    layers.push_back({{"data", {{"values", points}}},
-                      {"mark", {{"type", "point"}, {"filled", true}, {"size", 36}, {"clip", true}, {"style", "death"}}},
-                      {"encoding", {{"x", x}, {"y", y}}}});
+    layers.push_back(
+        {{"data", {{"values", points}}},
+         {"mark", {{"type", "point"}, {"filled", true}, {"size", 36}, {"clip", true}, {"style", "death"}}},
+         {"encoding", {{"x", x}, {"y", y}}}});
   }
   return {{"width", "container"},
           {"height", height},
@@ -235,6 +244,20 @@ Json vega_lite(const Figure& figure, int height) {
           {"data", {{"values", rows}}},
           {"transform", {{{"flatten", {"x", "y"}}}}},
           {"layer", layers}};
+}
+
+std::string html_legend(const Figure& figure) {
+  std::string html = "<div class=\"legend\">";
+  for (std::size_t k = 0; k < figure.curves.size(); ++k)
+    html += fmt::format(
+        "<span><svg width=\"34\" height=\"10\" aria-hidden=\"true\"><line x1=\"2\" x2=\"30\" y1=\"6\" y2=\"6\" "
+        "style=\"stroke: var(--run{}); stroke-width: 2; stroke-dasharray: {}\"/></svg>{}</span>",
+        k,
+        k % 3 == 0   ? "none"
+        : k % 3 == 1 ? "6 3"
+                     : "1.5 3",
+        figure.curves[k].name);
+  return html + "</div>\n";
 }
 
 }  // namespace plot

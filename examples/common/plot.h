@@ -37,5 +37,7 @@ std::string braille(const Figure& figure, int columns = 78, int rows = 16);
 
 /** The figure as a Vega-Lite specification as wide as its place; pointing at it shows the values. */
 nlohmann::ordered_json vega_lite(const Figure& figure, int height = 220);
+/** A legend as HTML, for several figures with the same curves. */
+std::string html_legend(const Figure& figure);
 
 }  // namespace plot
