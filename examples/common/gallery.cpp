@@ -136,7 +136,10 @@ void write_page(const std::string& file, std::span<const Entry> entries, const C
   gallery.html = plot::html_legend(entries.front().curves);
   Json outputs, costs;
   for (const Entry& e : entries) {
-    gallery.charts.push_back({plotted_text(e.f), std::string(e.f.facts().formula), plot::vega_lite(e.curves, 170)});
+    plot::Figure figure = e.curves;
+    figure.legend = false;
+    figure.x_title.clear();
+    gallery.charts.push_back({plotted_text(e.f), std::string(e.f.facts().formula), plot::vega_lite(figure, 190)});
     const double deviation = std::sqrt(e.variance);
     outputs.push_back({{"name", e.f.text()},
                        {"mean", e.mean},
