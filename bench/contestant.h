@@ -1,5 +1,8 @@
 #pragma once
 
+#include <time.h>
+
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -35,14 +38,24 @@ std::unique_ptr<Contestant> make_hand_written_blas(const Job& job, const Data& d
 std::unique_ptr<Contestant> make_matmul_only_blas(const Job& job, const Data& data);
 void set_blas_threads(int threads);
 
+inline bool one_thread = true;
+
 inline double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+/** What run() takes. Time of the processor when there is one thread only: then other programs on the machine are not
+ * counted. Otherwise time of the clock on the wall. */
 inline double timed_run(Contestant& contestant, int steps) {
+  const auto processor_seconds = [] {
+    timespec now{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+  };
   const auto start = std::chrono::steady_clock::now();
+  const double processor_start = processor_seconds();
   contestant.run(steps);
-  return seconds_since(start);
+  return one_thread ? processor_seconds() - processor_start : seconds_since(start);
 }
 
 /** Steps that take about that long. */

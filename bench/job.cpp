@@ -59,7 +59,7 @@ const std::vector<Job>& jobs() {
         {"B256", "784-128-10 ReLU, cross-entropy, SGD, batch 256", images, Loss::cross_entropy, Optimizer::sgd,
          0.05F, 256, 4, true},
         {"C", "784-512-512-10 ReLU, cross-entropy, Adam, batch 128", stack({784, 512, 512, 10}, relu, identity),
-         Loss::cross_entropy, Optimizer::adam, 0.001F, 128, 8, true},
+         Loss::cross_entropy, Optimizer::adam, 0.0002F, 128, 8, true},
         {"D", "32 inputs, 20 x 32 tanh, 10 classes, cross-entropy, SGD, batch 16", stack(deep, tanh, identity),
          Loss::cross_entropy, Optimizer::sgd, 0.05F, 16, 64, false},
     };

@@ -30,8 +30,8 @@ struct Options {
   std::string memory;
   std::string only;
   int threads = 1;
-  int rounds = 9;
-  double seconds = 0.15;
+  int rounds = 15;
+  double seconds = 0.1;
 };
 
 /// A variant of one job: in this program, or in another one.
@@ -121,8 +121,7 @@ double ratio(const std::vector<double>& a, const std::vector<double>& b) {
 }
 
 void print_table(const Job& job, const std::vector<Entry>& entries, double limit) {
-  const bool kilo = true;
-  const double unit = kilo ? 1e3 : 1;
+  constexpr double unit = 1e3;
   const char* what = job.per_sample ? "k samples/s" : "k steps/s";
   fmt::print("   {:<20} {:>12} {:>10} {:>10} {:>16}", "", what, "min", "max", "tapegrad is");
   fmt::print("{}\n", job.name == "A" ? "" : fmt::format(" {:>12}", "of the limit"));
@@ -213,6 +212,7 @@ void run_only(const std::string& name, const std::vector<std::string>& names, do
 }
 
 int run(const Options& options) {
+  one_thread = options.threads == 1;
   set_tapegrad_threads(options.threads);
 #ifdef BENCH_OPENBLAS
   set_blas_threads(options.threads);
@@ -227,8 +227,8 @@ int run(const Options& options) {
     if (equals == std::string::npos) tapegrad::fail("bench", "--peer wants NAME=COMMAND, got " + peer);
     peers.push_back(std::make_unique<Peer>(peer.substr(0, equals), peer.substr(equals + 1)));
   }
-  fmt::print("{} thread(s), {} rounds of {} s each; speeds are medians, ratios medians within the rounds\n",
-             options.threads, options.rounds, options.seconds);
+  fmt::print("{} thread(s), {} rounds of {} s each, in {} time; speeds are medians, ratios medians within the rounds\n",
+             options.threads, options.rounds, options.seconds, one_thread ? "processor" : "wall clock");
   Json json{{"threads", options.threads}};
   bool same = true;
   for (const std::string& name : options.jobs) same = measure(job(name), options, peers, json) && same;
