@@ -150,12 +150,12 @@ TEST_CASE("figures show the numbers of the record") {
   CHECK(dead[0]["v"] == expected);
   CHECK(html.find("struck by lightning") != std::string::npos);
 
-  // The raster: the dead unit is on top, the revived one below it and outlined from its death on.
+  // The raster: the dead unit is on top, the revived one below it and outlined from its death to its return.
   const json raster = views["F0"];
   CHECK(raster["layer"][0]["data"]["values"].size() == 2);
   const json outline = raster["layer"][1]["data"]["values"];
   REQUIRE(outline.size() == 1);
-  CHECK(outline[0] == json{{"x", 0.7}, {"to", 2}, {"row", 1}, {"below", 2}});
+  CHECK(outline[0] == json{{"x", 0.7}, {"to", 1.2}, {"row", 1}, {"below", 2}});
 
   // The lens of relu: shaded to the left of 0.
   const json lens = views["C0"];

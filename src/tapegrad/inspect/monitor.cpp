@@ -155,6 +155,7 @@ template <class T> struct BasicMonitor<T>::Implementation {
     std::vector<Death> candidate{};    ///< what was noted when the unit went off
     std::vector<Index> open_death{};   ///< index into the record's deaths, or never
     std::vector<Index> unsaturated{};  ///< samples of this period on which the unit was not saturated
+    bool finite = true;                ///< all z of this period were
     Index samples = 0;                 ///< in this period
     const BasicLinear<T>* source = nullptr;
   };
@@ -250,7 +251,7 @@ template <class T> struct BasicMonitor<T>::Implementation {
 
     if (to.units == 0) begin_units(layer, to, z.shape().cols, source_of(tape, nodes.z));
     if (to.elementwise && z.shape().cols == to.units) look_at_units(layer, to, z, step);
-    if (count % options.histogram_every == 0) {
+    if (count % options.histogram_every == 0 && std::isfinite(step.z_mean)) {
       Histogram histogram{.low = -8, .high = 8};
       for (const T v : z_values) histogram.add(static_cast<double>(v));
       layer.histograms.append(to.z_histograms, {count, histogram});
@@ -280,6 +281,7 @@ template <class T> struct BasicMonitor<T>::Implementation {
     step.saturated_low = static_cast<double>(layer.slopes.low) / elements;
     step.saturated_high = static_cast<double>(layer.slopes.high) / elements;
     layer.samples += z.shape().rows;
+    layer.finite = layer.finite && std::isfinite(step.z_mean);
     Index dead = 0;
     Index dead_epoch = 0;
     Index dead_since = 0;
@@ -428,7 +430,9 @@ template <class T> struct BasicMonitor<T>::Implementation {
         rates.push_back(static_cast<double>(n) / static_cast<double>(layer.samples));
         n = 0;
       }
+      if (!layer.finite) std::fill(rates.begin(), rates.end(), std::numeric_limits<double>::quiet_NaN());
       layer.samples = 0;
+      layer.finite = true;
       layer.firing.append(record.layers[i].firing_rates, {count, std::move(rates)});
     }
   }

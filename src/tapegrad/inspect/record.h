@@ -78,7 +78,8 @@ struct LayerRecord {
   Facts facts = {};
   std::vector<LayerStep> steps = {};
   std::vector<std::pair<Index, Histogram>> z_histograms = {};  ///< step, counts of z
-  /// Last step of a period, and for each unit the share of the period's samples on which it was not saturated.
+  /// Last step of a period, and for each unit the share of the period's samples on which it was not saturated;
+  /// NaN where z was not finite.
   std::vector<std::pair<Index, std::vector<double>>> firing_rates = {};
   std::vector<Index> dead_since = {};  ///< per unit: step since which it is dead (see Death); −1: it is not
   std::vector<Death> deaths = {};

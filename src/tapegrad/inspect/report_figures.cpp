@@ -119,7 +119,12 @@ struct Scope {
   /// Layers but for the output.
   std::size_t hidden() const { return layers.size() - (!layers.empty() && layers.back() == "output" ? 1 : 0); }
   bool several() const { return runs.size() > 1; }
-  std::size_t columns(std::size_t alone) const { return several() ? std::min<std::size_t>(runs.size(), 4) : alone; }
+  std::size_t columns(std::size_t alone) const {
+    if (!several()) return alone;
+    for (const std::size_t columns : {4, 3})  // so that the layers of a run stand below each other
+      if (runs.size() > columns && runs.size() % columns == 0) return columns;
+    return std::min<std::size_t>(runs.size(), 4);
+  }
   std::size_t columns_by_layer() const { return columns(layers.size() == 4 ? 4 : 3); }
   std::string caption(const RunRecord& run, const std::string& what) const {
     if (!several()) return what;
@@ -638,6 +643,7 @@ ReportFigure z_figure(const Scope& scope) {
       if (layer == nullptr) continue;
       const std::string caption = scope.caption(run, scope.layers[i]);
       HeatRows heat = heat_rows(layer->z_histograms, scope.histogram_columns);
+      if (heat.rows.empty() && is_output(*layer)) continue;
       if (heat.rows.empty())
         figure.cells.push_back(nothing(caption, "No histogram of z was recorded.", static_cast<int>(i)));
       else
@@ -753,18 +759,22 @@ ReportFigure dead_figure(const Scope& scope) {
 json raster(const Scope& scope, const RunRecord& run, const LayerRecord& layer, std::size_t& drawn) {
   const std::size_t units = static_cast<std::size_t>(layer.units);
   std::vector<double> died(units, infinity), mean(units, 0), revived(units, -1);
+  std::vector<const Death*> longest(units, nullptr);  // of those it came back from
   for (const Death& death : layer.deaths) {
     const std::size_t unit = static_cast<std::size_t>(death.unit);
     if (unit >= units) continue;
-    if (death.revived)
+    if (death.revived) {
       revived[unit] = static_cast<double>(death.step);
-    else
+      const auto length = [](const Death& d) { return *d.revived - d.step; };
+      if (longest[unit] == nullptr || length(death) > length(*longest[unit])) longest[unit] = &death;
+    } else
       died[unit] = std::min(died[unit], static_cast<double>(death.step));
   }
   for (std::size_t unit = 0; unit < std::min(units, layer.dead_since.size()); ++unit)
     if (layer.dead_since[unit] >= 0) died[unit] = static_cast<double>(layer.dead_since[unit]);
   for (const auto& [step, rates] : layer.firing_rates)
-    for (std::size_t unit = 0; unit < std::min(units, rates.size()); ++unit) mean[unit] += rates[unit];
+    for (std::size_t unit = 0; unit < std::min(units, rates.size()); ++unit)
+      if (std::isfinite(rates[unit])) mean[unit] += rates[unit];
 
   std::vector<std::size_t> order(units);
   for (std::size_t i = 0; i < units; ++i) order[i] = i;
@@ -794,9 +804,11 @@ json raster(const Scope& scope, const RunRecord& run, const LayerRecord& layer, 
     from = to;
   }
   for (std::size_t row = 0; row < rows.size(); ++row)
-    if (revived[order[row]] >= 0)
-      outlines.push_back(
-          {{"x", number(revived[order[row]] / per_epoch)}, {"to", number(from)}, {"row", row}, {"below", row + 1}});
+    if (const Death* death = longest[order[row]])
+      outlines.push_back({{"x", number(static_cast<double>(death->step) / per_epoch)},
+                          {"to", number(static_cast<double>(*death->revived) / per_epoch)},
+                          {"row", row},
+                          {"below", row + 1}});
 
   json spec = json::parse(R"json({
     "width": "container", "height": 200, "usermeta": {"embedOptions": {"renderer": "canvas"}},
@@ -811,7 +823,7 @@ json raster(const Scope& scope, const RunRecord& run, const LayerRecord& layer, 
          {"transform": [{"filter": "datum.r == 0"}], "mark": {"type": "rect", "style": "dead", "clip": true}}]},
       {"mark": {"type": "rect", "style": "revived", "filled": false, "clip": true}}],
     "encoding": {
-      "x": {"field": "x", "type": "quantitative", "axis": {"tickCount": 5, "labelExpr": "format(datum.value, '~s')"}},
+      "x": {"field": "x", "type": "quantitative", "axis": {"tickCount": 5, "labelExpr": "format(datum.value, datum.value < 1 ? '~g' : '~s')"}},
       "x2": {"field": "to"},
       "y": {"field": "row", "type": "quantitative", "title": "units, the first to die on top",
             "axis": {"labels": false, "grid": false}},
@@ -834,7 +846,7 @@ ReportFigure raster_figure(const Scope& scope) {
   ReportFigure figure{
       'F', "Units", "Every unit, epoch by epoch", "firing rate: share of samples on which f′ is not small",
       "Each line is a unit, those that died first on top: the stronger the colour the more often it "
-      "fires, vermilion where it never does, outlined where it had died and came back."};
+      "fires, vermilion where it never does, outlined from its death to its return if it came back."};
   figure.columns = scope.columns(3);
   for (std::size_t i = 0; i < scope.layers.size(); ++i)
     for (const RunRecord& run : scope.runs) {
@@ -844,6 +856,13 @@ ReportFigure raster_figure(const Scope& scope) {
       const std::string caption = scope.caption(run, scope.name(run, i));
       if (layer.firing_rates.empty() || layer.units == 0) {
         figure.cells.push_back(nothing(caption, "No firing rates were recorded.", position));
+        continue;
+      }
+      const auto is_finite = [](double rate) { return std::isfinite(rate); };
+      if (std::none_of(layer.firing_rates.begin(), layer.firing_rates.end(), [&](const auto& period) {
+            return std::any_of(period.second.begin(), period.second.end(), is_finite);
+          })) {
+        figure.cells.push_back(nothing(caption, "No period was without NaN or infinity.", position));
         continue;
       }
       std::size_t drawn = 0;
@@ -1361,7 +1380,7 @@ std::string report_theme(bool dark, std::size_t layers) {
   style["value"] = {{"color", ink}, {"strokeWidth", 2.2}};
   style["slope"] = {{"color", orange}, {"strokeWidth", 2.2}};
   style["dead"] = {{"color", death}, {"stroke", death}, {"strokeWidth", 0.7}};
-  style["revived"] = {{"color", ink}, {"strokeWidth", 1.3}};
+  style["revived"] = {{"color", ink}, {"strokeWidth", 0.8}};
   style["boundary"] = {{"color", ink}, {"strokeWidth", 1}, {"opacity", 0.6}};
   style["dead-boundary"] = {{"color", death}, {"strokeWidth", 2}, {"strokeDash", {6, 4}}};
   style["sample"] = {{"stroke", dark ? ink : ground}, {"strokeWidth", 0.8}, {"size", 34}, {"opacity", 1}};
