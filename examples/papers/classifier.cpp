@@ -1,0 +1,134 @@
+#include "papers/classifier.h"
+
+#include <fmt/core.h>
+
+#include <mutex>
+
+#include "common/classification.h"
+#include "common/example.h"
+#include "common/terminal.h"
+#include "papers/charts.h"
+#include "papers/parallel.h"
+
+namespace papers {
+namespace {
+
+tg::Sequential build(const Recipe& recipe, tg::Index features, int classes, tg::Rng& rng) {
+  const tg::Activation f = tg::activation(recipe.activation);
+  const tg::LinearOptions init{.weight_init = tg::initializer(recipe.init), .bias_init = tg::zeros()};
+  tg::Sequential net;
+  if (recipe.input_dropout > 0) net.add(tg::Dropout(recipe.input_dropout, rng));
+  for (const tg::Index units : recipe.hidden) {
+    net.add(tg::Linear(features, units, rng, init));
+    if (recipe.batch_norm) net.add(tg::BatchNorm1d(units));
+    net.add(f);
+    if (recipe.dropout > 0) net.add(tg::Dropout(recipe.dropout, rng));
+    features = units;
+  }
+  net.add(tg::Linear(features, classes, rng, init));
+  return net;
+}
+
+/// Shrinks the incoming weights of every unit whose norm has grown beyond the limit.
+void limit_norms(const std::vector<tg::Parameter>& parameters, double limit) {
+  for (tg::Parameter parameter : parameters) {
+    if (parameter.shape().rows == 1) continue;  // a bias
+    for (auto row : parameter.value().rowwise()) {
+      const double norm = static_cast<double>(row.norm());
+      if (norm > limit) row *= static_cast<float>(limit / norm);
+    }
+  }
+}
+
+/// The squared distance to the label's unit vector, summed over the classes as in the papers.
+tg::Var squared_error(tg::Var outputs, std::span<const int> labels) {
+  tg::Matrix targets = tg::Matrix::Zero(outputs.rows(), outputs.cols());
+  for (std::size_t i = 0; i < labels.size(); ++i) targets(static_cast<tg::Index>(i), labels[i]) = 1;
+  return static_cast<double>(outputs.cols()) * tg::mse(outputs, targets);
+}
+
+/// Share of wrong answers on the test set after every epoch.
+template <class Done>
+std::vector<double> test_errors(const tg::Dataset& data, const tg::Dataset& test, const Recipe& recipe,
+                                std::uint64_t seed, Done done) {
+  tg::Rng rng(seed);
+  tg::Sequential net = build(recipe, data.inputs.cols(), data.classes, rng);
+  const std::vector<tg::Parameter> parameters = net.parameters();
+  tg::OptimizerOptions settings{.lr = recipe.lr, .weight_decay = recipe.weight_decay};
+  if (recipe.momentum > 0) settings.momentum = recipe.momentum;
+  const auto optimizer = tg::make_optimizer(recipe.optimizer, parameters, settings);
+  tg::Batches batches(data.size(), recipe.batch, rng.split());
+  const auto schedule = tg::make_schedule(recipe.schedule, recipe.lr, recipe.epochs * batches.count());
+  tg::Tape tape;
+  std::vector<int> labels;
+  std::vector<double> errors;
+  for (int epoch = 0; epoch < recipe.epochs && !example::stop_requested(); ++epoch) {
+    net.train();
+    for (const std::span<const tg::Index> batch : batches.epoch()) {
+      const auto rows = static_cast<tg::Index>(batch.size());
+      tape.reset();
+      const tg::Var x =
+          tape.input({rows, data.inputs.cols()}, [&](float* out) { tg::gather_rows(data.inputs, batch, out); });
+      tg::gather_labels(data.labels, batch, labels);
+      const tg::Var outputs = net(x);
+      const tg::Var loss = recipe.loss == Loss::cross_entropy
+                               ? tg::cross_entropy(outputs, std::span<const int>(labels))
+                               : squared_error(outputs, labels);
+      loss.backward();
+      optimizer->set_lr(schedule.at(optimizer->steps()));
+      optimizer->step();
+      if (recipe.max_norm > 0) limit_norms(parameters, recipe.max_norm);
+      done(rows);
+      if (example::stop_requested()) break;
+    }
+    errors.push_back(1 - classification::evaluate(net, test).accuracy);
+  }
+  return errors;
+}
+
+}  // namespace
+
+Result measure_networks(const std::string& folder, const std::vector<Published>& networks, Score score,
+                        std::uint64_t seed, page::Section figure) {
+  const tg::Dataset data = tg::load_mnist(folder, tg::Split::train);
+  const tg::Dataset test = tg::load_mnist(folder, tg::Split::test);
+  tg::Index total = 0;
+  for (const Published& network : networks) total += network.recipe.epochs * data.size();
+  std::vector<std::vector<double>> errors(networks.size());
+  terminal::Progress progress(fmt::format("{} networks", networks.size()), total);
+  std::mutex mutex;
+  tg::Index trained = 0;
+  two_at_a_time(networks.size(), [&](std::size_t i) {
+    errors[i] = test_errors(data, test, networks[i].recipe, seed, [&](tg::Index rows) {
+      const std::lock_guard lock(mutex);
+      trained += rows;
+      progress.update(trained, networks[i].recipe.name);
+    });
+  });
+  progress.finish();
+
+  Result result;
+  std::vector<charts::Series> curves, published;
+  for (std::size_t i = 0; i < networks.size(); ++i) {
+    const auto [recipe, expected, low, high] = networks[i];
+    const auto scored = [&](double error) { return score == Score::error ? 100 * error : 1 - error; };
+    result.rows.push_back({recipe.name, expected, low, high, scored(errors[i].back())});
+    curves.push_back({recipe.name, {}, {}});
+    for (std::size_t epoch = 0; epoch < errors[i].size(); ++epoch) {
+      curves.back().x.push_back(static_cast<double>(epoch + 1));
+      curves.back().y.push_back(scored(errors[i][epoch]));
+    }
+    published.push_back({recipe.name, {static_cast<double>(recipe.epochs)}, {(low + high) / 2}});
+  }
+  const bool error = score == Score::error;
+  Json chart = charts::lines(
+      curves, {.title = "epoch", .format = "d"},
+      {.title = error ? "test error, %" : "test accuracy", .log = error, .format = error ? "~g" : ".2~%"},
+      charts::Colours::nominal, 300);
+  charts::add_points(chart, published);
+  figure.charts = {{"", "", chart}};
+  result.figures = {figure};
+  return result;
+}
+
+}  // namespace papers

@@ -1,0 +1,103 @@
+// L. Lu, Y. Shin, Y. Su and G. Karniadakis, "Dying ReLU and Initialization: Theory and Numerical Examples", arXiv
+// 1903.06733, 2019, theorem and figures on networks that are born dead: somewhere all units of a layer are off for
+// every input, so the output is constant and nothing can be learned. The narrower and deeper, the likelier; the
+// probability is at most 1 − (1 − 2⁻ᴺ)^(L−1) for L layers of width N.
+//
+// Measured as there: one input, He initialization, biases 0, L layers (L − 1 hidden ones). Without biases f(c·x) =
+// c·f(x) for c > 0, so the two inputs 1 and −1 stand for all of them and the answer is exact for each network.
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "papers/charts.h"
+#include "papers/papers.h"
+
+namespace papers {
+namespace {
+
+/// The number of the first hidden layer that is off for both inputs, or depth + 1.
+std::size_t first_dead_layer(tg::Index width, std::size_t depth, tg::Tape& tape, tg::Rng& rng) {
+  tape.reset();
+  const auto no_grad = tape.no_grad();
+  tg::Matrix both(2, 1);
+  both << 1, -1;
+  tg::Var y = tape.input(both);
+  const tg::LinearOptions linear{.bias = false, .weight_init = tg::he_normal()};
+  for (std::size_t layer = 1; layer <= depth; ++layer) {
+    tg::Linear weights(y.cols(), width, rng, linear);
+    y = tg::relu(weights(y));
+    if ((y.value().array() == 0).all()) return layer;
+  }
+  return depth + 1;
+}
+
+/// Share of `networks` that are dead by each number of hidden layers from 1 to `depth`.
+std::vector<double> dead_shares(tg::Index width, std::size_t depth, int networks, std::uint64_t seed) {
+  tg::Rng rng(seed + static_cast<std::uint64_t>(width));
+  tg::Tape tape;
+  std::vector<double> dead(depth);
+  for (int i = 0; i < networks; ++i)
+    for (std::size_t layer = first_dead_layer(width, depth, tape, rng); layer <= depth; ++layer)
+      dead[layer - 1] += 1.0 / networks;
+  return dead;
+}
+
+double bound(tg::Index width, std::size_t layers) {
+  return 1 - std::pow(1 - std::exp2(-static_cast<double>(width)), static_cast<double>(layers - 1));
+}
+
+}  // namespace
+
+Result dead_at_birth(const Options& options) {
+  constexpr int networks = 40000;
+  constexpr std::size_t depth = 19;  // hidden layers on the map; the rows have 9
+  constexpr std::array<tg::Index, 7> widths{2, 3, 4, 5, 6, 8, 10};
+  constexpr std::array<std::size_t, 7> map_layers{3, 5, 8, 10, 13, 16, 20};
+  Result result;
+  std::vector<double> cells;
+  std::vector<charts::Series> measured;
+  std::vector<charts::Series> theory;
+  for (const tg::Index width : widths) {
+    const std::vector<double> dead = dead_shares(width, depth, networks, options.seed);
+    for (const std::size_t layers : map_layers) cells.push_back(dead[layers - 2]);
+    const std::string name = fmt::format("width {}", width);
+    const auto row = [&](double published) {
+      result.rows.push_back({fmt::format("{}: born dead, 10 layers", name), fmt::format("{:g}", published),
+                             std::max(0.0, published - 0.01), published + 0.01, dead[8]});
+      result.rows.push_back({fmt::format("{}: share below the bound", name),
+                             fmt::format("≤ {:.3g}", bound(width, 10)), 0, bound(width, 10), dead[8]});
+      measured.push_back({name, {}, {}});
+      theory.push_back({name, {}, {}});
+      for (std::size_t hidden = 1; hidden <= depth; ++hidden) {
+        measured.back().x.push_back(static_cast<double>(hidden + 1));
+        measured.back().y.push_back(dead[hidden - 1]);
+        theory.back().x.push_back(static_cast<double>(hidden + 1));
+        theory.back().y.push_back(bound(width, hidden + 1));
+      }
+    };
+    if (width == 2) row(0.878);
+    if (width == 3) row(0.577);
+    if (width == 5) row(0.130);
+    if (width == 10) row(0.0013);
+  }
+  Json curves = charts::lines(theory, {.title = "layers", .format = "d"},
+                              {.title = "born dead", .domain = {0, 1}, .format = ".0%"}, charts::Colours::ordinal);
+  charts::add_points(curves, measured);
+  const std::vector<double> x(map_layers.begin(), map_layers.end());
+  const std::vector<double> y(widths.begin(), widths.end());
+  result.figures = {
+      {.name = "Born dead",
+       .title = "Networks that are dead at birth",
+       .unit = fmt::format("share of {} ReLU networks with one input", networks),
+       .reading = "Deep and narrow networks are almost always born dead, wide ones hardly ever. Right: dots "
+                  "are measured, lines the theorem's upper bound.",
+       .columns = 2,
+       .charts = {{"Share by depth and width", "", charts::map("layers", x, "width", y, cells, "born dead", ".0%")},
+                  {"Measured share and bound", "", curves}}}};
+  return result;
+}
+
+}  // namespace papers
