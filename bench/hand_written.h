@@ -42,7 +42,8 @@ struct Buffers {
       PerLayer& at = layers[i];
       for (Matrix* matrix : {&at.weight, &at.weight_grad, &at.weight_mean, &at.weight_square})
         matrix->setZero(layer.out, layer.in);
-      for (RowVector* vector : {&at.bias, &at.bias_grad, &at.bias_mean, &at.bias_square}) vector->setZero(layer.out);
+      for (RowVector* vector : {&at.bias, &at.bias_grad, &at.bias_mean, &at.bias_square})
+        vector->setZero(layer.out);
       at.out.setZero(job.batch, layer.out);
       at.out_grad.setZero(job.batch, layer.out);
     }

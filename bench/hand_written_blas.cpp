@@ -22,7 +22,8 @@ struct BlasProduct {
 
  private:
   template <class A, class B>
-  static void multiply(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, const A& a, const B& b, Eigen::Index inner, Matrix& c) {
+  static void multiply(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, const A& a, const B& b, Eigen::Index inner,
+                       Matrix& c) {
     cblas_sgemm(CblasRowMajor, ta, tb, narrow(c.rows()), narrow(c.cols()), narrow(inner), 1.0F, a.data(),
                 narrow(a.cols()), b.data(), narrow(b.cols()), 0.0F, c.data(), narrow(c.cols()));
   }

@@ -172,7 +172,8 @@ void print_memory(const Job& job) {
   const TapeBytes bytes = tape_bytes(job, 50);
   const double trained = peak_megabytes();
   fmt::print(
-      "{:<5} {:6.1f} MB peak ({:.1f} MB before the job); per step {} nodes and {:.2f} MB of arena, {:.2f} MB held\n",
+      "{:<5} {:6.1f} MB peak ({:.1f} MB before the job); per step {} nodes and {:.2f} MB of arena, {:.2f} MB "
+      "held\n",
       job.name, trained, before, bytes.nodes, static_cast<double>(bytes.used) / 1e6,
       static_cast<double>(bytes.reserved) / 1e6);
   tapegrad::Rng rng(1);
@@ -227,8 +228,9 @@ int run(const Options& options) {
     if (equals == std::string::npos) tapegrad::fail("bench", "--peer wants NAME=COMMAND, got " + peer);
     peers.push_back(std::make_unique<Peer>(peer.substr(0, equals), peer.substr(equals + 1)));
   }
-  fmt::print("{} thread(s), {} rounds of {} s each, in {} time; speeds are medians, ratios medians within the rounds\n",
-             options.threads, options.rounds, options.seconds, one_thread ? "processor" : "wall clock");
+  fmt::print(
+      "{} thread(s), {} rounds of {} s each, in {} time; speeds are medians, ratios medians within the rounds\n",
+      options.threads, options.rounds, options.seconds, one_thread ? "processor" : "wall clock");
   Json json{{"threads", options.threads}};
   bool same = true;
   for (const std::string& name : options.jobs) same = measure(job(name), options, peers, json) && same;

@@ -102,7 +102,8 @@ class Libtorch : public Contestant {
     if (threads == 1) return;
     double best = 0;
     Setting best_setting = setting_;
-    for (const Setting setting : {Setting{1, 1}, Setting{threads, 1}, Setting{1, threads}, Setting{threads, threads}}) {
+    for (const Setting setting :
+         {Setting{1, 1}, Setting{threads, 1}, Setting{1, threads}, Setting{threads, threads}}) {
       setting_ = setting;
       const double speed = rate(*this, steps_for(*this, 0.2));
       if (speed > best) best_setting = setting;
@@ -186,7 +187,6 @@ int main(int argc, char** argv) {
   at::set_num_threads(bench::threads);
   at::set_num_interop_threads(1);
   if (argc == 2 && std::strcmp(argv[1], "--elementwise") == 0) return bench::elementwise();
-  return bench::serve([](const bench::Job& job, const bench::Data& data) {
-    return std::make_unique<bench::Libtorch>(job, data);
-  });
+  return bench::serve(
+      [](const bench::Job& job, const bench::Data& data) { return std::make_unique<bench::Libtorch>(job, data); });
 }

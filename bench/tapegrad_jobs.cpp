@@ -1,9 +1,10 @@
 // The jobs as a user of the library writes them.
 
+#include "tapegrad_jobs.h"
+
 #include <tapegrad/tapegrad.h>
 
 #include "contestant.h"
-#include "tapegrad_jobs.h"
 
 namespace tg = tapegrad;
 

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# How fast it is, and compared with what: installs what is missing, builds for this machine in build/bench, and measures.
+#   scripts/bench.sh                 the jobs on one pinned core, then on two threads; memory; compile time and size
+#   scripts/bench.sh micro [REGEX]   ops, activations, tape, matrix products, optimizers, monitor, files, reports
+#   scripts/bench.sh torch           libtorch's elementwise functions, to put beside the micro-benchmarks
+# Options of the jobs: --json FILE (one core; two threads go to FILE with .2 before its end), --jobs A,B32,B256,C,D,
+# --rounds N, --seconds S. BENCH_CORE=1 is the core that is used.
+# OpenBLAS and libtorch take part where they are installed: apt-get install libopenblas-dev libtorch-dev
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+cd "$root"
+
+build=build/bench
+first_core=${BENCH_CORE:-0}
+cores=$(nproc)
+
+build_bench() {
+  heading "Building for this machine ($build)"
+  cmake --preset native -B "$build" -DTAPEGRAD_BUILD_BENCH=ON -DTAPEGRAD_BUILD_TESTS=OFF -DTAPEGRAD_BUILD_EXAMPLES=OFF \
+    -DTAPEGRAD_FETCH_VEGA=OFF
+  cmake --build "$build" --parallel "$jobs"
+}
+
+# on_cores LIST COMMAND... : on those cores only, with as many threads for libraries that start threads by themselves.
+on_cores() {
+  local list=$1 commas=${1//[^,]/}
+  local threads=$((${#commas} + 1))
+  shift
+  local pinned=()
+  if command -v taskset >/dev/null; then pinned=(taskset -c "$list"); fi
+  OPENBLAS_NUM_THREADS=$threads OMP_NUM_THREADS=$threads "${pinned[@]}" "$@"
+}
+
+run_jobs() {
+  local json='' two_json='' peers=() failed=0
+  local arguments=()
+  while (($#)); do
+    case $1 in
+      --json) json=$2 two_json=${2%.json}.2.json && shift 2 ;;
+      *) arguments+=("$1") && shift ;;
+    esac
+  done
+  [[ -x $build/bench/bench_libtorch ]] || note "Without libtorch: it would take part after apt-get install libtorch-dev"
+
+  heading "The jobs on one core ($first_core)"
+  [[ ! -x $build/bench/bench_libtorch ]] || peers=(--peer "libtorch=$build/bench/bench_libtorch")
+  on_cores "$first_core" "$build/bench/bench_jobs" "${peers[@]}" ${json:+--json "$json"} "${arguments[@]}" || failed=1
+
+  if ((cores > 1)); then
+    heading "The jobs on two threads"
+    [[ ! -x $build/bench/bench_libtorch ]] || peers=(--peer "libtorch=$build/bench/bench_libtorch --threads 2")
+    on_cores "$first_core,$(((first_core + 1) % cores))" "$build/bench/bench_jobs" --threads 2 "${peers[@]}" \
+      ${two_json:+--json "$two_json"} "${arguments[@]}" || failed=1
+  fi
+  return "$failed"
+}
+
+run_memory() {
+  heading "Memory"
+  local job
+  for job in B32 B256 C; do on_cores "$first_core" "$build/bench/bench_jobs" --memory "$job"; done
+}
+
+# What a user's program costs to build: the example of the README's size, with the whole library's header.
+run_user_program() {
+  heading "A user's MNIST program: compile time and size"
+  local scratch seconds
+  scratch=$(mktemp -d)
+  local flags=(-std=c++20 -O2 -march=native -Isrc)
+  flags+=(-isystem "$(sed -n 's/^Eigen3_DIR:PATH=\(.*\)\/share\/.*/\1/p' "$build/CMakeCache.txt")/include/eigen3")
+  TIMEFORMAT=%R
+  seconds=$({ time g++ "${flags[@]}" -c bench/user_program.cpp -o "$scratch/user_program.o"; } 2>&1)
+  g++ "$scratch/user_program.o" "$build/libtapegrad.a" -lfmt -lz -Wl,--gc-sections -s -o "$scratch/user_program"
+  note "compiles in $seconds s (g++ -O2)"
+  note "$(stat -c %s "$scratch/user_program" | awk '{ printf "%.2f MB", $1 / 1e6 }') stripped, with libtapegrad.a inside"
+  rm -r "$scratch"
+}
+
+what=jobs
+if (($#)) && [[ $1 != -* ]]; then what=$1 && shift; fi
+[[ $what =~ ^(jobs|micro|torch)$ ]] || die "no benchmarks named '$what'; there are: jobs micro torch"
+
+install_missing "${build_packages[@]}" "${data_packages[@]}" libbenchmark-dev
+build_bench
+case $what in
+  jobs)
+    failed=0
+    run_jobs "$@" || failed=1
+    run_memory
+    run_user_program
+    exit "$failed"
+    ;;
+  micro)
+    heading "Micro-benchmarks on one core ($first_core)"
+    on_cores "$first_core" "$build/bench/bench_micro" --benchmark_filter="${1:-.}"
+    ;;
+  torch)
+    [[ -x $build/bench/bench_libtorch ]] || die "libtorch is not installed: apt-get install libtorch-dev"
+    heading "libtorch's elementwise functions on one core ($first_core)"
+    on_cores "$first_core" "$build/bench/bench_libtorch" --elementwise
+    ;;
+esac
