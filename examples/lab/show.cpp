@@ -1,0 +1,134 @@
+#include "show.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "common/terminal.h"
+
+namespace lab {
+namespace {
+
+using terminal::Color;
+
+/// Columns a UTF-8 text of narrow characters takes.
+std::size_t columns(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+/// The words of `text` in lines of at most `width` columns, each line behind `indent` spaces.
+std::string wrapped(std::string_view text, std::size_t indent, std::size_t width = 80) {
+  std::string lines;
+  std::string line;
+  while (!text.empty()) {
+    const std::size_t length = std::min(text.find(' '), text.size());
+    const std::string_view word = text.substr(0, length);
+    text.remove_prefix(std::min(length + 1, text.size()));
+    if (!line.empty() && indent + columns(line) + 1 + columns(word) > width) {
+      lines += std::string(indent, ' ') + line + "\n";
+      line.clear();
+    }
+    line += (line.empty() ? "" : " ") + std::string(word);
+  }
+  return lines + std::string(indent, ' ') + line + "\n";
+}
+
+std::string padded(std::string_view text, std::size_t width) {
+  return std::string(text) + std::string(width - std::min(width, columns(text)), ' ');
+}
+
+Color color(Verdict verdict) {
+  return verdict == Verdict::is_true ? Color::green : verdict == Verdict::qualified ? Color::yellow : Color::red;
+}
+
+std::string missed_text(const Expected& expected, const Numbers& numbers) {
+  return fmt::format("{}: expected {} ± {}, measured {}", expected.number, number_text(expected.value),
+                     number_text(expected.tolerance), number_text(numbers[expected.number]));
+}
+
+}  // namespace
+
+std::string number_text(double value) {
+  const double size = std::abs(value);
+  if (size == 0 || (size >= 1e-3 && size < 1e5)) return fmt::format("{:.4g}", value);
+  return fmt::format("{:.1e}", value);
+}
+
+std::string to_text(const Result& result) {
+  const Claim& claim = *result.claim;
+  const std::string verdict(words(result.verdict));
+  std::string text = fmt::format("{:>2}  {}\n", claim.id, terminal::paint(claim.text, Color::bold));
+  text += "    " + terminal::paint(fmt::format("{}: {}", letter(result.verdict), verdict), color(result.verdict));
+  text += fmt::format(", {}\n", result.verdict_as_expected()
+                                    ? "as expected"
+                                    : terminal::paint(fmt::format("expected {}: {}", letter(claim.expected_verdict),
+                                                                  words(claim.expected_verdict)),
+                                                      Color::red));
+  text += wrapped(result.sentence, 4);
+  for (const auto& [name, value] : result.numbers) {
+    text += fmt::format("      {} {:>10}", padded(name, 46), number_text(value));
+    for (const Expected& expected : claim.expected)
+      if (expected.number == name)
+        text += "  " + terminal::paint("table " + number_text(expected.value),
+                                       expected.met(result.numbers) ? Color::dim : Color::red);
+    text += "\n";
+  }
+  std::string rule = wrapped(criterion(claim), 4);
+  rule.pop_back();
+  return text + terminal::paint(rule, Color::dim) + "\n";
+}
+
+std::string summary_text(std::span<const Result> results) {
+  const auto good = std::count_if(results.begin(), results.end(), [](const auto& r) { return r.as_expected(); });
+  const auto verdicts =
+      std::count_if(results.begin(), results.end(), [](const auto& r) { return r.verdict_as_expected(); });
+  const auto count = [&](Verdict verdict) {
+    return std::count_if(results.begin(), results.end(), [&](const auto& r) { return r.verdict == verdict; });
+  };
+  std::string text = fmt::format(
+      "{} claims: {} as expected, {} with another verdict, {} with other numbers\n{} true, {} true with a "
+      "qualification, {} false\n",
+      results.size(), good, static_cast<std::ptrdiff_t>(results.size()) - verdicts, verdicts - good,
+      count(Verdict::is_true), count(Verdict::qualified), count(Verdict::is_false));
+  for (const Result& result : results) {
+    if (result.as_expected()) continue;
+    text += fmt::format("\n{:>2}  {}\n", result.claim->id, result.claim->text);
+    if (!result.verdict_as_expected())
+      text += wrapped(fmt::format("verdict {}, the table says {}: {}", letter(result.verdict),
+                                  letter(result.claim->expected_verdict), criterion(*result.claim)),
+                      4);
+    for (const Expected& expected : result.missed()) text += wrapped(missed_text(expected, result.numbers), 4);
+    if (result.verdict_as_expected()) continue;
+    for (const auto& [name, value] : result.numbers)
+      text += wrapped(fmt::format("{} = {}", name, number_text(value)), 4);
+  }
+  return text;
+}
+
+nlohmann::ordered_json to_json(std::span<const Result> results) {
+  using Json = nlohmann::ordered_json;
+  Json list = Json::array();
+  for (const Result& result : results) {
+    const Claim& claim = *result.claim;
+    Json expected = Json::object();
+    for (const Expected& e : claim.expected) expected[e.number] = e.value;
+    Json measured = Json::object();
+    for (const auto& [name, value] : result.numbers)
+      measured[name] = std::isfinite(value) ? Json(value) : Json(nullptr);
+    list.push_back({{"id", claim.id},
+                    {"claim", claim.text},
+                    {"verdict", std::string(1, letter(result.verdict))},
+                    {"expected_verdict", std::string(1, letter(claim.expected_verdict))},
+                    {"as_expected", result.as_expected()},
+                    {"expectation", claim.expectation},
+                    {"expected", expected},
+                    {"measured", measured},
+                    {"criterion", criterion(claim)},
+                    {"sentence", result.sentence}});
+  }
+  return list;
+}
+
+}  // namespace lab
