@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,7 @@ class Table : public benchmark::BenchmarkReporter {
       const std::string name = run.run_name.function_name;
       const std::size_t slash = name.rfind('/');
       Row& row = row_of(name.substr(0, slash));
+      row.order = run.family_index;
       if (run.error_occurred) {
         row.note = run.error_message;
         continue;
@@ -35,6 +37,9 @@ class Table : public benchmark::BenchmarkReporter {
   }
 
   void Finalize() override {
+    // They were run in random order; the table has that of the program.
+    std::sort(rows_.begin(), rows_.end(),
+              [](const auto& a, const auto& b) { return a.second.order < b.second.order; });
     fmt::print("{:<44} {:>12} {:>12} {:>10}\n", "ns per item", "tapegrad", "Eigen", "tapegrad is");
     for (const auto& [name, row] : rows_) {
       const double ours = row.best.contains("tapegrad") ? row.best.at("tapegrad") : 0;
@@ -49,6 +54,7 @@ class Table : public benchmark::BenchmarkReporter {
   struct Row {
     std::map<std::string, double> best = {};
     std::string note = {};
+    std::int64_t order = 0;
   };
 
   Row& row_of(const std::string& name) {

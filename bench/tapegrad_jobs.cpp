@@ -82,7 +82,9 @@ std::unique_ptr<Contestant> make_tapegrad(const Job& job, const Data& data) {
 }
 
 void set_tapegrad_threads([[maybe_unused]] int threads) {
-  // tapegrad::set_threads(threads);  as soon as the library has it
+#if __has_include(<tapegrad/core/threads.h>)
+  tapegrad::set_threads(threads);
+#endif
 }
 
 TapeBytes tape_bytes(const Job& job, int steps) {

@@ -5,7 +5,7 @@
 #   scripts/bench.sh torch           libtorch's elementwise functions, to put beside the micro-benchmarks
 # Options of the jobs: --json FILE (one core; two threads go to FILE with .2 before its end), --jobs A,B32,B256,C,D,
 # --rounds N, --seconds S. BENCH_CORE=1 is the core that is used.
-# OpenBLAS and libtorch take part where they are installed: apt-get install libopenblas-dev libtorch-dev
+# What is compared takes part where it is installed: apt-get install libopenblas-dev libdnnl-dev libtorch-dev
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$root"
@@ -13,12 +13,31 @@ cd "$root"
 build=build/bench
 first_core=${BENCH_CORE:-0}
 cores=$(nproc)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
 
+# build_bench DIRECTORY TARGET [CMAKE-ARGUMENT...]
 build_bench() {
-  heading "Building for this machine ($build)"
-  cmake --preset native -B "$build" -DTAPEGRAD_BUILD_BENCH=ON -DTAPEGRAD_BUILD_TESTS=OFF -DTAPEGRAD_BUILD_EXAMPLES=OFF \
-    -DTAPEGRAD_FETCH_VEGA=OFF
-  cmake --build "$build" --parallel "$jobs"
+  local directory=$1 target=$2
+  shift 2
+  heading "Building for this machine ($directory)"
+  cmake --preset native -B "$directory" -DTAPEGRAD_BUILD_BENCH=ON -DTAPEGRAD_BUILD_TESTS=OFF \
+    -DTAPEGRAD_BUILD_EXAMPLES=OFF -DTAPEGRAD_FETCH_VEGA=OFF "$@" >"$scratch/cmake.log" 2>&1 ||
+    { cat "$scratch/cmake.log" >&2 && die "cannot configure $directory"; }
+  cmake --build "$directory" --parallel "$jobs" --target "$target"
+}
+
+# The library with another matrix product takes part as a program of its own.
+build_backends() {
+  grep -q TAPEGRAD_MATMUL CMakeLists.txt || return 0
+  if [[ -n $(find /usr/include /usr/local/include -name openblas_config.h -print -quit) ]]; then
+    build_bench "$build-openblas" bench_jobs -DTAPEGRAD_MATMUL=openblas
+    peers+=("tapegrad_blas=$build-openblas/bench/bench_jobs --serve tapegrad")
+  fi
+  if [[ -n $(find /usr/include /usr/local/include -path '*oneapi/dnnl/dnnl.h' -print -quit) ]]; then
+    build_bench "$build-onednn" bench_jobs -DTAPEGRAD_MATMUL=onednn
+    peers+=("tapegrad_onednn=$build-onednn/bench/bench_jobs --serve tapegrad")
+  fi
 }
 
 # on_cores LIST COMMAND... : on those cores only, with as many threads for libraries that start threads by themselves.
@@ -31,26 +50,36 @@ on_cores() {
   OPENBLAS_NUM_THREADS=$threads OMP_NUM_THREADS=$threads "${pinned[@]}" "$@"
 }
 
+# jobs_on LIST THREADS ARGUMENT... : the jobs, with the peers.
+jobs_on() {
+  local list=$1 threads=$2 arguments=() peer
+  shift 2
+  for peer in "${peers[@]}"; do arguments+=(--peer "$peer --threads $threads"); done
+  on_cores "$list" "$build/bench/bench_jobs" --threads "$threads" "${arguments[@]}" "$@"
+}
+
 run_jobs() {
-  local json='' two_json='' peers=() failed=0
-  local arguments=()
+  local json='' two_json='' arguments=() failed=0
   while (($#)); do
     case $1 in
       --json) json=$2 two_json=${2%.json}.2.json && shift 2 ;;
       *) arguments+=("$1") && shift ;;
     esac
   done
-  [[ -x $build/bench/bench_libtorch ]] || note "Without libtorch: it would take part after apt-get install libtorch-dev"
+
+  peers=()
+  build_backends
+  if [[ -x $build/bench/bench_libtorch ]]; then
+    peers+=("libtorch=$build/bench/bench_libtorch")
+  else
+    note "Without libtorch: it would take part after apt-get install libtorch-dev"
+  fi
 
   heading "The jobs on one core ($first_core)"
-  [[ ! -x $build/bench/bench_libtorch ]] || peers=(--peer "libtorch=$build/bench/bench_libtorch")
-  on_cores "$first_core" "$build/bench/bench_jobs" "${peers[@]}" ${json:+--json "$json"} "${arguments[@]}" || failed=1
-
+  jobs_on "$first_core" 1 ${json:+--json "$json"} "${arguments[@]}" || failed=1
   if ((cores > 1)); then
     heading "The jobs on two threads"
-    [[ ! -x $build/bench/bench_libtorch ]] || peers=(--peer "libtorch=$build/bench/bench_libtorch --threads 2")
-    on_cores "$first_core,$(((first_core + 1) % cores))" "$build/bench/bench_jobs" --threads 2 "${peers[@]}" \
-      ${two_json:+--json "$two_json"} "${arguments[@]}" || failed=1
+    jobs_on "$first_core,$(((first_core + 1) % cores))" 2 ${two_json:+--json "$two_json"} "${arguments[@]}" || failed=1
   fi
   return "$failed"
 }
@@ -64,8 +93,7 @@ run_memory() {
 # What a user's program costs to build: the example of the README's size, with the whole library's header.
 run_user_program() {
   heading "A user's MNIST program: compile time and size"
-  local scratch seconds
-  scratch=$(mktemp -d)
+  local seconds
   local flags=(-std=c++20 -O2 -march=native -Isrc)
   flags+=(-isystem "$(sed -n 's/^Eigen3_DIR:PATH=\(.*\)\/share\/.*/\1/p' "$build/CMakeCache.txt")/include/eigen3")
   TIMEFORMAT=%R
@@ -73,15 +101,14 @@ run_user_program() {
   g++ "$scratch/user_program.o" "$build/libtapegrad.a" -lfmt -lz -Wl,--gc-sections -s -o "$scratch/user_program"
   note "compiles in $seconds s (g++ -O2)"
   note "$(stat -c %s "$scratch/user_program" | awk '{ printf "%.2f MB", $1 / 1e6 }') stripped, with libtapegrad.a inside"
-  rm -r "$scratch"
 }
 
-what=jobs
+what="jobs"
 if (($#)) && [[ $1 != -* ]]; then what=$1 && shift; fi
 [[ $what =~ ^(jobs|micro|torch)$ ]] || die "no benchmarks named '$what'; there are: jobs micro torch"
 
 install_missing "${build_packages[@]}" "${data_packages[@]}" libbenchmark-dev
-build_bench
+build_bench "$build" all
 case $what in
   jobs)
     failed=0
