@@ -14,6 +14,7 @@
 #include "tapegrad/core/rng.h"
 #include "tapegrad/core/select.h"
 #include "tapegrad/core/tape.h"
+#include "tapegrad/core/threads.h"
 #include "tapegrad/inspect/decision_map.h"
 #include "tapegrad/inspect/findings.h"
 #include "tapegrad/inspect/graph.h"

@@ -8,6 +8,7 @@
 
 #include "tapegrad/core/pack.h"
 #include "tapegrad/core/tape.h"
+#include "tapegrad/core/threads.h"
 
 /// How one text becomes an op. A rule is a struct with the formula and its vector-Jacobian product:
 ///
@@ -74,19 +75,28 @@ template <class T, class Body> void for_each_pack(Shape shape, Body&& body) {
   }
 }
 
-/** When nothing broadcasts, a matrix is one long row. */
-inline Shape flattened(Shape shape, bool contiguous) {
-  return contiguous ? Shape{shape.size() == 0 ? 0 : 1, shape.size()} : shape;
+/** Calls body(0, first, count) for every pack of an array. Long ones are divided among the threads. */
+template <class T, class Body> void for_each_pack(Index size, Body&& body) {
+  parallel::divide(size, parallel::least_elements, 1024, [&](Index first, Index last) {
+    constexpr Index width = Pack<T>::size;
+    Index i = first;
+    for (; i + width <= last; i += width) body(Index{0}, i, static_cast<int>(width));
+    if (i < last) body(Index{0}, i, static_cast<int>(last - i));
+  });
 }
 
 template <class T, class F, std::size_t N>
 void map(Shape shape, bool contiguous, const std::array<Operand<T>, N>& in, T* out, const F& f) {
-  for_each_pack<T>(flattened(shape, contiguous), [&](Index row, Index col, int count) {
+  const auto compute = [&](Index row, Index col, int count) {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       f(in[I].load(row, col, count)...).store(out + row * shape.cols + col, count);
     }
     (std::make_index_sequence<N>());
-  });
+  };
+  if (contiguous)  // a matrix is one long row
+    for_each_pack<T>(shape.size(), compute);
+  else
+    for_each_pack<T>(shape, compute);
 }
 
 /** Adds f(operands) into a gradient of `target` shape, summing over what was broadcast. This is the one place
@@ -103,7 +113,7 @@ void accumulate(Shape shape, bool contiguous, const std::array<Operand<T>, N>& i
     (std::make_index_sequence<N>());
   };
   if (contiguous && target == shape) {
-    for_each_pack<T>(flattened(shape, true), [&](Index row, Index col, int count) {
+    for_each_pack<T>(shape.size(), [&](Index row, Index col, int count) {
       T* to = sink.data + col;
       const Pack<T> part = call(row, col, count);
       (sink.add ? Pack<T>::load(to, count) + part : part).store(to, count);

@@ -1,8 +1,24 @@
 #include "tapegrad/core/gemm.h"
 
+#if defined(TAPEGRAD_MATMUL_OPENBLAS)
+#include <cblas.h>
+#elif defined(TAPEGRAD_MATMUL_ONEDNN)
+#include <oneapi/dnnl/dnnl.h>
+#endif
+
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <new>
+#include <type_traits>
+
+#include "tapegrad/core/error.h"
+#include "tapegrad/core/pack.h"
+#include "tapegrad/core/threads.h"
+
+#if defined(TAPEGRAD_MATMUL_ONEDNN)
+extern "C" void omp_set_num_threads(int);  // oneDNN makes its threads with OpenMP, which we do not compile with
+#endif
 
 namespace tapegrad {
 inline namespace TAPEGRAD_ABI {
@@ -48,14 +64,209 @@ template <class T> class Blocking : public Eigen::internal::level3_blocking<T, T
   }
 };
 
-/// C += A·B for column-major C; A and B are stored by columns or by rows.
+/// C = op(A)·op(B) or C += …, everything by rows; a stride is the distance of two rows.
+template <class T> struct Product {
+  bool transpose_a, transpose_b;
+  Index m, n, k;
+  const T* a;
+  Index stride_a;
+  const T* b;
+  Index stride_b;
+  T* c;
+  Index stride_c;
+  bool add;
+
+  Product rows(Index first, Index last) const {
+    Product part = *this;
+    part.m = last - first;
+    part.a += transpose_a ? first : first * stride_a;
+    part.c += first * stride_c;
+    return part;
+  }
+  Product cols(Index first, Index last) const {
+    Product part = *this;
+    part.n = last - first;
+    part.b += transpose_b ? first * stride_b : first;
+    part.c += first;
+    return part;
+  }
+};
+
+#if defined(TAPEGRAD_MATMUL_OPENBLAS)
+
+void multiply(const Product<float>& p) {
+  cblas_sgemm(CblasRowMajor, p.transpose_a ? CblasTrans : CblasNoTrans, p.transpose_b ? CblasTrans : CblasNoTrans,
+              static_cast<blasint>(p.m), static_cast<blasint>(p.n), static_cast<blasint>(p.k), 1, p.a,
+              static_cast<blasint>(p.stride_a), p.b, static_cast<blasint>(p.stride_b), p.add ? 1 : 0, p.c,
+              static_cast<blasint>(p.stride_c));
+}
+void multiply(const Product<double>& p) {
+  cblas_dgemm(CblasRowMajor, p.transpose_a ? CblasTrans : CblasNoTrans, p.transpose_b ? CblasTrans : CblasNoTrans,
+              static_cast<blasint>(p.m), static_cast<blasint>(p.n), static_cast<blasint>(p.k), 1, p.a,
+              static_cast<blasint>(p.stride_a), p.b, static_cast<blasint>(p.stride_b), p.add ? 1 : 0, p.c,
+              static_cast<blasint>(p.stride_c));
+}
+
+/// Products are divided among our own threads.
+void use_one_thread() {
+  static const bool done = (openblas_set_num_threads(1), true);
+  static_cast<void>(done);
+}
+
+#else
+
+/// C += A·B by Eigen, for column-major C; A and B are stored by columns or by rows.
 template <class T, int order_a, int order_b>
-void add_product(Index m, Index n, Index k, const T* a, Index stride_a, const T* b, Index stride_b, T* c) {
+void add_product(Index m, Index n, Index k, const T* a, Index stride_a, const T* b, Index stride_b, T* c,
+                 Index stride_c) {
   Blocking<T> blocking(m, n, k);
   Eigen::internal::general_matrix_matrix_product<Index, T, order_a, false, T, order_b, false, Eigen::ColMajor,
-                                                 1>::run(m, n, k, a, stride_a, b, stride_b, c, 1, m, T(1), blocking,
-                                                         nullptr);
+                                                 1>::run(m, n, k, a, stride_a, b, stride_b, c, 1, stride_c, T(1),
+                                                         blocking, nullptr);
 }
+
+template <class T> void multiply_with_eigen(const Product<T>& p) {
+  if (!p.add)
+    for (Index row = 0; row < p.m; ++row) std::fill_n(p.c + row * p.stride_c, p.n, T(0));
+  // A matrix by rows is its transpose by columns: Cᵀ = op(B)ᵀ·op(A)ᵀ, all by columns.
+  constexpr int by_columns = Eigen::ColMajor;
+  constexpr int by_rows = Eigen::RowMajor;
+  const auto run = [&]<int order_b, int order_a>(std::integral_constant<int, order_b>,
+                                                 std::integral_constant<int, order_a>) {
+    add_product<T, order_b, order_a>(p.n, p.m, p.k, p.b, p.stride_b, p.a, p.stride_a, p.c, p.stride_c);
+  };
+  constexpr std::integral_constant<int, by_columns> plain;
+  constexpr std::integral_constant<int, by_rows> transposed;
+  if (p.transpose_a && p.transpose_b)
+    run(transposed, transposed);
+  else if (p.transpose_a)
+    run(plain, transposed);
+  else if (p.transpose_b)
+    run(transposed, plain);
+  else
+    run(plain, plain);
+}
+
+#if defined(TAPEGRAD_MATMUL_ONEDNN)
+
+void multiply(const Product<float>& p) {
+  omp_set_num_threads(1);  // products are divided among our own threads; the setting belongs to the calling one
+  const auto status = dnnl_sgemm(p.transpose_a ? 'T' : 'N', p.transpose_b ? 'T' : 'N', p.m, p.n, p.k, 1, p.a,
+                                 p.stride_a, p.b, p.stride_b, p.add ? 1 : 0, p.c, p.stride_c);
+  if (status != dnnl_success) fail("matmul", "oneDNN could not multiply");
+}
+/// oneDNN has no product of doubles.
+void multiply(const Product<double>& p) { multiply_with_eigen(p); }
+
+#else
+
+template <class T> void multiply(const Product<T>& p) { multiply_with_eigen(p); }
+
+#endif
+
+void use_one_thread() {}
+
+#endif
+
+// Small products: the packing and blocking of a general product would cost more than the product.
+
+constexpr Index small_operand = 4096;       ///< elements of op(B), which must stay in the cache
+constexpr Index small_product = 64 * 1024;  ///< multiplications
+
+/// R rows of C from R rows of op(A) and all of op(B); b holds op(B) by rows of a multiple of the pack's size.
+template <int R, class T> void multiply_rows(const Product<T>& p, Index row, const T* b, Index stride_b) {
+  constexpr Index width = Pack<T>::size;
+  const T* a = p.transpose_a ? p.a + row : p.a + row * p.stride_a;
+  const Index next_row = p.transpose_a ? 1 : p.stride_a;
+  const Index next_inner = p.transpose_a ? p.stride_a : 1;
+  T* c = p.c + row * p.stride_c;
+  const auto columns = [&]<int P>(std::integral_constant<int, P>, Index col) {
+    Pack<T> sums[R][P];
+    for (int r = 0; r < R; ++r)
+      for (int q = 0; q < P; ++q) sums[r][q] = Pack<T>::broadcast(T(0));
+    for (Index i = 0; i < p.k; ++i) {
+      Pack<T> right[P];
+      for (int q = 0; q < P; ++q) right[q] = Pack<T>::load(b + i * stride_b + col + q * width);
+      for (int r = 0; r < R; ++r) {
+        const Pack<T> left = Pack<T>::broadcast(a[r * next_row + i * next_inner]);
+        for (int q = 0; q < P; ++q) sums[r][q] = madd(left, right[q], sums[r][q]);
+      }
+    }
+    for (int r = 0; r < R; ++r)
+      for (int q = 0; q < P; ++q) {
+        const Index first = col + q * width;
+        T* to = c + r * p.stride_c + first;
+        const int count = static_cast<int>(std::min(width, p.n - first));
+        (p.add ? Pack<T>::load(to, count) + sums[r][q] : sums[r][q]).store(to, count);
+      }
+  };
+  Index col = 0;
+  for (; col + width < p.n; col += 2 * width) columns(std::integral_constant<int, 2>(), col);
+  if (col < p.n) columns(std::integral_constant<int, 1>(), col);
+}
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wignored-attributes"  // of vector types as template arguments
+
+/// op(B) by rows of a multiple of the pack's size, as multiply_rows() wants it.
+template <class T> void copy_by_rows(const Product<T>& p, T* to, Index stride) {
+  constexpr Index width = Pack<T>::size;
+  if (!p.transpose_b) {
+    for (Index i = 0; i < p.k; ++i)
+      for (Index col = 0; col < p.n; col += width)
+        Pack<T>::load(p.b + i * p.stride_b + col, static_cast<int>(std::min(width, p.n - col)))
+            .store(to + i * stride + col);
+    return;
+  }
+  using Register = typename Eigen::internal::packet_traits<T>::type;
+  for (Index col = 0; col < p.n; col += width)
+    for (Index i = 0; i < p.k; i += width) {
+      const int rows = static_cast<int>(std::min(width, p.k - i));
+      const Index cols = std::min(width, p.n - col);
+      const T* from = p.b + col * p.stride_b + i;
+      if (cols * rows <= 2 * width) {
+        for (int r = 0; r < rows; ++r)
+          for (Index q = 0; q < width; ++q)
+            to[(i + r) * stride + col + q] = q < cols ? from[q * p.stride_b + r] : T(0);
+        continue;
+      }
+      if constexpr (width > 1) {
+        Eigen::internal::PacketBlock<Register, static_cast<int>(width)> block;
+        for (Index q = 0; q < width; ++q)
+          block.packet[q] = q < cols ? Pack<T>::load(from + q * p.stride_b, rows).v : Pack<T>::broadcast(T(0)).v;
+        Eigen::internal::ptranspose(block);
+        for (int r = 0; r < rows; ++r) Pack<T>::wrap(block.packet[r]).store(to + (i + r) * stride + col);
+      }
+    }
+}
+
+#pragma GCC diagnostic pop
+
+template <class T> void multiply_small(const Product<T>& p) {
+  constexpr Index width = Pack<T>::size;
+  if (p.n == 1 && p.m > 1)  // a column is computed as a row
+    return multiply_small(
+        Product<T>{false, !p.transpose_a, 1, p.m, p.k, p.b, p.k, p.a, p.stride_a, p.c, p.m, p.add});
+  alignas(64) T copy[small_operand];
+  const T* b = p.b;
+  Index stride_b = p.stride_b;
+  if (p.transpose_b || p.n % width != 0) {
+    stride_b = (p.n + width - 1) / width * width;
+    copy_by_rows(p, copy, stride_b);
+    b = copy;
+  }
+  Index row = 0;
+  for (; row + 4 <= p.m; row += 4) multiply_rows<4>(p, row, b, stride_b);
+  for (; row < p.m; ++row) multiply_rows<1>(p, row, b, stride_b);
+}
+
+template <class T> bool is_small(Index m, Index n, Index k) {
+  constexpr Index width = Pack<T>::size;
+  const Index cols = n == 1 ? m : n;
+  return m * n * k <= small_product && k * ((cols + width - 1) / width * width) <= small_operand;
+}
+
+constexpr Index least_to_divide = 512 * 1024;  ///< multiplications: about 10 µs of work
 
 /// y += A·x or y += Aᵀ·x, A row-major rows×cols.
 template <class T> void add_matrix_vector(bool transpose, Index rows, Index cols, const T* a, const T* x, T* y) {
@@ -73,23 +284,25 @@ template <class T> void add_matrix_vector(bool transpose, Index rows, Index cols
 
 template <class T>
 void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, const T* b, T* c, bool add) {
-  if (!add) std::fill_n(c, m * n, T(0));
-  if (m == 0 || n == 0 || k == 0) return;
-  if (n == 1) return add_matrix_vector(transpose_a, transpose_a ? k : m, transpose_a ? m : k, a, b, c);
-  if (m == 1) return add_matrix_vector(!transpose_b, transpose_b ? n : k, transpose_b ? k : n, b, a, c);
-  // A row-major matrix is its transpose by columns: Cᵀ = op(B)ᵀ·op(A)ᵀ, all by columns.
-  const Index stride_a = transpose_a ? m : k;
-  const Index stride_b = transpose_b ? k : n;
-  constexpr int by_columns = Eigen::ColMajor;
-  constexpr int by_rows = Eigen::RowMajor;
-  if (transpose_a && transpose_b)
-    add_product<T, by_rows, by_rows>(n, m, k, b, stride_b, a, stride_a, c);
-  else if (transpose_a)
-    add_product<T, by_columns, by_rows>(n, m, k, b, stride_b, a, stride_a, c);
-  else if (transpose_b)
-    add_product<T, by_rows, by_columns>(n, m, k, b, stride_b, a, stride_a, c);
+  if (m == 0 || n == 0 || k == 0) {
+    if (!add) std::fill_n(c, m * n, T(0));
+    return;
+  }
+  const Product<T> product{transpose_a, transpose_b,         m, n, k,  a, transpose_a ? m : k,
+                           b,           transpose_b ? k : n, c, n, add};
+  if (is_small<T>(m, n, k)) return multiply_small(product);
+  if (n == 1 || m == 1) {
+    if (!add) std::fill_n(c, m * n, T(0));
+    if (n == 1) return add_matrix_vector(transpose_a, transpose_a ? k : m, transpose_a ? m : k, a, b, c);
+    return add_matrix_vector(!transpose_b, transpose_b ? n : k, transpose_b ? k : n, b, a, c);
+  }
+  use_one_thread();
+  // Every part packs the other operand for itself: divide the longer side.
+  const Index least = m * n * k < least_to_divide ? std::numeric_limits<Index>::max() : 0;
+  if (m >= n)
+    parallel::divide(m, least, 16, [&](Index first, Index last) { multiply(product.rows(first, last)); });
   else
-    add_product<T, by_columns, by_columns>(n, m, k, b, stride_b, a, stride_a, c);
+    parallel::divide(n, least, 48, [&](Index first, Index last) { multiply(product.cols(first, last)); });
 }
 
 template void gemm(bool, bool, Index, Index, Index, const float*, const float*, float*, bool);

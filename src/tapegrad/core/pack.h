@@ -18,6 +18,7 @@ template <class T> class Pack {
   using Scalar = T;
   static constexpr int size = Eigen::internal::unpacket_traits<Register>::size;
 
+  Pack() = default;
   Pack(double scalar) : v(Eigen::internal::pset1<Register>(static_cast<T>(scalar))) {}
   explicit Pack(Register r) requires(size > 1) : v(r) {}
 
@@ -31,6 +32,12 @@ template <class T> class Pack {
   /** The first `count` numbers; the other lanes repeat the first of them, so they raise nothing new. */
   static Pack load(const T* from, int count) {
     if (count == size) return load(from);
+#ifdef __AVX512F__
+    if constexpr (size == 16)
+      return wrap(_mm512_mask_loadu_ps(broadcast(*from).v, static_cast<__mmask16>((1u << count) - 1), from));
+    else if constexpr (size == 8 && sizeof(T) == 8)
+      return wrap(_mm512_mask_loadu_pd(broadcast(*from).v, static_cast<__mmask8>((1u << count) - 1), from));
+#endif
     T lanes[size];
     for (int i = 0; i < size; ++i) lanes[i] = from[i < count ? i : 0];
     return load(lanes);
@@ -38,6 +45,12 @@ template <class T> class Pack {
   void store(T* to) const { Eigen::internal::pstoreu(to, v); }
   void store(T* to, int count) const {
     if (count == size) return store(to);
+#ifdef __AVX512F__
+    if constexpr (size == 16)
+      return _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << count) - 1), v);
+    else if constexpr (size == 8 && sizeof(T) == 8)
+      return _mm512_mask_storeu_pd(to, static_cast<__mmask8>((1u << count) - 1), v);
+#endif
     T lanes[size];
     store(lanes);
     for (int i = 0; i < count; ++i) to[i] = lanes[i];
@@ -64,6 +77,8 @@ template <class T> class Pack {
   friend Pack operator-(Pack a, Pack b) { return wrap(Eigen::internal::psub(a.v, b.v)); }
   friend Pack operator*(Pack a, Pack b) { return wrap(Eigen::internal::pmul(a.v, b.v)); }
   friend Pack operator/(Pack a, Pack b) { return wrap(Eigen::internal::pdiv(a.v, b.v)); }
+  /** a·b + c, in one rounding where the processor can */
+  friend Pack madd(Pack a, Pack b, Pack c) { return wrap(Eigen::internal::pmadd(a.v, b.v, c.v)); }
   friend Pack operator-(Pack a) { return wrap(Eigen::internal::pnegate(a.v)); }
 
   /** Result of a comparison, for where(). */
@@ -78,9 +93,6 @@ template <class T> class Pack {
   friend Pack select(Mask m, Pack a, Pack b) { return wrap(Eigen::internal::pselect(m.v, a.v, b.v)); }
 
   Register v;
-
- private:
-  Pack() = default;
 };
 
 /** Vector functions behind the elementwise ops. Each is accurate to a few units in the last place over the whole

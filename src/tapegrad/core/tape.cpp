@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "tapegrad/core/arithmetic.h"
+#include "tapegrad/core/threads.h"
 
 namespace tapegrad {
 inline namespace TAPEGRAD_ABI {
@@ -44,7 +45,11 @@ template <class T> BasicVar<T> BasicTape<T>::leaf(Shape shape, T* values, InputO
 
 template <class T> BasicVar<T> BasicTape<T>::input(const BasicMatrixRef<T>& values, InputOptions options) {
   T* copy = allocate(values.size());
-  Eigen::Map<BasicMatrix<T>>(copy, values.rows(), values.cols()) = values;
+  const Index least = values.size() < parallel::least_elements ? std::numeric_limits<Index>::max() : 0;
+  parallel::divide(values.rows(), least, 1, [&](Index first, Index last) {
+    Eigen::Map<BasicMatrix<T>>(copy + first * values.cols(), last - first, values.cols()) =
+        values.middleRows(first, last - first);
+  });
   return leaf({values.rows(), values.cols()}, copy, options);
 }
 

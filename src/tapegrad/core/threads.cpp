@@ -1,0 +1,107 @@
+#include "tapegrad/core/threads.h"
+
+#include <fmt/core.h>
+
+#include <atomic>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "tapegrad/core/error.h"
+
+namespace tapegrad {
+namespace {
+
+/// Tells the processor that this is a waiting loop.
+void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#endif
+}
+
+/// Helpers that wait for work. Between two ops of a training step there are a few microseconds, so they first wait
+/// awake; a helper that has waited in vain for a while sleeps.
+class Helpers {
+ public:
+  explicit Helpers(int n) {
+    for (int part = 1; part < n; ++part) threads_.emplace_back([this, part] { help(part); });
+  }
+  ~Helpers() {
+    body_ = nullptr;
+    announce();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  int parts() const { return static_cast<int>(threads_.size()) + 1; }
+
+  void run(void (*body)(void*, int, int), void* context) {
+    body_ = body;
+    context_ = context;
+    busy_.store(parts() - 1, std::memory_order_relaxed);
+    announce();
+    body(context, 0, parts());
+    for (int i = 0; busy_.load(std::memory_order_acquire) != 0; ++i)
+      if (i < patience)
+        pause();
+      else
+        std::this_thread::yield();  // a helper has lost its processor to somebody else
+  }
+
+ private:
+  static constexpr int patience = 4000;  ///< pauses before a helper sleeps: some 100 µs
+
+  void announce() {
+    job_.fetch_add(1, std::memory_order_release);
+    job_.notify_all();
+  }
+
+  void help(int part) {
+    unsigned done = 0;
+    while (true) {
+      unsigned job = done;
+      for (int i = 0; i < patience && job == done; ++i) {
+        pause();
+        job = job_.load(std::memory_order_acquire);
+      }
+      while (job == done) {
+        job_.wait(done, std::memory_order_acquire);
+        job = job_.load(std::memory_order_acquire);
+      }
+      done = job;
+      if (body_ == nullptr) return;
+      body_(context_, part, parts());
+      busy_.fetch_sub(1, std::memory_order_release);
+    }
+  }
+
+  std::atomic<unsigned> job_ = 0;  ///< counts the jobs announced
+  std::atomic<int> busy_ = 0;
+  void (*body_)(void*, int, int) = nullptr;
+  void* context_ = nullptr;
+  std::vector<std::thread> threads_;
+};
+
+thread_local int count = 1;
+thread_local std::unique_ptr<Helpers> helpers;
+
+}  // namespace
+
+void set_threads(int n) {
+  if (n < 1 || n > 256) fail("threads", fmt::format("the number must be from 1 to 256, got {}", n));
+  if (n == count) return;
+  helpers.reset();
+  count = 1;
+  if (n > 1) helpers = std::make_unique<Helpers>(n);
+  count = n;
+}
+
+int threads() { return count; }
+
+void parallel::run(void (*body)(void*, int, int), void* context) {
+  if (helpers == nullptr)
+    body(context, 0, 1);
+  else
+    helpers->run(body, context);
+}
+
+}  // namespace tapegrad

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <algorithm>
+#include <type_traits>
+
+#include "tapegrad/core/types.h"
+
+namespace tapegrad {
+
+/** From now on the calling thread computes with n threads (itself and n − 1 helpers); 1 is the default. Large matrix
+ * products, elementwise ops and optimizer updates are divided among them in fixed parts, so for a given n the results
+ * are bit by bit the same from run to run; small ones stay on one thread, where they are faster. Other threads are not
+ * affected: each says for itself. Throws "[threads] the number must be from 1 to 256, got 0". */
+void set_threads(int n);
+/** How many threads the calling thread computes with. */
+int threads();
+
+namespace parallel {
+
+/** Calls body(context, part, parts) once for every part, each in its own thread; returns when all are done. */
+void run(void (*body)(void* context, int part, int parts), void* context);
+
+/** Calls body(first, last) for parts of 0 … count − 1 that begin at multiples of `grain`, or once for everything when
+ * there are fewer than `least` elements. */
+template <class Body> void divide(Index count, Index least, Index grain, Body&& body) {
+  if (count < least || threads() == 1) return body(Index{0}, count);
+  struct Work {
+    std::remove_reference_t<Body>& body;
+    Index count, grain;
+  } work{body, count, grain};
+  run(
+      [](void* context, int part, int parts) {
+        const Work& w = *static_cast<Work*>(context);
+        const Index grains = (w.count + w.grain - 1) / w.grain;
+        const Index first = grains * part / parts * w.grain;
+        const Index last = std::min(grains * (part + 1) / parts * w.grain, w.count);
+        if (first < last) w.body(first, last);
+      },
+      &work);
+}
+
+/** Elements from which on a cheap elementwise loop is worth dividing: about 5 µs of work. */
+inline constexpr Index least_elements = Index{1} << 15;
+
+}  // namespace parallel
+}  // namespace tapegrad

@@ -1,0 +1,150 @@
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+
+#include "tapegrad/core/gemm.h"
+#include "tapegrad/core/rng.h"
+#include "tapegrad/core/threads.h"
+#include "tapegrad/tapegrad.h"
+
+namespace {
+
+template <class T> tapegrad::BasicMatrix<T> random(tapegrad::Index rows, tapegrad::Index cols, tapegrad::Rng& rng) {
+  tapegrad::BasicMatrix<T> m(rows, cols);
+  for (T& v : m.reshaped()) v = static_cast<T>(rng.normal());
+  return m;
+}
+
+struct Size {
+  tapegrad::Index m, n, k;
+};
+/// Vector tails, single rows and columns, both sides of the limit of a small product, and one that is divided.
+constexpr std::array sizes{Size{1, 1, 1},     Size{4, 8, 2},    Size{4, 1, 8},    Size{1, 4, 8},
+                           Size{5, 7, 3},     Size{3, 17, 33},  Size{16, 32, 32}, Size{33, 31, 16},
+                           Size{64, 64, 16},  Size{65, 64, 17}, Size{1, 300, 70}, Size{300, 1, 70},
+                           Size{32, 128, 80}, Size{7, 1, 4096}, Size{1, 7, 5000}, Size{97, 130, 90}};
+
+/// The largest error of gemm against plain sums, in units of k·ε·Σ|a·b|, over all transpositions and both ways to write.
+template <class T> double worst_error(const Size& s, bool add) {
+  tapegrad::Rng rng(3);
+  double worst = 0;
+  for (const bool ta : {false, true})
+    for (const bool tb : {false, true}) {
+      const auto a = random<T>(ta ? s.k : s.m, ta ? s.m : s.k, rng);
+      const auto b = random<T>(tb ? s.n : s.k, tb ? s.k : s.n, rng);
+      const auto before = random<T>(s.m, s.n, rng);
+      tapegrad::BasicMatrix<T> c = before;
+      tapegrad::gemm(ta, tb, s.m, s.n, s.k, a.data(), b.data(), c.data(), add);
+      for (tapegrad::Index i = 0; i < s.m; ++i)
+        for (tapegrad::Index j = 0; j < s.n; ++j) {
+          long double sum = add ? before(i, j) : 0;
+          long double scale = std::abs(sum);
+          for (tapegrad::Index p = 0; p < s.k; ++p) {
+            const long double term =
+                static_cast<long double>(ta ? a(p, i) : a(i, p)) * static_cast<long double>(tb ? b(j, p) : b(p, j));
+            sum += term;
+            scale += std::abs(term);
+          }
+          const long double unit = static_cast<long double>(s.k + 1) * std::numeric_limits<T>::epsilon() * scale;
+          worst = std::max(worst, static_cast<double>(std::abs(sum - c(i, j)) / unit));
+        }
+    }
+  return worst;
+}
+
+}  // namespace
+
+TEST_CASE("gemm: every transposition of every size, against plain sums") {
+  for (const Size& s : sizes)
+    for (const bool add : {false, true}) {
+      INFO(fmt::format("{}x{}, inner {}, add {}", s.m, s.n, s.k, add));
+      CHECK(worst_error<float>(s, add) <= 1);
+      CHECK(worst_error<double>(s, add) <= 1);
+    }
+}
+
+TEST_CASE("gemm: an empty inner dimension gives zeros, or leaves what is there") {
+  tapegrad::Matrix c = tapegrad::Matrix::Ones(3, 4);
+  tapegrad::gemm<float>(false, false, 3, 4, 0, nullptr, nullptr, c.data(), true);
+  CHECK(c == tapegrad::Matrix::Ones(3, 4));
+  tapegrad::gemm<float>(false, false, 3, 4, 0, nullptr, nullptr, c.data(), false);
+  CHECK(c == tapegrad::Matrix::Zero(3, 4));
+}
+
+TEST_CASE("gemm: NaN stays within its row and column") {
+  tapegrad::Rng rng(1);
+  for (const tapegrad::Index n : {5, 40, 200}) {
+    tapegrad::Matrix a = random<float>(n, n, rng);
+    const tapegrad::Matrix b = random<float>(n, n, rng);
+    tapegrad::Matrix c(n, n);
+    a(2, 3) = std::nanf("");
+    tapegrad::gemm(false, true, n, n, n, a.data(), b.data(), c.data(), false);
+    for (tapegrad::Index row = 0; row < n; ++row) CHECK(c.row(row).array().isNaN().all() == (row == 2));
+  }
+}
+
+TEST_CASE("threads: products and elementwise ops agree with one thread, and are the same every time") {
+  tapegrad::Rng rng(5);
+  const auto a = random<double>(300, 200, rng);
+  const auto b = random<double>(250, 200, rng);
+  const auto compute = [&](int n) {
+    tapegrad::set_threads(n);
+    tapegrad::f64::Tape tape;
+    const auto x = tape.input(a, {.requires_grad = true});
+    const auto w = tape.input(b, {.requires_grad = true});
+    const auto y = tapegrad::tanh(tapegrad::matmul(x, w, {.transpose_b = true}));
+    tapegrad::sum(tapegrad::square(y)).backward();
+    std::array<tapegrad::f64::Matrix, 3> result{y.value(), x.grad(), w.grad()};
+    tapegrad::set_threads(1);
+    return result;
+  };
+  const auto one = compute(1);
+  for (const int n : {2, 3, 5}) {
+    const auto first = compute(n);
+    const auto second = compute(n);
+    for (std::size_t i = 0; i < one.size(); ++i) {
+      CHECK(first[i] == second[i]);
+      CHECK(first[i].isApprox(one[i], 1e-13));
+    }
+  }
+}
+
+TEST_CASE("threads: a training with two threads is the same every time") {
+  const auto train = [] {
+    tapegrad::set_threads(2);
+    tapegrad::Rng rng(7);
+    tapegrad::Sequential net(tapegrad::Linear(200, 256, rng), tapegrad::Relu(), tapegrad::Linear(256, 10, rng));
+    tapegrad::Adam adam(net.parameters());
+    const tapegrad::Matrix x = random<float>(256, 200, rng);
+    std::vector<int> labels(256);
+    for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int>(i % 10);
+    tapegrad::Tape tape;
+    std::vector<float> losses;
+    for (int step = 0; step < 20; ++step) {
+      tape.reset();
+      const tapegrad::Var loss = tapegrad::cross_entropy(net(tape.input(x)), labels);
+      loss.backward();
+      adam.step();
+      losses.push_back(loss.item());
+    }
+    tapegrad::set_threads(1);
+    return losses;
+  };
+  const auto losses = train();
+  CHECK(losses == train());
+  CHECK(losses.back() < 0.5f * losses.front());
+}
+
+TEST_CASE("threads: the number is checked, and belongs to the thread that said it") {
+  CHECK(tapegrad::threads() == 1);
+  CHECK_THROWS_WITH_AS(tapegrad::set_threads(0), "[threads] the number must be from 1 to 256, got 0",
+                       tapegrad::Error);
+  CHECK_THROWS_WITH_AS(tapegrad::set_threads(257), "[threads] the number must be from 1 to 256, got 257",
+                       tapegrad::Error);
+  tapegrad::set_threads(3);
+  CHECK(tapegrad::threads() == 3);
+  tapegrad::set_threads(1);
+  CHECK(tapegrad::threads() == 1);
+}
