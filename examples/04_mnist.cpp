@@ -25,6 +25,7 @@ struct Options {
   std::string optimizer = "adam";
   std::string schedule = "cosine";
   std::string precision = "float";
+  int threads = 1;
   double lr = 0.002;
   double dropout = 0;
   double weight_decay = 0;
@@ -163,10 +164,15 @@ int main(int argc, char** argv) {
   app.add_option("--precision", o.precision, "float or double")
       ->check(CLI::IsMember({"float", "double"}))
       ->capture_default_str();
+  app.add_option("--threads", o.threads, "Threads to compute with")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
   app.add_option("--limit", o.limit, "Use only the first N images; 0 for all")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   o.inspect.add_to(app);
-  return example::run(app, o.common, argc, argv,
-                      [&] { return o.precision == "double" ? train<double>(o) : train<float>(o); });
+  return example::run(app, o.common, argc, argv, [&] {
+    tg::set_threads(o.threads);
+    return o.precision == "double" ? train<double>(o) : train<float>(o);
+  });
 }
