@@ -272,6 +272,138 @@ class Mnist(ExampleTest):
                           err="--precision: half not in {float,double}\nRun with --help for more information.\n")
 
 
+class Activations(ExampleTest):
+    def without_times(self, *arguments):
+        data = self.summary("activations", "--size", 32, *arguments)
+        for row in [*data["activations"], data["matrix_product"]]:
+            for time_of in ("ns_forward", "ns_backward"):
+                self.assert_number(row.pop(time_of), 0)
+        self.assertEqual(data["matrix_product"], {})
+        return data["activations"]
+
+    def test_fields(self):
+        rows = {row["name"]: row for row in self.without_times()}
+        for name in ("identity", "tanh", "relu", "gelu", "softmax", "maxout", "glu", "prelu", "gaussian"):
+            self.assertIn(name, rows)
+        for name, row in rows.items():
+            with self.subTest(name):
+                curves = row["curves"]
+                self.assertEqual(set(curves), {"x", "f", "slope", "curvature"})
+                for curve in curves.values():
+                    self.assertEqual(len(curve), len(curves["x"]))
+                self.assertEqual(curves["x"], sorted(curves["x"]))
+                self.assert_number(row["mean"], -10, 10)
+                self.assert_number(row["variance"], 0, 10)
+                if row["sup_slope"] is not None:
+                    steepest = max(abs(slope) for slope in curves["slope"] if slope is not None)
+                    self.assertLessEqual(steepest, row["sup_slope"] * (1 + 1e-12))
+                for kink in row["kinks"]:  # the line breaks where f′ jumps
+                    if abs(kink["at"]) < 5:
+                        self.assertIsNone(curves["slope"][curves["x"].index(kink["at"])])
+
+    def test_values(self):
+        rows = {row["name"]: row for row in self.without_times("--only", "tanh,softmax,glu,prelu,maxout(pieces=3)")}
+        for i, x in enumerate(rows["tanh"]["curves"]["x"]):
+            y = math.tanh(x)
+            sigmoid = 1 / (1 + math.exp(-x))
+            for name, f, slope, curvature in (
+                    ("tanh", y, 1 - y * y, -2 * y * (1 - y * y)),
+                    ("softmax", sigmoid, sigmoid * (1 - sigmoid), sigmoid * (1 - sigmoid) * (1 - 2 * sigmoid)),
+                    ("glu", x / 2, 0.5, 0)):
+                curves = rows[name]["curves"]
+                for key, wanted in (("f", f), ("slope", slope), ("curvature", curvature)):
+                    self.assertAlmostEqual(curves[key][i], wanted, delta=1e-12)
+        for name, left, right in (("prelu", 0.25, 1), ("maxout(pieces=3)", 0, 1)):
+            slopes = rows[name]["curves"]["slope"]
+            self.assertEqual((slopes[0], slopes[-1]), (left, right))
+        self.assertAlmostEqual(rows["tanh"]["mean"], 0, delta=0.01)
+        self.assertAlmostEqual(rows["softmax"]["mean"], 1 / 12, delta=1e-12)
+
+    def test_settings_and_a_users_own(self):
+        leaky, gaussian = self.without_times("--only", "leaky_relu(negative_slope=0.2),gaussian")
+        self.assertEqual(leaky["name"], "leaky_relu(negative_slope=0.2)")
+        self.assertEqual(leaky["kinks"], [{"at": 0, "slope": 0.2}])
+        self.assertAlmostEqual(gaussian["mean"], 1 / math.sqrt(3), delta=0.01)
+
+    def test_same_seed_same_json(self):
+        first, second, other = (self.without_times("--seed", seed) for seed in (7, 7, 8))
+        self.assertEqual(first, second)
+        self.assertNotEqual(first, other)
+
+    def test_terminal_plots_and_page(self):
+        page = self.path("page.html")
+        result = run("activations", "--size", 32, "--only", "relu,gelu", "--report", page)
+        self.assertEqual((result.code, result.err), (0, ""))
+        self.assertNotIn(ESCAPE, result.out)
+        for line in result.out.splitlines():
+            self.assertLessEqual(len(line), 80, line)
+        with open(page, encoding="utf-8") as file:
+            html = file.read()
+        figures = json.loads(re.search(r'<script type="application/json" id="figures">(.*?)</script>', html, re.S)[1])
+        self.assertEqual(set(figures["views"]), {"A0", "A1", "B0", "B1"})
+        for view in figures["views"]:
+            self.assertIn(f'<div class="view" id="{view}">', html)
+
+    def test_the_table_fits_80_columns(self):
+        for line in run("activations", "--size", 32, NO_COLOR="1").out.splitlines():
+            self.assertLessEqual(len(line), 80, line)
+
+    def test_the_readme_has_the_table(self):
+        with open(os.path.join(os.path.dirname(__file__), "..", "README.md"), encoding="utf-8") as file:
+            self.assertIn(run("activations", "--markdown").out, file.read())
+
+    def test_errors(self):
+        self.assert_fails("activations", "--only", "swich",
+                          err="error: [activation] no activation named 'swich'; did you mean 'swish'?\n")
+        self.assert_out_of_range("activations", "--size", "0")
+
+
+class Curvature(ExampleTest):
+    SHORT = ("--lr", "0.1", "--steps", 1200, "--ode-steps", 2000)
+
+    def test_fields(self):
+        data = self.summary("curvature", *self.SHORT)
+        self.assert_number(data["hessian_vector"]["relative_error"], 0, 1e-8)
+        self.assert_number(data["hessian_vector"]["asymmetry"], 0, 1e-12)
+        (descent,) = data["descent"]
+        self.assertEqual((descent["lr"], descent["threshold"]), (0.1, 20))
+        self.assertEqual(len(descent["sharpness"]), len(descent["step"]))
+        self.assertEqual(len(descent["loss"]), len(descent["step"]))
+        self.assertLess(descent["sharpness"][0], 20)
+        self.assert_number(descent["reached_at_step"], 1, 1200)
+        self.assert_number(descent["late_ratio"], 0.8, 1.3)
+        self.assertLess(descent["loss"][-1], descent["loss"][0] / 2)
+        self.assert_number(data["equation"]["max_error"], 0, 1e-3)
+        self.assertLess(data["equation"]["final_loss"], 1e-4)
+
+    def test_below_the_edge_and_far_above(self):
+        calm, wild = self.summary("curvature", "--lr", "0.01,1", "--steps", 200, "--ode-steps", 5)["descent"]
+        self.assertIsNone(calm["reached_at_step"])
+        self.assertLess(calm["sharpness"][-1], calm["threshold"])
+        self.assertGreater(wild["sharpness"][0], wild["threshold"])
+        self.assertIsNone(wild["loss"][-1])
+
+    def test_same_seed_same_json(self):
+        short = ("--lr", "0.1", "--steps", 80, "--ode-steps", 50)
+        first, second, other = (self.summary("curvature", *short, "--seed", seed) for seed in (7, 7, 8))
+        self.assertEqual(first, second)
+        self.assertNotEqual(first, other)
+
+    def test_page(self):
+        page = self.path("page.html")
+        result = run("curvature", "--lr", "0.1", "--steps", 80, "--ode-steps", 20, "--report", page)
+        self.assertEqual((result.code, result.err), (0, ""))
+        self.assertNotIn(ESCAPE, result.out)
+        for line in result.out.splitlines():
+            self.assertLessEqual(len(line), 80, line)
+        with open(page, encoding="utf-8") as file:
+            self.assertIn("The edge of stability", file.read())
+
+    def test_errors(self):
+        for option in ("--steps", "--ode-steps"):
+            self.assert_out_of_range("curvature", option, "0")
+
+
 class Json(ExampleTest):
     def test_unwritable_json(self):
         missing = os.path.join(self.scratch, "missing", "out.json")

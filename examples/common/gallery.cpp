@@ -73,7 +73,7 @@ page::Chart by_name(const std::string& caption, const example::Json& values, con
   return {caption,
           "",
           {{"width", "container"},
-           {"height", 20 * values.size()},
+           {"height", 60 + 20 * values.size()},
            {"autosize", {{"type", "fit"}, {"contains", "padding"}}},
            {"data", {{"values", values}}},
            {"encoding",
@@ -151,7 +151,11 @@ void write_page(const std::string& file, std::span<const Entry> entries, const C
   costs.push_back({{"name", "matrix product"}, {"forward", product.forward}, {"backward", product.backward}});
 
   const auto x = [](const char* field, const char* title, const char* scale) {
-    return Json{{"field", field}, {"type", "quantitative"}, {"title", title}, {"scale", {{"type", scale}}}};
+    return Json{{"field", field},
+                {"type", "quantitative"},
+                {"title", title},
+                {"scale", {{"type", scale}}},
+                {"axis", {{"tickCount", 6}}}};
   };
   const Json point{{"type", "point"}, {"filled", true}, {"size", 60}, {"tooltip", {{"content", "data"}}}};
   const auto cost = [&](const char* which, const char* shape) {
@@ -165,7 +169,14 @@ void write_page(const std::string& file, std::span<const Entry> entries, const C
   Json means{{"mark", point}, {"encoding", {{"x", x("mean", "f(x)", "linear")}}}};
 
   page::Section facts{"Facts", "Facts", "", "What is registered beside every rule, and what tests scan for.", 1};
-  facts.html = facts_table(entries).html() + figures_table(entries, product).html();
+  Table all = facts_table(entries);  // both tables side by side: a page is wider than a terminal
+  const Table figures_of = figures_table(entries, product);
+  all.head.insert(all.head.end(), figures_of.head.begin() + 1, figures_of.head.end());
+  all.text_columns += figures_of.text_columns - 1;
+  all.rows.push_back({figures_of.rows.back()[0], "", ""});
+  for (std::size_t i = 0; i < all.rows.size(); ++i)
+    all.rows[i].insert(all.rows[i].end(), figures_of.rows[i].begin() + 1, figures_of.rows[i].end());
+  facts.html = all.html();
   page::Section figures{"Figures", "Output and cost", "",
                         "Left: mean of f(x) for x from N(0, 1), with a standard deviation to each side. Right: the "
                         "time one element takes forward (●) and backward (◆), on a logarithmic scale.",

@@ -57,6 +57,16 @@ class Canvas {
 
   /// x and y from 0 (left, bottom) to 1.
   void line(Point from, Point to, std::size_t curve) {
+    // What lies above or below is cut off first: it may be far away.
+    const auto cut = [&](Point& end, double edge) {
+      end = {from.x + (to.x - from.x) * ((edge - from.y) / (to.y - from.y)), edge};
+    };
+    if (std::max(from.y, to.y) < 0 || std::min(from.y, to.y) > 1) return;
+    for (const double edge : {0.0, 1.0}) {
+      const auto beyond = [&](const Point& end) { return edge == 0 ? end.y < 0 : end.y > 1; };
+      if (beyond(to)) cut(to, edge);
+      if (beyond(from)) cut(from, edge);
+    }
     const double dx = (to.x - from.x) * (2 * columns_ - 1);
     const double dy = (to.y - from.y) * (4 * rows_ - 1);
     const int steps = 1 + static_cast<int>(2 * std::hypot(dx, dy));
@@ -193,15 +203,21 @@ Json vega_lite(const Figure& figure, int height) {
                   {"title", figure.x_title.empty() ? Json() : Json(figure.x_title)},
                   {"scale", {{"domain", {range.x.low, range.x.high}}, {"nice", false}}},
                   {"axis", {{"tickCount", 6}}}};
-  const Json y = {
-      {"field", "y"},
-      {"type", "quantitative"},
-      {"title", figure.y_title.empty() ? Json() : Json(figure.y_title)},
-      {"scale",
-       {{"type", figure.logarithmic ? "log" : "linear"},
-        {"domain", {unscaled(range.y.low), unscaled(range.y.high)}},
-        {"nice", false}}},
-      {"axis", figure.logarithmic ? Json{{"tickCount", 5}, {"format", ".0e"}} : Json{{"tickCount", 5}}}};
+  Json y_axis{{"tickCount", 5}};
+  if (figure.logarithmic) {
+    y_axis = {{"format", ".0e"}};
+    Json decades = Json::array();
+    for (double k = std::ceil(range.y.low); k <= range.y.high; ++k) decades.push_back(std::pow(10, k));
+    if (decades.size() > 1) y_axis["values"] = decades;
+  }
+  const Json y = {{"field", "y"},
+                  {"type", "quantitative"},
+                  {"title", figure.y_title.empty() ? Json() : Json(figure.y_title)},
+                  {"scale",
+                   {{"type", figure.logarithmic ? "log" : "linear"},
+                    {"domain", {unscaled(range.y.low), unscaled(range.y.high)}},
+                    {"nice", false}}},
+                  {"axis", y_axis}};
   const Json legend =
       figure.legend ? Json{{"orient", "top"}, {"title", nullptr}, {"symbolType", "stroke"}} : Json();
   const Json colour = {{"field", "curve"}, {"type", "nominal"}, {"scale", {{"domain", names}}}, {"legend", legend}};
