@@ -97,8 +97,8 @@ int main(int argc, char** argv) {
     options.record_every = std::max<tg::Index>(options.steps / 50, 1);
     options.seed = common.seed;
     example::watch_interrupt();
-    fmt::print("{} hidden layers of {} units, {}, batches of {}, SGD with lr {:g}, {} steps\n", depth, width,
-               options.init, options.batch, options.lr, options.steps);
+    fmt::print("{} hidden layers of {} units, {}, SGD with lr {:g}, {} steps of {}\n", depth, width, options.init,
+               options.lr, options.steps, options.batch);
     example::Json json{{"runs", example::Json::array()}};
     std::vector<tg::RunRecord> records;
     for (const std::string& name : activations) {

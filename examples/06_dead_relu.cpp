@@ -86,8 +86,7 @@ int main(int argc, char** argv) {
     options.record_every = std::max<tg::Index>(options.steps / 50, 1);
     options.revive_every = revive ? std::max<tg::Index>(options.steps / 11, 1) : 0;
     example::watch_interrupt();
-    terminal::heading(
-        "784-100-100-10: units off on all training images, and asleep beside them, in layers 1 and 2");
+    terminal::heading("784-100-100-10: units that are off (dead), or nearly, on all training images");
     fmt::print("{}",
                terminal::paint("   lr  activation   accuracy    layer 1: dead, asleep   layer 2: dead, asleep\n",
                                Color::dim));

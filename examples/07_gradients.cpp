@@ -136,9 +136,9 @@ int main(int argc, char** argv) {
     for (const char* init : {"uniform_fan_in", "xavier_normal"})
       rows.push_back(measure(options, "relu", init, true));
     fmt::print(
-        "\nThe gradient changes by that factor in every layer on its way down: {} vanishing, {} healthy, {} "
-        "exploding.\n"
-        "+x is a residual connection, which keeps it alive where the same layers without one lose it.\n",
+        "\nThe gradient changes by that factor in every layer on its way down:\n"
+        "{} vanishing, {} healthy, {} exploding.\n"
+        "+x is a residual connection: it keeps the gradient alive where others lose it.\n",
         terminal::paint("below 0.8", Color::blue), terminal::paint("near 1", Color::green),
         terminal::paint("above 1.25", Color::red));
     return example::Json{{"rows", rows}, {"broken", broken(options)}};

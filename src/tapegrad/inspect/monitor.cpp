@@ -350,8 +350,8 @@ template <class T> struct BasicMonitor<T>::Implementation {
     if (death.at_initialization) return "off on the first batch, before any update";
     const double relative = ratio(death.weight_jump, death.weight_norm);
     if (relative == 0) return "its own weights had not moved: the layers below had";
-    return fmt::format("{}: the update before moved its weights by {:.2g} % of their norm",
-                       relative > 0.1 ? "a jump" : "a drift", 100 * relative);
+    return fmt::format("{}: the update before moved its weights by {:.2g} %", relative > 0.1 ? "a jump" : "a drift",
+                       100 * relative);
   }
 
   /// The last value the network made: the logits.
