@@ -3,6 +3,9 @@
 #include "tapegrad_jobs.h"
 
 #include <tapegrad/tapegrad.h>
+#if __has_include(<tapegrad/core/threads.h>)
+#include <tapegrad/core/threads.h>
+#endif
 
 #include "contestant.h"
 

@@ -4,7 +4,8 @@
 #   scripts/bench.sh micro [REGEX]   ops, activations, tape, matrix products, optimizers, monitor, files, reports
 #   scripts/bench.sh torch           libtorch's elementwise functions, to put beside the micro-benchmarks
 # Options of the jobs: --json FILE (one core; two threads go to FILE with .2 before its end), --jobs A,B32,B256,C,D,
-# --rounds N, --seconds S. BENCH_CORE=1 is the core that is used.
+# --rounds N, --seconds S. BENCH_CORE=1 is the core that is used; BENCH_BACKENDS="openblas onednn" are the matrix products
+# that the library is also built with.
 # What is compared takes part where it is installed: apt-get install libopenblas-dev libdnnl-dev libtorch-dev
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -12,6 +13,7 @@ cd "$root"
 
 build=build/bench
 first_core=${BENCH_CORE:-0}
+backends=${BENCH_BACKENDS-openblas onednn}
 cores=$(nproc)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -24,17 +26,17 @@ build_bench() {
   cmake --preset native -B "$directory" -DTAPEGRAD_BUILD_BENCH=ON -DTAPEGRAD_BUILD_TESTS=OFF \
     -DTAPEGRAD_BUILD_EXAMPLES=OFF -DTAPEGRAD_FETCH_VEGA=OFF "$@" >"$scratch/cmake.log" 2>&1 ||
     { cat "$scratch/cmake.log" >&2 && die "cannot configure $directory"; }
-  cmake --build "$directory" --parallel "$jobs" --target "$target"
+  cmake --build "$directory" --parallel "$jobs" --target "$target" || die "cannot build $directory"
 }
 
 # The library with another matrix product takes part as a program of its own.
 build_backends() {
   grep -q TAPEGRAD_MATMUL CMakeLists.txt || return 0
-  if [[ -n $(find /usr/include /usr/local/include -name openblas_config.h -print -quit) ]]; then
+  if [[ $backends == *openblas* && -n $(find /usr/include /usr/local/include -name openblas_config.h -print -quit) ]]; then
     build_bench "$build-openblas" bench_jobs -DTAPEGRAD_MATMUL=openblas
     peers+=("tapegrad_blas=$build-openblas/bench/bench_jobs --serve tapegrad")
   fi
-  if [[ -n $(find /usr/include /usr/local/include -path '*oneapi/dnnl/dnnl.h' -print -quit) ]]; then
+  if [[ $backends == *onednn* && -n $(find /usr/include /usr/local/include -path '*oneapi/dnnl/dnnl.h' -print -quit) ]]; then
     build_bench "$build-onednn" bench_jobs -DTAPEGRAD_MATMUL=onednn
     peers+=("tapegrad_onednn=$build-onednn/bench/bench_jobs --serve tapegrad")
   fi
