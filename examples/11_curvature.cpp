@@ -206,7 +206,7 @@ example::Json solve_equation(const Options& options, page::Section& section) {
     const tg::Var e = 1 - tapegrad::exp(-x);
     return e + e * e * net(x * (2 / end) - 1);
   };
-  const tg::Matrix grid = Eigen::VectorXd::LinSpaced(points, 0, end);
+  const tg::Matrix grid = Vector::LinSpaced(points, 0, end);
   tg::Adam adam(net.parameters(), {.lr = 0.01});
   const tapegrad::CosineSchedule schedule{.base_lr = 0.01, .t_max = options.ode_steps};
   tg::Tape tape;
@@ -225,22 +225,16 @@ example::Json solve_equation(const Options& options, page::Section& section) {
   }
 
   // Judged on a finer grid than the one it learned on.
-  const Index fine = 401;
+  const Vector x = Vector::LinSpaced(401, 0, end);
   tape.reset();
-  const tg::Var y = solution(tape.input(tg::Matrix(Eigen::VectorXd::LinSpaced(fine, 0, end))));
-  plot::Figure figure{.curves = {{"network", {}, {}}, {"sin x", {}, {}}}, .x_title = "x"};
-  plot::Figure errors{.curves = {{"error", {}, {}}}, .x_title = "x", .legend = false};
-  double worst = 0;
-  for (Index i = 0; i < fine; ++i) {
-    const double x = end * static_cast<double>(i) / static_cast<double>(fine - 1);
-    const double error = y.value()(i, 0) - std::sin(x);
-    worst = std::max(worst, std::abs(error));
-    for (plot::Curve& curve : figure.curves) curve.x.push_back(x);
-    figure.curves[0].y.push_back(y.value()(i, 0));
-    figure.curves[1].y.push_back(std::sin(x));
-    errors.curves[0].x.push_back(x);
-    errors.curves[0].y.push_back(error);
-  }
+  const Vector y = solution(tape.input(x)).value();
+  const Vector sine = x.array().sin();
+  const double worst = (y - sine).cwiseAbs().maxCoeff();
+  const auto curve = [&](const char* name, const Vector& values) {
+    return plot::Curve{name, {x.begin(), x.end()}, {values.begin(), values.end()}};
+  };
+  const plot::Figure figure{.curves = {curve("network", y), curve("sin x", sine)}, .x_title = "x"};
+  const plot::Figure errors{.curves = {curve("error", y - sine)}, .x_title = "x", .legend = false};
   terminal::heading("A network that solves y″ = −y, y(0) = 0, y′(0) = 1");
   fmt::print("{}", plot::braille(figure, 78, 12));
   std::vector<double> decades;

@@ -157,18 +157,25 @@ void write_page(const std::string& file, std::span<const Entry> entries, const C
                 {"scale", {{"type", scale}}},
                 {"axis", {{"tickCount", 6}}}};
   };
-  const Json point{{"type", "point"}, {"filled", true}, {"size", 60}, {"tooltip", {{"content", "data"}}}};
+  const Json point{
+      {"type", "point"}, {"filled", true}, {"size", 60}, {"opacity", 1}, {"tooltip", {{"content", "data"}}}};
   const auto cost = [&](const char* which, const char* shape) {
     Json mark = point;
     mark["shape"] = shape;
     return Json{{"mark", mark},
-                {"encoding", {{"x", x(which, "ns per element", "log")}, {"color", {{"datum", which}}}}}};
+                {"encoding",
+                 {{"x", x(which, "ns per element", "log")},
+                  {"color", {{"datum", which}, {"legend", {{"orient", "top"}, {"title", nullptr}}}}}}}};
   };
-  Json deviations{{"mark", {{"type", "rule"}, {"strokeWidth", 3}, {"opacity", 0.4}}},
-                  {"encoding", {{"x", x("low", "f(x)", "linear")}, {"x2", {{"field", "high"}}}}}};
-  Json means{{"mark", point}, {"encoding", {{"x", x("mean", "f(x)", "linear")}}}};
+  const Json one_colour{{"datum", "f(x)"}, {"legend", nullptr}};
+  Json deviations{
+      {"mark", {{"type", "rule"}, {"strokeWidth", 3}, {"opacity", 0.4}}},
+      {"encoding", {{"x", x("low", "f(x)", "linear")}, {"x2", {{"field", "high"}}}, {"color", one_colour}}}};
+  Json means{{"mark", point}, {"encoding", {{"x", x("mean", "f(x)", "linear")}, {"color", one_colour}}}};
 
-  page::Section facts{"Facts", "Facts", "", "What is registered beside every rule, and what tests scan for.", 1};
+  page::Section facts{
+      "Facts", "Facts", "",
+      "What stands beside every rule, and tests scan for; then what was measured here: fwd, bwd in ns.", 1};
   Table all = facts_table(entries);  // both tables side by side: a page is wider than a terminal
   const Table figures_of = figures_table(entries, product);
   all.head.insert(all.head.end(), figures_of.head.begin() + 1, figures_of.head.end());

@@ -92,17 +92,24 @@ class Canvas {
         true;
   }
   std::string row(int row) {
-    std::string text;
+    std::string text, run;  // a run of one curve's cells takes one colour code
+    std::size_t curve = 0;
+    const auto flush = [&] {
+      if (!run.empty()) text += terminal::paint(run, colours[curve % colours.size()]);
+      run.clear();
+    };
     for (int col = 0; col < columns_; ++col) {
       const Cell& c = cell(col, row);
-      // U+2800 and the eight bits above it, as three bytes of UTF-8
-      const std::string dots{'\xe2', static_cast<char>(0xa0 | (c.dots >> 6)),
-                             static_cast<char>(0x80 | (c.dots & 63))};
+      if (c.mark || c.dots == 0 || c.curve != curve) flush();
+      curve = c.curve;
       if (c.mark)
         text += terminal::paint("●", Color::red);
-      else
-        text += c.dots == 0 ? " " : terminal::paint(dots, colours[c.curve % colours.size()]);
+      else if (c.dots == 0)
+        text += " ";
+      else  // U+2800 and the eight bits above it, as three bytes of UTF-8
+        run += {'\xe2', static_cast<char>(0xa0 | (c.dots >> 6)), static_cast<char>(0x80 | (c.dots & 63))};
     }
+    flush();
     return text;
   }
 
