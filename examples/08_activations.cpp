@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 #include <tapegrad/tapegrad.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 

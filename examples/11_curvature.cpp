@@ -9,6 +9,7 @@
 
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 #include "common/example.h"
 #include "common/page.h"
@@ -30,8 +31,8 @@ struct Options {
   std::string report;
 };
 
-/// Fits the Chebyshev polynomial T₄ at 20 points, one of the toy tasks of Cohen et al. A point or direction in the
-/// space of all parameters is one long vector.
+/// Fits the Chebyshev polynomial T₄ at 20 points: so few that every step sees all of them. A point or direction in
+/// the space of all parameters is one long vector.
 struct Task {
   tg::Sequential net;
   tg::Matrix x{20, 1};
