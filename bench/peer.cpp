@@ -1,5 +1,6 @@
 #include "peer.h"
 
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,14 +42,14 @@ int serve(const Maker& make) {
 Peer::Peer(std::string name, const std::string& command) : name_(std::move(name)) {
   int down[2];
   int up[2];
-  if (pipe(down) != 0 || pipe(up) != 0) throw std::runtime_error("bench: no pipe");
+  // A later peer must not hold these ends open, too.
+  if (pipe2(down, O_CLOEXEC) != 0 || pipe2(up, O_CLOEXEC) != 0) throw std::runtime_error("bench: no pipe");
   std::signal(SIGPIPE, SIG_IGN);  // a program that is gone shows when no answer comes
   process_ = fork();
   if (process_ < 0) throw std::runtime_error("bench: cannot start " + command);
   if (process_ == 0) {
     dup2(down[0], STDIN_FILENO);
     dup2(up[1], STDOUT_FILENO);
-    for (const int end : {down[0], down[1], up[0], up[1]}) close(end);
     execl("/bin/sh", "sh", "-c", ("exec " + command).c_str(), nullptr);
     _exit(127);
   }
