@@ -4,6 +4,7 @@
 #include <tapegrad/core/error.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 
 #include "groups.h"
@@ -51,10 +52,10 @@ bool Interval::contains(double value) const {
 }
 
 std::string Interval::text() const {
-  if (low == high) return fmt::format("= {:g}", low);
-  if (std::isinf(low)) return fmt::format("{} {:g}", open ? "<" : "≤", high);
-  if (std::isinf(high)) return fmt::format("{} {:g}", open ? ">" : "≥", low);
-  return fmt::format("{:g} to {:g}", low, high);
+  if (low == high) return with_minus(fmt::format("= {:g}", low));
+  if (std::isinf(low)) return with_minus(fmt::format("{} {:g}", open ? "<" : "≤", high));
+  if (std::isinf(high)) return with_minus(fmt::format("{} {:g}", open ? ">" : "≥", low));
+  return with_minus(open ? fmt::format("in ({:g}, {:g})", low, high) : fmt::format("in [{:g}, {:g}]", low, high));
 }
 
 Condition at_most(std::string number, double bound) { return {std::move(number), {.high = bound}}; }
@@ -87,7 +88,21 @@ std::vector<Expected> Result::missed() const {
 Result check(const Claim& claim, Lab& lab) {
   Result result{.claim = &claim, .numbers = claim.measure(lab)};
   result.verdict = judge(claim, result.numbers);
-  result.sentence = claim.sentence(result.numbers);
+  result.sentence = with_minus(claim.sentence(result.numbers));
+  return result;
+}
+
+std::string with_minus(std::string_view text) {
+  const auto alphanumeric = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool begins_word = i == 0 || !alphanumeric(text[i - 1]);
+    const bool digit_follows = i + 1 < text.size() && text[i + 1] >= '0' && text[i + 1] <= '9';
+    if (text[i] == '-' && begins_word && digit_follows)
+      result += "−";
+    else
+      result += text[i];
+  }
   return result;
 }
 

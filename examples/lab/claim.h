@@ -41,7 +41,7 @@ struct Interval {
   double high = std::numeric_limits<double>::infinity();
   bool open = false;  ///< the bounds do not belong to it
   bool contains(double value) const;
-  /** "≥ 0.9", "< 1", "= 0", "0.69 to 0.73" */
+  /** "≥ 0.9", "< 1", "= 0", "in [0.69, 0.73]" */
   std::string text() const;
 };
 
@@ -97,6 +97,9 @@ struct Result {
   bool as_expected() const { return verdict_as_expected() && missed().empty(); }
 };
 Result check(const Claim& claim, Lab& lab);
+
+/** The text with − for the - of negative numbers. */
+std::string with_minus(std::string_view text);
 
 /** All claims in order. */
 const std::vector<Claim>& claims();

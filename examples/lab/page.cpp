@@ -1,4 +1,5 @@
 #include <fmt/core.h>
+#include <tapegrad/inspect/report_page.h>
 
 #include <algorithm>
 
@@ -7,76 +8,41 @@
 namespace lab {
 namespace {
 
-// The look of the library's reports (src/tapegrad/inspect/report_page.cpp), without their figures and scripts.
+using tapegrad::reporting::escaped;
+
+/// Beside the style of the library's reports.
 constexpr std::string_view style = R"css(
-:root { color-scheme: light dark; --ground: #ffffff; --raised: #f6f7f9; --ink: #1d2330; --quiet: #5d6778;
-  --line: #e3e7ed; --bad: #c2410c; --warn: #946200; --good: #00734f; --accent: #0072b2; }
-@media (prefers-color-scheme: dark) { :root { --ground: #12161f; --raised: #1a202c; --ink: #e6e9ef; --quiet: #9aa4b5;
-  --line: #2a3140; --bad: #ff8a4c; --warn: #e9b44c; --good: #38c793; --accent: #6cbcf0; } }
-* { box-sizing: border-box; }
-html { scroll-behavior: smooth; scroll-padding-top: 1rem; -webkit-text-size-adjust: 100%; }
-body { margin: 0; background: var(--ground); color: var(--ink);
-  font: 15px/1.55 Inter, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", sans-serif; }
-header, main, footer { max-width: 1000px; margin: 0 auto; padding: 0 28px; }
-header { padding-top: 40px; padding-bottom: 18px; }
-h1 { font-size: 30px; line-height: 1.2; letter-spacing: -.02em; margin: 0 0 6px; font-weight: 650; }
-header p { margin: 0 0 6px; color: var(--quiet); max-width: 84ch; }
-.overview { display: flex; flex-wrap: wrap; gap: 6px; padding: 12px 0 0; margin: 0; list-style: none; }
-.overview a { display: block; min-width: 46px; text-align: center; text-decoration: none; background: var(--raised);
+header, main, footer { max-width: 1000px; }
+header p { max-width: 84ch; }
+.overview { display: flex; flex-wrap: wrap; gap: 6px; padding: 14px 0 0; margin: 0; list-style: none; }
+.overview a { display: block; min-width: 52px; text-align: center; text-decoration: none; background: var(--raised);
   border-radius: 6px; padding: 3px 8px; font-size: 13px; font-variant-numeric: tabular-nums; color: var(--quiet); }
-.overview a b { margin-left: 4px; }
+.overview a b { margin-left: 5px; }
 .overview a.differs { outline: 2px solid var(--bad); }
-:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
-section { padding: 26px 0 6px; border-top: 1px solid var(--line); margin-top: 22px; }
-h2 { font-size: 19px; line-height: 1.35; letter-spacing: -.01em; margin: 0; font-weight: 650; display: grid;
-  grid-template-columns: 2.2ch 1fr auto; gap: 0 12px; align-items: baseline; }
-h2 .number { color: var(--quiet); font-weight: 500; text-align: right; }
+section { padding-top: 24px; }
+section + section { margin-top: 22px; }
+h2 { display: grid; grid-template-columns: 2.4ch 1fr auto; }
 h2 .verdict { font-size: 14px; }
-section > *:not(h2) { margin-left: calc(2.2ch * 19 / 15 + 12px); }
+section > *:not(h2) { margin-left: calc(2.4ch * 20 / 15 + 12px); }
 .sentence { margin: 6px 0 12px; max-width: 84ch; }
-.table { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; }
-th { font-weight: 500; color: var(--quiet); text-align: right; padding: 4px 0 4px 28px;
-  border-bottom: 1px solid var(--line); font-size: 12.5px; }
-td { text-align: right; padding: 4px 0 4px 28px; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; padding-left: 0; white-space: normal; min-width: 22ch; }
-td.bad { font-weight: 650; }
+.table table { width: auto; }
+td, th { padding: 4px 0 4px 32px; }
+td:first-child { white-space: normal; min-width: 20ch; }
 .criterion { margin: 10px 0 0; color: var(--quiet); font-size: 13.5px; max-width: 96ch; overflow-wrap: anywhere; }
-.criterion b { font-weight: 550; color: var(--ink); }
-.bad { color: var(--bad); } .warn { color: var(--warn); } .good { color: var(--good); }
-footer { padding-top: 44px; padding-bottom: 44px; color: var(--quiet); font-size: 13px; }
-@media (max-width: 700px) { header, main, footer { padding-left: 18px; padding-right: 18px; }
-  h2 { grid-template-columns: 2.2ch 1fr; } h2 .verdict { grid-column: 2; } section > *:not(h2) { margin-left: 0; }
-  th, td { padding-left: 14px; } }
-@media print { section { break-inside: avoid; } }
+.criterion b { font-weight: 550; color: var(--ink); margin-right: 4px; }
+@media (max-width: 700px) { h2 { grid-template-columns: 2.4ch 1fr; } h2 .verdict { grid-column: 2; }
+  section > *:not(h2) { margin-left: 0; } td, th { padding-left: 14px; } }
 )css";
 
-std::string escaped(std::string_view text) {
-  std::string safe;
-  for (const char c : text) switch (c) {
-      case '&':
-        safe += "&amp;";
-        break;
-      case '<':
-        safe += "&lt;";
-        break;
-      case '>':
-        safe += "&gt;";
-        break;
-      default:
-        safe += c;
-    }
-  return safe;
-}
+constexpr std::string_view theme = R"js(
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const follow = () => { document.documentElement.dataset.theme = dark.matches ? "dark" : "light"; };
+dark.onchange = follow;
+follow();
+)js";
 
 std::string_view css_class(Verdict verdict) {
   return verdict == Verdict::is_true ? "good" : verdict == Verdict::qualified ? "warn" : "bad";
-}
-
-std::string verdict_text(const Result& result) {
-  std::string text =
-      fmt::format(R"(<span class="verdict {}">{}</span>)", css_class(result.verdict), words(result.verdict));
-  return text;
 }
 
 std::string number_table(const Result& result) {
@@ -87,16 +53,19 @@ std::string number_table(const Result& result) {
       if (e.number == name)
         expected =
             fmt::format("<td{}>{}</td>", e.met(result.numbers) ? "" : R"( class="bad")", number_text(e.value));
-    rows += fmt::format("<tr><td>{}</td><td>{}</td>{}</tr>\n", escaped(name), number_text(value), expected);
+    rows += fmt::format("<tr><td class=\"text\">{}</td><td>{}</td>{}</tr>\n", escaped(name), number_text(value),
+                        expected);
   }
-  return "<div class=\"table\"><table><tr><th></th><th>measured</th><th>expected</th></tr>\n" + rows +
-         "</table></div>\n";
+  return "<div class=\"table\"><table><tr><th class=\"text\">number</th><th>measured</th><th>expected</th></tr>\n" +
+         rows + "</table></div>\n";
 }
 
 std::string section(const Result& result) {
   const Claim& claim = *result.claim;
-  std::string text = fmt::format("<section id=\"claim-{0}\">\n<h2><span class=\"number\">{0}</span>{1} {2}</h2>\n",
-                                 claim.id, escaped(claim.text), verdict_text(result));
+  std::string text = fmt::format(
+      "<section id=\"claim-{0}\">\n<h2><span class=\"letter\">{0}</span>{1}<span class=\"verdict {2}\">{3}</span>"
+      "</h2>\n",
+      claim.id, escaped(claim.text), css_class(result.verdict), words(result.verdict));
   text += fmt::format("<p class=\"sentence\">{}</p>\n", escaped(result.sentence));
   text += number_table(result);
   if (!result.verdict_as_expected())
@@ -125,7 +94,8 @@ std::string to_html(std::span<const Result> results) {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>What is said of activation functions</title>
-<style>{}</style>
+<style>{}{}</style>
+<script>{}</script>
 </head>
 <body>
 <header>
@@ -141,7 +111,7 @@ std::string to_html(std::span<const Result> results) {
 </body>
 </html>
 )",
-      style, results.size(), good, overview, sections);
+      tapegrad::reporting::report_style, style, theme, results.size(), good, overview, sections);
 }
 
 }  // namespace lab

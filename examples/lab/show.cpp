@@ -52,14 +52,17 @@ std::string missed_text(const Expected& expected, const Numbers& numbers) {
 
 std::string number_text(double value) {
   const double size = std::abs(value);
-  if (size == 0 || (size >= 1e-3 && size < 1e5)) return fmt::format("{:.4g}", value);
-  return fmt::format("{:.1e}", value);
+  if (size == 0) return "0";
+  const bool plain = size >= 1e-3 && size < 1e5;
+  return with_minus(plain ? fmt::format("{:.5g}", value) : fmt::format("{:.1e}", value));
 }
 
 std::string to_text(const Result& result) {
   const Claim& claim = *result.claim;
   const std::string verdict(words(result.verdict));
-  std::string text = fmt::format("{:>2}  {}\n", claim.id, terminal::paint(claim.text, Color::bold));
+  std::string title = wrapped(claim.text, 4).substr(4);
+  title.pop_back();
+  std::string text = fmt::format("{:>2}  {}\n", claim.id, terminal::paint(title, Color::bold));
   text += "    " + terminal::paint(fmt::format("{}: {}", letter(result.verdict), verdict), color(result.verdict));
   text += fmt::format(", {}\n", result.verdict_as_expected()
                                     ? "as expected"
@@ -68,7 +71,7 @@ std::string to_text(const Result& result) {
                                                       Color::red));
   text += wrapped(result.sentence, 4);
   for (const auto& [name, value] : result.numbers) {
-    text += fmt::format("      {} {:>10}", padded(name, 46), number_text(value));
+    text += fmt::format("      {} {:>9}", padded(name, 48), number_text(value));
     for (const Expected& expected : claim.expected)
       if (expected.number == name)
         text += "  " + terminal::paint("table " + number_text(expected.value),

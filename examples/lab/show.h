@@ -18,7 +18,7 @@ nlohmann::ordered_json to_json(std::span<const Result> results);
 /** One page that needs no other file. */
 std::string to_html(std::span<const Result> results);
 
-/** "0.25", "1.8e-04": four digits, as tables show them. */
+/** "0.25", "1.8e-04": five digits or two, as tables show them. */
 std::string number_text(double value);
 
 }  // namespace lab

@@ -40,7 +40,7 @@ Claim tanh_zero_centred() {
                     "For inputs that scatter evenly around 0, tanh's mean is {:.1g}. In a network its inputs do "
                     "not: on "
                     "images a unit's mean lies {:.2f} from 0 at the start and {:.2f} after training, up to {:.2f}.",
-                    n["mean on N(0, 1)"], n["mean size of a unit's mean at the start"],
+                    std::abs(n["mean on N(0, 1)"]), n["mean size of a unit's mean at the start"],
                     n["mean size of a unit's mean after training"], n["largest unit mean after training"]);
               }};
 }
