@@ -41,28 +41,31 @@ std::vector<const papers::Paper*> chosen(const std::vector<std::string>& names) 
   return result;
 }
 
-/// Four digits, and large numbers whole.
-std::string short_number(double value) {
+/// Large numbers whole, others with four digits, or as many as it takes to see a range as narrow as `width`.
+std::string short_number(double value, double width = 1) {
   if (std::isinf(value)) return value > 0 ? "∞" : "-∞";
   if (std::abs(value) >= 1000) return fmt::format("{:.0f}", value);
-  return fmt::format("{:.4g}", value);
+  return width > 0 && width < 1e-3 ? fmt::format("{:.6g}", value) : fmt::format("{:.4g}", value);
 }
 
 std::string range(const papers::Row& row) {
   if (std::isinf(row.high)) return "from " + short_number(row.low);
   if (row.low == row.high) return short_number(row.low);
-  return short_number(row.low) + " to " + short_number(row.high);
+  const double width = row.high - row.low;
+  return short_number(row.low, width) + " to " + short_number(row.high, width);
 }
+
+std::string measured(const papers::Row& row) { return short_number(row.measured, row.high - row.low); }
 
 void show(const Run& run) {
   terminal::heading(fmt::format("{} ({})", run.paper->title, run.paper->citation));
-  fmt::print("{}", terminal::paint(fmt::format("{:<40}{:>11}{:>16}{:>9}\n", "", "published", "accepted", "here"),
+  fmt::print("{}", terminal::paint(fmt::format("{:<37}{:>10} {:>18} {:>8}\n", "", "published", "accepted", "here"),
                                    Color::dim));
   for (const papers::Row& row : run.result.rows)
-    fmt::print("{:<40}{:>11}{:>16}{:>9} {}\n", row.name, row.expected, range(row), short_number(row.measured),
+    fmt::print("{:<37}{:>10} {:>18} {:>8} {}\n", row.name, row.expected, range(row), measured(row),
                row.pass() ? terminal::paint("pass", Color::green) : terminal::paint("FAIL", Color::red));
   for (const papers::Skipped& row : run.result.skipped)
-    fmt::print("{:<40}{}\n", row.name, terminal::paint("skipped: " + row.why, Color::yellow));
+    fmt::print("{:<37}{}\n", row.name, terminal::paint("skipped: " + row.why, Color::yellow));
   fmt::print("{}", terminal::paint(fmt::format("{:.1f} s\n", run.seconds), Color::dim));
   std::fflush(stdout);
 }
@@ -91,8 +94,8 @@ page::Section verdict(const std::vector<Run>& runs) {
   Table table{.head = {"paper", "result", "published", "accepted", "here", ""}, .text_columns = 2};
   for (const Run& run : runs) {
     for (const papers::Row& row : run.result.rows)
-      table.rows.push_back({std::string(run.paper->citation), row.name, row.expected, range(row),
-                            short_number(row.measured), row.pass() ? "✓ pass" : "✕ fail"});
+      table.rows.push_back({std::string(run.paper->citation), row.name, row.expected, range(row), measured(row),
+                            row.pass() ? "✓ pass" : "✕ fail"});
     for (const papers::Skipped& row : run.result.skipped)
       table.rows.push_back({std::string(run.paper->citation), row.name, "", "", "", "skipped: " + row.why});
   }

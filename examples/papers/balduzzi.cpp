@@ -4,7 +4,7 @@
 // keep them related.
 //
 // Measured as there: one input on 256 points from −2 to 2, layers of 200 ReLU units with He initialization (biases
-// too), df/dx at every point, and its autocorrelation, averaged over networks. The residual network adds √0.1 of
+// too), df/dx at every point, and its autocorrelation, averaged over networks. The residual network adds 0.1 of
 // each layer's output to its input.
 
 #include <fmt/core.h>
@@ -33,7 +33,7 @@ std::vector<double> input_gradient(int depth, bool residual, tg::Rng& rng) {
   tg::Var y = tg::relu(first(x));
   for (int layer = 1; layer < depth; ++layer) {
     tg::Linear weights(width, width, rng, linear);
-    y = residual ? y + std::sqrt(0.1) * weights(tg::relu(y)) : tg::relu(weights(y));
+    y = residual ? y + 0.1 * weights(tg::relu(y)) : tg::relu(weights(y));
   }
   tg::Linear last(width, 1, rng, linear);
   tg::sum(last(y)).backward();
@@ -76,7 +76,7 @@ Result shattered_gradients(const Options& options) {
                        .reading =
                            "One layer: the gradient changes slowly with the input. 24 and more: neighbouring "
                            "inputs have unrelated gradients. With residual connections they are related again.",
-                       .columns = 3,
+                       .columns = 2,
                        .charts = {}};
   Result result;
   for (const Network& network : networks) {
@@ -95,7 +95,7 @@ Result shattered_gradients(const Options& options) {
     }
     // Only the order counts, so each is compared with the one before.
     const double before = correlations.empty() ? 1 : correlations.back().y[15];
-    result.rows.push_back({network.name + ": autocorrelation at lag 15", fmt::format("{:.2f}", network.expected),
+    result.rows.push_back({"at lag 15, " + network.name, fmt::format("{:.2f}", network.expected),
                            network.residual ? correlations.front().y[15] : -1, network.residual ? 1 : before,
                            mean.y[15]});
     correlations.push_back(mean);

@@ -10,9 +10,9 @@
 //         Overfitting", JMLR 2014, table 2
 //
 // Measured: the error after the last epoch, not the best one. The papers do not give all settings; those missing are
-// ours: SGD with momentum 0.9 and a rate that falls along a cosine, 15 epochs. The network of 1998 has tanh units and
-// plain SGD with a constant rate over 20 epochs: such a network goes on improving far beyond its published error when
-// the rate is higher, as the second curve in the figure shows.
+// ours: SGD with momentum 0.9 and a rate that falls along a cosine for 15 epochs. The network of 1998 has tanh units and
+// 20 epochs of plain SGD in batches of 10. There the rate decides: at 0.002 the error is the published one, at 0.004 it
+// is 3.8 %. So what 4.7 % tells of is the training of 1998 and not what such a network can learn.
 
 #include "papers/classifier.h"
 
@@ -30,7 +30,7 @@ Result mnist(const Options& options) {
                    .init = "lecun_normal",
                    .loss = Loss::squared_error,
                    .optimizer = "sgd",
-                   .lr = 0.003,
+                   .lr = 0.002,
                    .epochs = 20,
                    .batch = 10};
   Recipe hinton = modern;
@@ -53,7 +53,7 @@ Result mnist(const Options& options) {
   srivastava.input_dropout = 0.2;
   srivastava.dropout = 0.5;
   srivastava.max_norm = 2;
-  srivastava.epochs = 30;
+  srivastava.epochs = 15;
   add(lenet1998, "4.7", 4.7);
   add(hinton, "1.53", 1.53);
   add(simard, "1.6", 1.6);

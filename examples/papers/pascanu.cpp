@@ -119,10 +119,11 @@ Json landscape(const Window& window, const std::vector<Step>& path) {
   Json ground = Json::array();
   for (int i = 0; i < cells * cells; ++i) {
     const auto rounded = [](double value) { return std::round(1000 * value) / 1000; };
+    // Cells reach a little into the next one, so that no seam shows.
     ground.push_back({{"w", rounded(w(i, 0) - dw / 2)},
-                      {"w2", rounded(w(i, 0) + dw / 2)},
+                      {"w2", rounded(w(i, 0) + 0.6 * dw)},
                       {"b", rounded(b(i, 0) - db / 2)},
-                      {"b2", rounded(b(i, 0) + db / 2)},
+                      {"b2", rounded(b(i, 0) + 0.6 * db)},
                       {"loss", rounded(loss(i, 0))}});
   }
   Json points = Json::array();
@@ -164,9 +165,9 @@ Result clipping(const Options& options) {
                  {"50 tied layers: ‖g‖ after, over θ", "≤ 1", 1 - 1e-5, 1, tied.norm_after / threshold},
                  {"50 tied layers: cosine of the two", "1", 1 - 1e-12, 1 + 1e-12, tied.cosine},
                  {"change of a gradient below θ", "0", 0, 0, tied.change_of_small},
-                 {"one unit, clipped: longest step/(lr·θ)", "≤ 1", 0, 1, longest(clipped) / (lr * threshold)},
-                 {"one unit, unclipped: the same", "> 1", 1, infinity, longest(free) / (lr * threshold)}};
-  const Window window{3, 7, -4, -1};
+                 {"one unit: longest step/(lr·θ)", "≤ 1", 0, 1, longest(clipped) / (lr * threshold)},
+                 {"one unit, not clipped: the same", "> 1", 1, infinity, longest(free) / (lr * threshold)}};
+  const Window window{4, 6, -3.2, -1.4};
   result.figures = {
       {.name = "Clipping",
        .title = "A cliff in the loss, and steps that stay short",

@@ -85,7 +85,7 @@ Result linear_network(const Options& options) {
   Result result;
   for (std::size_t k = 0; k < strengths.size(); ++k) {
     const double expected = half_time(strengths[k]);
-    result.rows.push_back({fmt::format("mode of strength {:g}: half learned at t/τ", strengths[k]),
+    result.rows.push_back({fmt::format("strength {:g}: half learned at t/τ", strengths[k]),
                            fmt::format("{:.4f}", expected), 0.99 * expected, 1.01 * expected, crossed[k]});
   }
   Json chart = charts::lines(theory, {.title = "t/τ: steps × learning rate"}, {.title = "learned strength"});
