@@ -12,8 +12,8 @@ namespace bench {
 using Body = std::function<void(benchmark::State&)>;
 
 /** Registers a benchmark whose items (elements, nodes, parameters, …) are counted per iteration. */
-inline void add(const std::string& name, long items, const Body& body) {
-  benchmark::RegisterBenchmark(name.c_str(), [items, body](benchmark::State& state) {
+inline benchmark::internal::Benchmark* add(const std::string& name, long items, const Body& body) {
+  return benchmark::RegisterBenchmark(name.c_str(), [items, body](benchmark::State& state) {
     body(state);
     state.SetItemsProcessed(static_cast<long>(state.iterations()) * items);
   });
