@@ -95,7 +95,8 @@ std::string bar(double fraction, int columns) {
 
 void heading(std::string_view text) {
   std::string rule;
-  for (std::size_t i = 0; i < text.size(); ++i) rule += "─";
+  for (const char c : text)
+    if ((c & 0xc0) != 0x80) rule += "─";  // one per character, however many bytes it has
   fmt::print("\n{}\n{}\n", paint(text, Color::bold), paint(rule, Color::dim));
 }
 
