@@ -66,6 +66,15 @@ Condition exactly(std::string number, double value) { return {std::move(number),
 
 bool Expected::met(const Numbers& numbers) const { return std::abs(numbers[number] - value) <= tolerance; }
 
+const Condition* Claim::expected_condition(std::string_view number) const {
+  if (expected_verdict == Verdict::is_false) return nullptr;
+  for (const Condition& condition : claimed)
+    if (condition.number == number) return &condition;
+  // Of several limits one is enough.
+  const bool sure = expected_verdict == Verdict::qualified && limits.size() == 1;
+  return sure && limits.front().number == number ? &limits.front() : nullptr;
+}
+
 Verdict judge(const Claim& claim, const Numbers& numbers) {
   const auto holds = [&](const Condition& condition) { return condition.holds(numbers); };
   if (!std::all_of(claim.claimed.begin(), claim.claimed.end(), holds)) return Verdict::is_false;

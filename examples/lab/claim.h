@@ -77,6 +77,9 @@ struct Claim {
   std::vector<Condition> limits = {};   ///< what it leaves out; where one of them shows it needs a qualification
   std::vector<Expected> expected = {};
   std::function<std::string(const Numbers&)> sentence = {};  ///< what was seen, for a learner
+
+  /** The condition that a number meets if the verdict is the expected one; null where there is none. */
+  const Condition* expected_condition(std::string_view number) const;
 };
 
 /** False when anything that is claimed does not hold, otherwise qualified when a limit shows, otherwise true. */

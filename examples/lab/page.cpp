@@ -24,11 +24,11 @@ section + section { margin-top: 22px; }
 h2 { display: grid; grid-template-columns: 2.4ch 1fr auto; }
 h2 .verdict { font-size: 14px; }
 section > *:not(h2) { margin-left: calc(2.4ch * 20 / 15 + 12px); }
-.sentence { margin: 6px 0 12px; max-width: 84ch; }
+.sentence { margin-top: 6px; margin-bottom: 12px; max-width: 84ch; }
 .table table { width: auto; }
 td, th { padding: 4px 0 4px 32px; }
 td:first-child { white-space: normal; min-width: 20ch; }
-.criterion { margin: 10px 0 0; color: var(--quiet); font-size: 13.5px; max-width: 96ch; overflow-wrap: anywhere; }
+.criterion { margin-top: 10px; margin-bottom: 0; color: var(--quiet); font-size: 13.5px; max-width: 96ch; overflow-wrap: anywhere; }
 .criterion b { font-weight: 550; color: var(--ink); margin-right: 4px; }
 @media (max-width: 700px) { h2 { grid-template-columns: 2.4ch 1fr; } h2 .verdict { grid-column: 2; }
   section > *:not(h2) { margin-left: 0; } td, th { padding-left: 14px; } }
@@ -48,13 +48,9 @@ std::string_view css_class(Verdict verdict) {
 std::string number_table(const Result& result) {
   std::string rows;
   for (const auto& [name, value] : result.numbers) {
-    std::string expected = "<td></td>";
-    for (const Expected& e : result.claim->expected)
-      if (e.number == name)
-        expected =
-            fmt::format("<td{}>{}</td>", e.met(result.numbers) ? "" : R"( class="bad")", number_text(e.value));
-    rows += fmt::format("<tr><td class=\"text\">{}</td><td>{}</td>{}</tr>\n", escaped(name), number_text(value),
-                        expected);
+    const Expectation expected = expectation_of(result, name);
+    rows += fmt::format("<tr><td class=\"text\">{}</td><td>{}</td><td{}>{}</td></tr>\n", escaped(name),
+                        number_text(value), expected.met ? "" : R"( class="bad")", escaped(expected.text));
   }
   return "<div class=\"table\"><table><tr><th class=\"text\">number</th><th>measured</th><th>expected</th></tr>\n" +
          rows + "</table></div>\n";

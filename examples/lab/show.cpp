@@ -39,6 +39,10 @@ std::string padded(std::string_view text, std::size_t width) {
   return std::string(text) + std::string(width - std::min(width, columns(text)), ' ');
 }
 
+std::string padded_left(std::string_view text, std::size_t width) {
+  return std::string(width - std::min(width, columns(text)), ' ') + std::string(text);
+}
+
 Color color(Verdict verdict) {
   return verdict == Verdict::is_true ? Color::green : verdict == Verdict::qualified ? Color::yellow : Color::red;
 }
@@ -57,6 +61,14 @@ std::string number_text(double value) {
   return with_minus(plain ? fmt::format("{:.5g}", value) : fmt::format("{:.1e}", value));
 }
 
+Expectation expectation_of(const Result& result, std::string_view number) {
+  for (const Expected& expected : result.claim->expected)
+    if (expected.number == number) return {number_text(expected.value), expected.met(result.numbers)};
+  const Condition* condition = result.claim->expected_condition(number);
+  if (condition == nullptr) return {};
+  return {condition->values.text(), condition->holds(result.numbers)};
+}
+
 std::string to_text(const Result& result) {
   const Claim& claim = *result.claim;
   const std::string verdict(words(result.verdict));
@@ -70,12 +82,12 @@ std::string to_text(const Result& result) {
                                                                   words(claim.expected_verdict)),
                                                       Color::red));
   text += wrapped(result.sentence, 4);
+  text += terminal::paint(fmt::format("    {} {:>9}  {}\n", padded("", 48), "measured", "expected"), Color::dim);
   for (const auto& [name, value] : result.numbers) {
-    text += fmt::format("      {} {:>9}", padded(name, 48), number_text(value));
-    for (const Expected& expected : claim.expected)
-      if (expected.number == name)
-        text += "  " + terminal::paint("table " + number_text(expected.value),
-                                       expected.met(result.numbers) ? Color::dim : Color::red);
+    const Expectation expectation = expectation_of(result, name);
+    text += fmt::format("    {} {}", padded(name, 48), padded_left(number_text(value), 9));
+    if (!expectation.text.empty())
+      text += "  " + terminal::paint(expectation.text, expectation.met ? Color::dim : Color::red);
     text += "\n";
   }
   std::string rule = wrapped(criterion(claim), 4);
@@ -116,6 +128,9 @@ nlohmann::ordered_json to_json(std::span<const Result> results) {
   for (const Result& result : results) {
     const Claim& claim = *result.claim;
     Json expected = Json::object();
+    for (const auto& entry : result.numbers)
+      if (const Condition* condition = claim.expected_condition(entry.first))
+        expected[entry.first] = condition->values.text();
     for (const Expected& e : claim.expected) expected[e.number] = e.value;
     Json measured = Json::object();
     for (const auto& [name, value] : result.numbers)
