@@ -180,8 +180,8 @@ Claim relu_can_vanish() {
           [](const Numbers& n) {
             return fmt::format(
                 "On its way down, a ReLU network's gradient is multiplied per layer by {:.2f} with He's "
-                "initialization, but by {:.2f} with Xavier's and {:.2f} with U(±1/√n): after 30 layers {:.0e} and "
-                "{:.0e} of it are left. ReLU does not keep gradients alive, its initialization does.",
+                "initialization, but by {:.2f} with Xavier's and {:.2f} with U(±1/√n): after 30 layers {:.1g} and "
+                "{:.1g} of it are left. ReLU does not keep gradients alive, its initialization does.",
                 n["factor per layer with He"], n["factor per layer with Xavier"],
                 n["factor per layer with U(±1/√n)"], std::pow(n["factor per layer with Xavier"], 30),
                 std::pow(n["factor per layer with U(±1/√n)"], 30));

@@ -176,7 +176,7 @@ Claim elu_saturates() {
           .expected = {{"f(−40), α = 0.5", -0.5, 1e-9}, {"f(−40), α = 1", -1, 1e-9}, {"f(−40), α = 2", -2, 1e-9}},
           .sentence =
               [](const Numbers& n) {
-                return fmt::format("At −40 ELU is {:.4g}, {:.4g}, {:.4g} for α = .5, 1, 2, and its slope {:.0e}.",
+                return fmt::format("At −40 ELU is {:.4g}, {:.4g}, {:.4g} for α = .5, 1, 2, and its slope {:.1g}.",
                                    n["f(−40), α = 0.5"], n["f(−40), α = 1"], n["f(−40), α = 2"],
                                    n["largest f′(−40)"]);
               }};

@@ -21,16 +21,16 @@ header p { max-width: 84ch; }
 .overview a.differs { outline: 2px solid var(--bad); }
 section { padding-top: 24px; }
 section + section { margin-top: 22px; }
-h2 { display: grid; grid-template-columns: 2.4ch 1fr auto; }
+h2 { display: grid; grid-template-columns: 32px 1fr auto; }
 h2 .verdict { font-size: 14px; }
-section > *:not(h2) { margin-left: calc(2.4ch * 20 / 15 + 12px); }
+section > *:not(h2) { margin-left: 44px; }
 .sentence { margin-top: 6px; margin-bottom: 12px; max-width: 84ch; }
 .table table { width: auto; }
 td, th { padding: 4px 0 4px 32px; }
 td:first-child { white-space: normal; min-width: 20ch; }
 .criterion { margin-top: 10px; margin-bottom: 0; color: var(--quiet); font-size: 13.5px; max-width: 96ch; overflow-wrap: anywhere; }
 .criterion b { font-weight: 550; color: var(--ink); margin-right: 4px; }
-@media (max-width: 700px) { h2 { grid-template-columns: 2.4ch 1fr; } h2 .verdict { grid-column: 2; }
+@media (max-width: 700px) { h2 { grid-template-columns: 32px 1fr; } h2 .verdict { grid-column: 2; }
   section > *:not(h2) { margin-left: 0; } td, th { padding-left: 14px; } }
 )css";
 

@@ -48,10 +48,10 @@ Claim formulas() {
       .sentence =
           [](const Numbers& n) {
             return fmt::format(
-                "At 200 points from −5 to 5 the six functions agree with their textbook formulas to {:.0e}, tanh "
+                "At 200 points from −5 to 5 the six functions agree with their textbook formulas to {:.1g}, tanh "
                 "is a "
-                "sigmoid stretched and shifted (to {:.0e}), and the gradients agree with measured differences to "
-                "{:.0e}.",
+                "sigmoid stretched and shifted (to {:.1g}), and the gradients agree with measured differences to "
+                "{:.1g}.",
                 n["largest deviation from a formula"], n["largest |tanh(x) − (2σ(2x) − 1)|"],
                 n["worst relative error of a gradient"]);
           }};
@@ -219,7 +219,7 @@ Claim sigmoid_range() {
           .sentence =
               [](const Numbers& n) {
                 return fmt::format(
-                    "Between −30 and 30 sigmoid comes within {:.0e} of 0 and {:.0e} of 1 and reaches neither; with "
+                    "Between −30 and 30 sigmoid comes within {:.1g} of 0 and {:.1g} of 1 and reaches neither; with "
                     "24-bit "
                     "floats it is rounded to 1 from {:.2f} on.",
                     n["smallest output within ±30"], n["1 minus the largest output within ±30"],
@@ -279,9 +279,9 @@ Claim sigmoid_probabilities() {
           .sentence =
               [](const Numbers& n) {
                 return fmt::format(
-                    "For yes or no the two probabilities σ(z) and σ(−z) sum to 1 (to {:.0e}). Ten sigmoids for ten "
+                    "For yes or no the two probabilities σ(z) and σ(−z) sum to 1 (to {:.1g}). Ten sigmoids for ten "
                     "classes "
-                    "of which one is right miss 1 by {:.1f} on average; softmax sums to 1 (to {:.0e}).",
+                    "of which one is right miss 1 by {:.1f} on average; softmax sums to 1 (to {:.1g}).",
                     n["two classes: largest |σ(z) + σ(−z) − 1|"], n["ten sigmoids: mean |sum − 1|"],
                     n["softmax of ten: largest |sum − 1|"]);
               }};
@@ -339,7 +339,7 @@ Claim slope_between_points() {
           [](const Numbers& n) {
             return fmt::format(
                 "σ′(1) is the slope at 1. From 1 to 5 the mean slope is {:.3f} off, from 1 to 1.1 {:.4f}, to 1.001 "
-                "{:.0e}, to 1.00001 {:.0e}: only as the points come together does it become σ′.",
+                "{:.1g}, to 1.00001 {:.1g}: only as the points come together does it become σ′.",
                 n["slope from 1 to 5 misses σ′(1) by"], n["slope from 1 to 1.1 misses it by"],
                 n["slope from 1 to 1.001 misses it by"], n["slope from 1 to 1.00001 misses it by"]);
           }};

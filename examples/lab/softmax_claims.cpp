@@ -56,9 +56,9 @@ Claim softmax_at_zero() {
       .sentence =
           [](const Numbers& n) {
             return fmt::format(
-                "At z = (0, 0, 0) the slopes from the left and from the right differ by {:.0e}, the gradient "
+                "At z = (0, 0, 0) the slopes from the left and from the right differ by {:.1g}, the gradient "
                 "passes the "
-                "check to {:.0e}, and it is diag(p) − ppᵀ to {:.0e}. It may be ReLU's kink at 0 that was meant.",
+                "check to {:.1g}, and it is diag(p) − ppᵀ to {:.1g}. It may be ReLU's kink at 0 that was meant.",
                 n["left and right slopes at 0 differ by"], n["gradient check at 0, relative error"],
                 n["largest |J − (diag(p) − ppᵀ)| at 0"]);
           }};
@@ -92,7 +92,7 @@ Claim softmax_negative_inputs() {
             return fmt::format(
                 "At three negative inputs the slopes are {:.3f}, {:.3f} and {:.3f}. Only differences between the "
                 "inputs "
-                "count: adding 100 to all of them changes the outputs by {:.0e}, so being negative means nothing.",
+                "count: adding 100 to all of them changes the outputs by {:.1g}, so being negative means nothing.",
                 n["∂p₁/∂z₁ at (−3, −2, −1)"], n["∂p₂/∂z₂"], n["∂p₃/∂z₃"], n["change of p when 100 is added to z"]);
           }};
 }

@@ -27,7 +27,7 @@ Claim swish_unbounded() {
               [](const Numbers& n) {
                 return fmt::format(
                     "To the right swish grows on (f(1e6) = {:g}) with slope {:.3f} at 20; to the left its slope is "
-                    "{:.0e} at −20: saturated, as ReLU is there.",
+                    "{:.1g} at −20: saturated, as ReLU is there.",
                     n["f(1e6)"], n["f′(20)"], n["|f′(−20)|"]);
               }};
 }
