@@ -28,6 +28,8 @@ function(tapegrad_find_matmul backend)
   elseif(NOT backend STREQUAL eigen)
     message(FATAL_ERROR "TAPEGRAD_MATMUL is '${backend}'; it can be eigen, openblas or onednn")
   endif()
+  # A compiler's own folder, named again, is searched too early for the C++ headers.
+  list(REMOVE_ITEM includes ${CMAKE_CXX_IMPLICIT_INCLUDE_DIRECTORIES})
   set(${backend}_FOUND ${found} PARENT_SCOPE)
   set(${backend}_DEFINITIONS ${definitions} PARENT_SCOPE)
   set(${backend}_INCLUDES ${includes} PARENT_SCOPE)

@@ -256,6 +256,8 @@ template <class T> void multiply_small(const Product<T>& p) {
     b = copy;
   }
   Index row = 0;
+  if (p.n > width)
+    for (; row + 8 <= p.m; row += 8) multiply_rows<8>(p, row, b, stride_b);
   for (; row + 4 <= p.m; row += 4) multiply_rows<4>(p, row, b, stride_b);
   for (; row < p.m; ++row) multiply_rows<1>(p, row, b, stride_b);
 }

@@ -115,8 +115,11 @@ template <class T> Pack<T> min(Pack<T> a, Pack<T> b) {
 }
 /** f(x), a multiple of eˣ for large x, as e·f(x − 1) there: Eigen's exp for 16 floats is infinite from 88.38 on instead
  * of 88.72. */
-template <class T, class F> Pack<T> with_whole_range(Pack<T> x, F f) {
+template <class T, class F> EIGEN_ALWAYS_INLINE Pack<T> with_whole_range(Pack<T> x, F f) {
   if constexpr (sizeof(T) == 4 && Pack<T>::size == 16) {
+#ifdef __AVX512F__
+    if (_mm512_cmp_ps_mask(x.v, _mm512_set1_ps(88), _CMP_GT_OQ) == 0) return Pack<T>::wrap(f(x.v));
+#endif
     const auto large = x > Pack<T>(88);
     const Pack<T> y = Pack<T>::wrap(f(select(large, x - Pack<T>(1), x).v));
     return select(large, y * Pack<T>(2.718281828459045), y);

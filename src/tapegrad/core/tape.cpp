@@ -37,10 +37,10 @@ template <class T> void BasicTape<T>::reset() {
 }
 
 template <class T> BasicVar<T> BasicTape<T>::leaf(Shape shape, T* values, InputOptions options) {
-  Node<T> node{.op = &input_op<T>, .value = values};
+  Node<T>& node = begin_node(input_op<T>, shape, values);
   node.leaf = true;
   node.requires_grad = options.requires_grad && grad_enabled_;
-  return append(node, shape);
+  return end_node();
 }
 
 template <class T> BasicVar<T> BasicTape<T>::input(const BasicMatrixRef<T>& values, InputOptions options) {
@@ -88,12 +88,13 @@ template <class T> BasicVar<T> BasicTape<T>::parameter(const BasicParameter<T>& 
     data->grad.resize(data->value.rows(), data->value.cols());
     data->has_grad = false;
   }
-  Node<T> node{.op = &parameter_op<T>, .value = data->value.data(), .grad = data->grad.data()};
+  Node<T>& node = begin_node(parameter_op<T>, parameter.shape(), data->value.data());
+  node.grad = data->grad.data();
   node.attributes = data.get();
   node.leaf = true;
   // Also in a no-grad scope: the node is shared with whatever uses the parameter after it.
   node.requires_grad = data->requires_grad;
-  const BasicVar<T> result = append(node, parameter.shape());
+  const BasicVar<T> result = end_node();
   slot->step = step_;
   slot->node = result.index();
   return result;
@@ -109,26 +110,31 @@ BasicVar<T> BasicTape<T>::push(const Op<T>& op, Shape shape, T* value, std::span
   const std::span<const NodeIndex> kept = remember(parents);
   bool requires_grad = false;
   for (const NodeIndex parent : parents) requires_grad = requires_grad || nodes_[parent].requires_grad;
-  const Node<T> node{.op = &op,
-                     .value = value,
-                     .attributes = attributes,
-                     .parents = kept.data(),
-                     .parent_count = static_cast<std::uint32_t>(parents.size()),
-                     .requires_grad = requires_grad && grad_enabled_ && op.pull_back != nullptr};
-  return append(node, shape);
+  Node<T>& node = begin_node(op, shape, value);
+  node.attributes = attributes;
+  node.parents = kept.data();
+  node.parent_count = static_cast<std::uint32_t>(parents.size());
+  node.requires_grad = requires_grad && grad_enabled_ && op.pull_back != nullptr;
+  return end_node();
 }
 
-template <class T> BasicVar<T> BasicTape<T>::append(Node<T> node, Shape shape) {
+template <class T> Node<T>& BasicTape<T>::begin_node(const Op<T>& op, Shape shape, T* value) {
   constexpr auto most = static_cast<Index>(std::numeric_limits<std::uint32_t>::max());
   if (shape.rows > most || shape.cols > most || nodes_.size() >= static_cast<std::size_t>(most))
     fail("tape", "too many nodes or too large a value: " + to_string(shape));
-  const auto index = static_cast<NodeIndex>(nodes_.size());
+  Node<T>& node = nodes_.emplace_back();
+  node.op = &op;
+  node.value = value;
   node.owner = owner_;
   node.rows = static_cast<std::uint32_t>(shape.rows);
   node.cols = static_cast<std::uint32_t>(shape.cols);
-  nodes_.push_back(node);
+  return node;
+}
+
+template <class T> BasicVar<T> BasicTape<T>::end_node() {
+  const auto index = static_cast<NodeIndex>(nodes_.size() - 1);
   for (BasicObserver<T>* observer : observers_) observer->on_forward(*this, index);
-  return BasicVar<T>(this, index, step_, node.op);
+  return BasicVar<T>(this, index, step_, nodes_[index].op);
 }
 
 template <class T>

@@ -125,7 +125,9 @@ template <class T> class BasicTape {
 
   BasicVar<T> leaf(Shape shape, T* values, InputOptions options);
   /// Every node enters the tape here, complete, so that observers see all of it.
-  BasicVar<T> append(Node<T> node, Shape shape);
+  /// Begins a node in place; end_node() shows it to the observers. A node that is built elsewhere and copied stalls.
+  Node<T>& begin_node(const Op<T>& op, Shape shape, T* value);
+  BasicVar<T> end_node();
   void backward(NodeIndex from, const T* seed);
   const T* readable_grad(NodeIndex node);
   static ParameterData& parameter_of(const Node<T>& node);

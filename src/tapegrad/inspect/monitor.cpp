@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 
 #include "tapegrad/layers/activation_layer.h"
 #include "tapegrad/layers/linear.h"
@@ -411,11 +412,15 @@ template <class T> struct BasicMonitor<T>::Implementation {
     each.steps.append(to.steps, step);
     if (count % options.histogram_every == 0) {
       Histogram histogram{.low = -12, .high = 4};
-      for (const T g : gradient.reshaped()) {
-        if (g == 0)
+      const Values<T> all(gradient.data(), gradient.size());
+      scratch.resize(static_cast<std::size_t>(gradient.size()));
+      Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>> decades(scratch.data(), gradient.size());
+      decades = all.abs().log() * static_cast<T>(std::numbers::log10e);
+      for (Index i = 0; i < all.size(); ++i) {
+        if (all[i] == 0)
           ++histogram.zeros;
         else
-          histogram.add(std::log10(std::abs(static_cast<double>(g))));
+          histogram.add(static_cast<double>(decades[i]));
       }
       each.histograms.append(to.gradient_histograms, {count, histogram});
     }
