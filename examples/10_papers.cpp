@@ -17,7 +17,6 @@
 #include "common/terminal.h"
 #include "papers/papers.h"
 
-namespace tg = tapegrad;
 using example::Json;
 using terminal::Color;
 
@@ -37,7 +36,7 @@ std::vector<const papers::Paper*> chosen(const std::vector<std::string>& names) 
   for (const std::string& name : names)
     if (std::none_of(result.begin(), result.end(),
                      [&](const auto* paper) { return paper->name.starts_with(name); }))
-      tg::fail("papers", "no paper named '" + name + "'");
+      tapegrad::fail("papers", "no paper named '" + name + "'");
   return result;
 }
 
@@ -57,7 +56,7 @@ std::string range(const papers::Row& row) {
 
 std::string measured(const papers::Row& row) { return short_number(row.measured, row.high - row.low); }
 
-void show(const Run& run) {
+void show(const Run& run, bool quick) {
   terminal::heading(fmt::format("{} ({})", run.paper->title, run.paper->citation));
   fmt::print("{}", terminal::paint(fmt::format("{:<37}{:>10} {:>18} {:>8}\n", "", "published", "accepted", "here"),
                                    Color::dim));
@@ -66,7 +65,8 @@ void show(const Run& run) {
                row.pass() ? terminal::paint("pass", Color::green) : terminal::paint("FAIL", Color::red));
   for (const papers::Skipped& row : run.result.skipped)
     fmt::print("{:<37}{}\n", row.name, terminal::paint("skipped: " + row.why, Color::yellow));
-  fmt::print("{}", terminal::paint(fmt::format("{:.1f} s\n", run.seconds), Color::dim));
+  const std::string less = quick && !run.paper->quick.empty() ? fmt::format("; quick: {}", run.paper->quick) : "";
+  fmt::print("{}", terminal::paint(fmt::format("{:.1f} s{}\n", run.seconds, less), Color::dim));
   std::fflush(stdout);
 }
 
@@ -129,7 +129,7 @@ int main(int argc, char** argv) {
       papers::Result result = paper->measure(options);
       const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
       runs.push_back({paper, std::move(result), seconds.count()});
-      show(runs.back());
+      show(runs.back(), options.quick);
       rows += runs.back().result.rows.size();
       skipped += runs.back().result.skipped.size();
       for (const papers::Row& row : runs.back().result.rows) passed += row.pass() ? 1 : 0;

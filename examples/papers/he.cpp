@@ -101,7 +101,7 @@ Result rectifier_init(const Options& options) {
                            .lr = 0.01,
                            .batch = 64,
                            .steps = options.quick ? 401 : 2001,
-                           .record_every = 20,
+                           .record_every = options.quick ? 50 : 100,
                            .seed = options.seed});
   });
   const double chance = std::log(10.0);

@@ -72,7 +72,7 @@ Result dead_by_rate(const Options& options) {
   Result result;
   page::Section figure{.name = "High rate",
                        .title = "A high learning rate kills units",
-                       .unit = "share of units that are off for good, while training",
+                       .unit = "units off on every sample of a hundred steps or longer, one seed",
                        .reading =
                            "At 0.1 nearly all live; at 0.3 the first layer loses a part at once; at 0.5 most of "
                            "both layers die and the network with them.",

@@ -12,7 +12,8 @@
 // Measured: the error after the last epoch, not the best one. The papers do not give all settings; those missing are
 // ours: SGD with momentum 0.9 and a rate that falls along a cosine for 15 epochs. The network of 1998 has tanh units and
 // 20 epochs of plain SGD in batches of 10. There the rate decides: at 0.002 the error is the published one, at 0.004 it
-// is 3.8 %. So what 4.7 % tells of is the training of 1998 and not what such a network can learn.
+// is 3.8 %. So what 4.7 % tells of is the training of 1998 and not what such a network can learn. Srivastava's
+// network, a million updates in the paper, gets 60 epochs; after 15 its error is 1.9 %.
 
 #include "papers/classifier.h"
 
@@ -53,7 +54,7 @@ Result mnist(const Options& options) {
   srivastava.input_dropout = 0.2;
   srivastava.dropout = 0.5;
   srivastava.max_norm = 2;
-  srivastava.epochs = 15;
+  srivastava.epochs = 60;
   add(lenet1998, "4.7", 4.7);
   add(hinton, "1.53", 1.53);
   add(simard, "1.6", 1.6);
@@ -67,7 +68,7 @@ Result mnist(const Options& options) {
     if (options.mnist.empty()) {
       result.skipped.push_back({network.recipe.name, "needs MNIST: --mnist DIR"});
     } else if (options.quick && long_one) {
-      result.skipped.push_back({network.recipe.name, "not with --quick: takes minutes"});
+      result.skipped.push_back({network.recipe.name, "not with --quick: takes half an hour"});
     } else {
       measured.push_back(network);
     }
