@@ -118,7 +118,8 @@ class ExampleTest(unittest.TestCase):
 
 class Options(ExampleTest):
     def test_every_program_has_help_seed_and_json(self):
-        for name in ("tape", "xor", "custom_activation", "mnist"):
+        for name in ("tape", "xor", "custom_activation", "mnist", "saturation", "dead_relu", "gradients", "activations",
+                     "claims", "papers", "curvature"):
             self.assertIn(name, PROGRAMS)
         for name in PROGRAMS:
             with self.subTest(name):
@@ -402,6 +403,98 @@ class Curvature(ExampleTest):
     def test_errors(self):
         for option in ("--steps", "--ode-steps"):
             self.assert_out_of_range("curvature", option, "0")
+
+
+class SeeingInside(ExampleTest):
+    SHORT = ["--steps", 60, "--depth", 2, "--width", 16, "--activation", "sigmoid,relu"]
+
+    def test_saturation(self):
+        data = self.summary("saturation", *self.SHORT)
+        self.assertEqual([r["activation"] for r in data["runs"]], ["sigmoid", "relu"])
+        for run_ in data["runs"]:
+            points = len(run_["steps"])
+            self.assertGreater(points, 5)
+            self.assertEqual(run_["steps"], sorted(run_["steps"]))
+            self.assertEqual((len(run_["loss"]), len(run_["accuracy"])), (points, points))
+            self.assertIn("escape_step", run_)
+            self.assertEqual([layer["path"] for layer in run_["layers"]], ["1", "3"])
+            for layer in run_["layers"]:
+                for name in ("mean", "std", "saturated_low", "saturated_high", "gradient_rms"):
+                    self.assertEqual(len(layer[name]), points)
+                for share in layer["saturated_low"] + layer["saturated_high"]:
+                    self.assert_number(share, 0, 1)
+        self.assertEqual(self.summary("saturation", *self.SHORT), data)
+
+    def test_dead_relu(self):
+        data = self.summary("dead_relu", "--lr", "0.1,0.5", "--activation", "relu,swish", "--steps", 250)
+        self.assertEqual([(r["lr"], r["activation"]) for r in data["runs"]],
+                         [(0.1, "relu"), (0.1, "swish"), (0.5, "relu"), (0.5, "swish")])
+        for run_ in data["runs"]:
+            self.assert_number(run_["accuracy"], 0, 1)
+            self.assertEqual(len(run_["layers"]), 2)
+            for layer in run_["layers"]:
+                for name in ("dead_epoch", "dead_batch", "asleep"):
+                    self.assert_number(layer[name], 0, 1)
+        self.assertEqual(data["runs"][1]["deaths"], [])  # f' of swish is nowhere 0
+        deaths = data["runs"][2]["deaths"]
+        self.assertGreater(len(deaths), 10)
+        for death in deaths:
+            self.assert_number(death["step"], 0, 249)
+            self.assert_number(death["unit"], 0, 99)
+            self.assertIn(death["layer"], (1, 2))
+            self.assertGreater(len(death["cause"]), 10)
+
+    def test_revive(self):
+        arguments = ["--lr", "0.5", "--activation", "relu", "--steps", 100]
+        self.assertEqual(self.summary("dead_relu", *arguments)["runs"][0]["revived"], 0)
+        self.assertGreater(self.summary("dead_relu", *arguments, "--revive")["runs"][0]["revived"], 0)
+
+    def test_gradients(self):
+        data = self.summary("gradients", "--depth", 5, "--width", 16)
+        for row in data["rows"]:
+            self.assertEqual(len(row["log10_gradient_rms"]), 5)
+            self.assert_number(row["factor_per_layer"], 0)
+        self.assertRegex(data["broken"]["blame"], r"^3\.logarithm: \[nan\] logarithm made \d+ non-finite values")
+
+    def test_reports_and_logs(self):
+        for name, *arguments in (("saturation", *self.SHORT), ("xor", "--steps", 40), ("mnist", *SMALL),
+                                 ("dead_relu", "--lr", "0.1", "--activation", "relu", "--steps", 40)):
+            with self.subTest(name):
+                report, log = self.path("report.html"), self.path("run.jsonl")
+                result = run(name, *arguments, "--report", report, "--log", log)
+                self.assertEqual((result.code, result.err), (0, ""))
+                with open(report, encoding="utf-8") as file:
+                    page = file.read()
+                self.assertTrue(page.startswith("<!doctype html>") and page.endswith("</html>\n"))
+                self.assertLess(os.path.getsize(report), 5_000_000)
+                with open(log, encoding="utf-8") as file:
+                    kinds = {json.loads(line)["kind"] for line in file}
+                self.assertTrue({"run", "loss", "layer", "parameter"} <= kinds, kinds)
+                os.remove(report)
+                os.remove(log)
+
+    def test_watch_in_a_pipe_and_in_a_terminal(self):
+        result = run("saturation", *self.SHORT, "--watch")
+        self.assertEqual((result.code, result.err), (0, ""))
+        self.assertNotIn(ESCAPE, result.out)
+        terminal = Terminal("saturation", *self.SHORT, "--watch")
+        self.assertEqual(terminal.finish(), (0, ""))
+        self.assertIn("saturated low", terminal.text)
+
+
+class Lab(ExampleTest):
+    def test_claims(self):
+        data = self.summary("claims", "--only", "12,13")
+        self.assertEqual([(c["id"], c["verdict"]) for c in data["claims"]], [(12, "Q"), (13, "T")])
+        for claim in data["claims"]:
+            self.assertTrue(claim["expected"] and claim["measured"] and claim["criterion"])
+
+    def test_papers(self):
+        data = self.summary("papers", "--only", "saxe")
+        self.assertEqual(len(data["results"]), 4)
+        for result in data["results"]:
+            self.assertEqual(result["pass"], result["low"] <= result["measured"] <= result["high"])
+            self.assertTrue(result["pass"])
 
 
 class Json(ExampleTest):
