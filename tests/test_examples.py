@@ -31,7 +31,7 @@ class Result:
 def run(program, *arguments, **environment):
     env = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
     command = [os.path.join(FOLDER, program), *map(str, arguments)]
-    return Result(subprocess.run(command, capture_output=True, env={**env, **environment}, timeout=60, check=False))
+    return Result(subprocess.run(command, capture_output=True, env={**env, **environment}, timeout=300, check=False))
 
 
 class Terminal:
@@ -69,7 +69,7 @@ class Terminal:
         errors = self.process.stderr.read().decode()
         self.process.stderr.close()
         os.close(self.master)
-        return self.process.wait(timeout=60), errors
+        return self.process.wait(timeout=300), errors
 
 
 class ExampleTest(unittest.TestCase):
