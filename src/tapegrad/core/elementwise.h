@@ -178,6 +178,36 @@ X vjp(const Rule& rule, const X& g, const X& y, const Xs&... x) {
 
 inline double sign(double x) { return static_cast<double>(x > 0) - static_cast<double>(x < 0); }
 
+template <class Rule> std::vector<double> seams_of([[maybe_unused]] const Rule& rule) {
+  std::vector<double> seams;
+  const auto add = [&](const auto& list) {
+    for (const double seam : list) seams.push_back(seam);
+  };
+  if constexpr (requires { rule.seams(); }) add(rule.seams());
+  if constexpr (requires { rule.difference_seams(); }) add(rule.difference_seams());
+  if constexpr (requires { rule.facts(); }) {
+    for (const auto& kink : rule.facts().kinks) seams.push_back(kink.at);
+    add(rule.facts().bends);
+  }
+  return seams;
+}
+
+/** Appends, per element, on which side of every seam of the rule it lies (a kink, or a jump of f″). */
+template <class Rule, class T, std::size_t N>
+void add_pieces(const Rule& rule, Shape shape, const std::array<Operand<T>, N>& in, std::vector<double>& out) {
+  const auto element = [&](std::size_t k, Index row, Index col) {
+    return static_cast<double>(in[k].data[row * in[k].row_step + col * in[k].col_step]);
+  };
+  const auto seams = seams_of(rule);
+  for (Index row = 0; row < shape.rows; ++row) {
+    for (Index col = 0; col < shape.cols; ++col) {
+      double position = element(0, row, col);
+      if constexpr (requires { rule.difference_seams(); }) position -= element(1, row, col);
+      for (const double seam : seams) out.push_back(sign(position - seam));
+    }
+  }
+}
+
 /** Everything the engine needs of a rule, made from its text. */
 template <class Rule, class T> struct ElementwiseOp {
   static constexpr std::size_t N = arity<Rule>();
@@ -202,9 +232,9 @@ template <class Rule, class T> struct ElementwiseOp {
   }
 
   template <std::size_t K> static void pull_back_to(BasicTape<T>& tape, NodeIndex self) {
-    if (K < first_differentiable<Rule>() || !tape.needs_grad(tape.node(self).parents[K])) return;
-    const GradSink<T> sink = tape.grad_sink(tape.node(self).parents[K]);
     const Node<T>& node = tape.node(self);
+    if (K < first_differentiable<Rule>() || !tape.needs_grad(node.parents[K])) return;
+    const GradSink<T> sink = tape.grad_sink(node.parents[K]);
     const Shape shape = node.shape();
     bool contiguous = false;
     const auto x = operands(tape, node, contiguous);
@@ -238,35 +268,11 @@ template <class Rule, class T> struct ElementwiseOp {
     return sum_to(result, at.parent(parent).shape());
   }
 
-  /// Per element, on which side of every seam it lies (a kink, or a jump of f″).
   static void pieces(const BasicTape<T>& tape, NodeIndex self, std::vector<double>& out) {
     const Node<T>& node = tape.node(self);
     bool contiguous = false;
     const auto in = operands(tape, node, contiguous);
-    const Rule rule = rule_of(node);
-    const auto element = [&](std::size_t k, Index row, Index col) {
-      return static_cast<double>(in[k].data[row * in[k].row_step + col * in[k].col_step]);
-    };
-    const auto seams = seams_of(rule);
-    for (Index row = 0; row < node.shape().rows; ++row) {
-      for (Index col = 0; col < node.shape().cols; ++col) {
-        double position = element(0, row, col);
-        if constexpr (requires { rule.difference_seams(); }) position -= element(1, row, col);
-        for (const double seam : seams) out.push_back(sign(position - seam));
-      }
-    }
-  }
-
-  static std::vector<double> seams_of([[maybe_unused]] const Rule& rule) {
-    std::vector<double> seams;
-    const auto add = [&](const auto& list) { seams.insert(seams.end(), list.begin(), list.end()); };
-    if constexpr (requires { rule.seams(); }) add(rule.seams());
-    if constexpr (requires { rule.difference_seams(); }) add(rule.difference_seams());
-    if constexpr (requires { rule.facts(); }) {
-      for (const auto& kink : rule.facts().kinks) seams.push_back(kink.at);
-      add(rule.facts().bends);
-    }
-    return seams;
+    add_pieces(rule_of(node), node.shape(), in, out);
   }
 
   static constexpr Op<T> op{
@@ -295,13 +301,12 @@ template <class Rule, class T, std::size_t N> BasicVar<T> record(const Rule& rul
     shapes[k] = x[k].shape();
     parents[k] = x[k].index();
   }
-  const Shape shape = elementwise::broadcast_shape(Rule::name, shapes);
-  std::array<elementwise::Operand<T>, N> in;
   bool contiguous = true;
-  for (std::size_t k = 0; k < N; ++k) {
-    in[k] = elementwise::operand(x[k].value().data(), shapes[k], shape);
-    contiguous = contiguous && shapes[k] == shape;
-  }
+  for (std::size_t k = 1; k < N; ++k) contiguous = contiguous && shapes[k] == shapes[0];
+  const Shape shape = contiguous ? shapes[0] : elementwise::broadcast_shape(Rule::name, shapes);
+  std::array<elementwise::Operand<T>, N> in;
+  for (std::size_t k = 0; k < N; ++k)
+    in[k] = elementwise::operand(static_cast<const T*>(tape.node(parents[k]).value), shapes[k], shape);
   T* out = tape.allocate(shape.size());
   elementwise::map(shape, contiguous, in, out, [&rule](auto... pack) { return rule.value(pack...); });
   const void* attributes = nullptr;

@@ -75,6 +75,7 @@ template <class T> struct Product {
   T* c;
   Index stride_c;
   bool add;
+  const T* bias = nullptr;  ///< a row to start from, instead of 0; not with `add`
 
   Product rows(Index first, Index last) const {
     Product part = *this;
@@ -88,6 +89,7 @@ template <class T> struct Product {
     part.n = last - first;
     part.b += transpose_b ? first * stride_b : first;
     part.c += first;
+    if (bias != nullptr) part.bias += first;
     return part;
   }
 };
@@ -173,7 +175,8 @@ void use_one_thread() {}
 constexpr Index small_operand = 4096;       ///< elements of op(B), which must stay in the cache
 constexpr Index small_product = 64 * 1024;  ///< multiplications
 
-/// R rows of C from R rows of op(A) and all of op(B); b holds op(B) by rows of a multiple of the pack's size.
+/// R rows of C from R rows of op(A) and all of op(B). b holds op(B) by rows; those that are no multiple of the pack's
+/// size have room for one, unless parts of a pack can be loaded as well.
 template <int R, class T> void multiply_rows(const Product<T>& p, Index row, const T* b, Index stride_b) {
   constexpr Index width = Pack<T>::size;
   const T* a = p.transpose_a ? p.a + row : p.a + row * p.stride_a;
@@ -181,12 +184,21 @@ template <int R, class T> void multiply_rows(const Product<T>& p, Index row, con
   const Index next_inner = p.transpose_a ? p.stride_a : 1;
   T* c = p.c + row * p.stride_c;
   const auto columns = [&]<int P>(std::integral_constant<int, P>, Index col) {
+    int counts[P];
+    for (int q = 0; q < P; ++q) counts[q] = static_cast<int>(std::min(width, p.n - col - q * width));
+    const auto load_b = [&](const T* from, int q) {
+      if constexpr (Pack<T>::masked) return Pack<T>::load(from, counts[q]);
+      return Pack<T>::load(from);
+    };
     Pack<T> sums[R][P];
-    for (int r = 0; r < R; ++r)
-      for (int q = 0; q < P; ++q) sums[r][q] = Pack<T>::broadcast(T(0));
+    for (int q = 0; q < P; ++q) {
+      const Pack<T> start =
+          p.bias != nullptr ? Pack<T>::load(p.bias + col + q * width, counts[q]) : Pack<T>::broadcast(T(0));
+      for (int r = 0; r < R; ++r) sums[r][q] = start;
+    }
     for (Index i = 0; i < p.k; ++i) {
       Pack<T> right[P];
-      for (int q = 0; q < P; ++q) right[q] = Pack<T>::load(b + i * stride_b + col + q * width);
+      for (int q = 0; q < P; ++q) right[q] = load_b(b + i * stride_b + col + q * width, q);
       for (int r = 0; r < R; ++r) {
         const Pack<T> left = Pack<T>::broadcast(a[r * next_row + i * next_inner]);
         for (int q = 0; q < P; ++q) sums[r][q] = madd(left, right[q], sums[r][q]);
@@ -194,10 +206,8 @@ template <int R, class T> void multiply_rows(const Product<T>& p, Index row, con
     }
     for (int r = 0; r < R; ++r)
       for (int q = 0; q < P; ++q) {
-        const Index first = col + q * width;
-        T* to = c + r * p.stride_c + first;
-        const int count = static_cast<int>(std::min(width, p.n - first));
-        (p.add ? Pack<T>::load(to, count) + sums[r][q] : sums[r][q]).store(to, count);
+        T* to = c + r * p.stride_c + col + q * width;
+        (p.add ? Pack<T>::load(to, counts[q]) + sums[r][q] : sums[r][q]).store(to, counts[q]);
       }
   };
   Index col = 0;
@@ -211,6 +221,20 @@ template <int R, class T> void multiply_rows(const Product<T>& p, Index row, con
 /// op(B) by rows of a multiple of the pack's size, as multiply_rows() wants it.
 template <class T> void copy_by_rows(const Product<T>& p, T* to, Index stride) {
   constexpr Index width = Pack<T>::size;
+#ifdef __AVX512F__
+  if constexpr (sizeof(T) == 4 && width == 16) {
+    const Index size = p.n * p.k;
+    if (p.transpose_b && p.stride_b == p.k && size <= 2 * width) {  // all of it in two registers
+      const __m512 low = Pack<T>::load(p.b, static_cast<int>(std::min(width, size))).v;
+      const __m512 high = size > width ? Pack<T>::load(p.b + width, static_cast<int>(size - width)).v : low;
+      const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+      __m512i from = _mm512_mullo_epi32(lanes, _mm512_set1_epi32(static_cast<int>(p.k)));
+      for (Index i = 0; i < p.k; ++i, from = _mm512_add_epi32(from, _mm512_set1_epi32(1)))
+        _mm512_storeu_ps(to + i * stride, _mm512_permutex2var_ps(low, from, high));
+      return;
+    }
+  }
+#endif
   if (!p.transpose_b) {
     for (Index i = 0; i < p.k; ++i)
       for (Index col = 0; col < p.n; col += width)
@@ -244,13 +268,15 @@ template <class T> void copy_by_rows(const Product<T>& p, T* to, Index stride) {
 
 template <class T> void multiply_small(const Product<T>& p) {
   constexpr Index width = Pack<T>::size;
-  if (p.n == 1 && p.m > 1)  // a column is computed as a row
-    return multiply_small(
-        Product<T>{false, !p.transpose_a, 1, p.m, p.k, p.b, p.k, p.a, p.stride_a, p.c, p.m, p.add});
+  if (p.n == 1 && p.m > 1) {  // a column is computed as a row
+    if (p.bias != nullptr) std::fill_n(p.c, p.m, *p.bias);
+    return multiply_small(Product<T>{false, !p.transpose_a, 1, p.m, p.k, p.b, p.k, p.a, p.stride_a, p.c, p.m,
+                                     p.add || p.bias != nullptr});
+  }
   alignas(64) T copy[small_operand];
   const T* b = p.b;
   Index stride_b = p.stride_b;
-  if (p.transpose_b || p.n % width != 0) {
+  if (p.transpose_b || (p.n % width != 0 && !Pack<T>::masked)) {
     stride_b = (p.n + width - 1) / width * width;
     copy_by_rows(p, copy, stride_b);
     b = copy;
@@ -282,6 +308,22 @@ template <class T> void add_matrix_vector(bool transpose, Index rows, Index cols
     Y.noalias() += A * X;
 }
 
+template <class T> void multiply_large(const Product<T>& p) {
+  if (p.n == 1 || p.m == 1) {
+    if (!p.add) std::fill_n(p.c, p.m * p.n, T(0));
+    if (p.n == 1)
+      return add_matrix_vector(p.transpose_a, p.transpose_a ? p.k : p.m, p.transpose_a ? p.m : p.k, p.a, p.b, p.c);
+    return add_matrix_vector(!p.transpose_b, p.transpose_b ? p.n : p.k, p.transpose_b ? p.k : p.n, p.b, p.a, p.c);
+  }
+  use_one_thread();
+  // Every part packs the other operand for itself: divide the longer side.
+  const Index least = p.m * p.n * p.k < least_to_divide ? std::numeric_limits<Index>::max() : 0;
+  if (p.m >= p.n)
+    parallel::divide(p.m, least, 16, [&](Index first, Index last) { multiply(p.rows(first, last)); });
+  else
+    parallel::divide(p.n, least, 48, [&](Index first, Index last) { multiply(p.cols(first, last)); });
+}
+
 }  // namespace
 
 template <class T>
@@ -292,23 +334,20 @@ void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T
   }
   const Product<T> product{transpose_a, transpose_b,         m, n, k,  a, transpose_a ? m : k,
                            b,           transpose_b ? k : n, c, n, add};
-  if (is_small<T>(m, n, k)) return multiply_small(product);
-  if (n == 1 || m == 1) {
-    if (!add) std::fill_n(c, m * n, T(0));
-    if (n == 1) return add_matrix_vector(transpose_a, transpose_a ? k : m, transpose_a ? m : k, a, b, c);
-    return add_matrix_vector(!transpose_b, transpose_b ? n : k, transpose_b ? k : n, b, a, c);
-  }
-  use_one_thread();
-  // Every part packs the other operand for itself: divide the longer side.
-  const Index least = m * n * k < least_to_divide ? std::numeric_limits<Index>::max() : 0;
-  if (m >= n)
-    parallel::divide(m, least, 16, [&](Index first, Index last) { multiply(product.rows(first, last)); });
-  else
-    parallel::divide(n, least, 48, [&](Index first, Index last) { multiply(product.cols(first, last)); });
+  return is_small<T>(m, n, k) ? multiply_small(product) : multiply_large(product);
+}
+
+template <class T> void gemm_with_bias(Index m, Index n, Index k, const T* a, const T* b, const T* bias, T* c) {
+  if (k > 0 && m > 0 && n > 0 && is_small<T>(m, n, k))
+    return multiply_small(Product<T>{false, true, m, n, k, a, k, b, k, c, n, false, bias});
+  for (Index row = 0; row < m; ++row) std::copy_n(bias, n, c + row * n);
+  gemm(false, true, m, n, k, a, b, c, true);
 }
 
 template void gemm(bool, bool, Index, Index, Index, const float*, const float*, float*, bool);
 template void gemm(bool, bool, Index, Index, Index, const double*, const double*, double*, bool);
+template void gemm_with_bias(Index, Index, Index, const float*, const float*, const float*, float*);
+template void gemm_with_bias(Index, Index, Index, const double*, const double*, const double*, double*);
 
 }  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -10,5 +10,8 @@ inline namespace TAPEGRAD_ABI {
 template <class T>
 void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, const T* b, T* c, bool add);
 
+/** C = A·Bᵀ + bias in every row: what a linear layer computes. */
+template <class T> void gemm_with_bias(Index m, Index n, Index k, const T* a, const T* b, const T* bias, T* c);
+
 }  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -12,10 +12,9 @@ inline namespace TAPEGRAD_ABI {
 
 namespace {
 
-template <class T> void check_target(std::string_view op, BasicVar<T> prediction, BasicVar<T> target) {
-  common_tape(op, {prediction, target});
-  if (prediction.shape() != target.shape())
-    fail(op, "the prediction is " + to_string(prediction.shape()) + ", the target " + to_string(target.shape()));
+void check_target(std::string_view op, Shape prediction, Shape target) {
+  if (prediction != target)
+    fail(op, "the prediction is " + to_string(prediction) + ", the target " + to_string(target));
 }
 
 void check_batch(std::string_view op, Shape shape) {
@@ -35,12 +34,71 @@ template <class T> BasicVar<T> reduce(BasicVar<T> errors, Reduction reduction) {
   return reduction == Reduction::mean ? mean(errors) : sum(errors);
 }
 
+/// scale·Σ rule(prediction, target) in one node; the rule's own text is also what is differentiated.
+template <class Rule, class T> struct ElementwiseLoss {
+  struct Attributes {
+    Rule rule;
+    double scale;
+  };
+
+  template <std::size_t K> static void pull_back_to(BasicTape<T>& tape, const Node<T>& node) {
+    if (!tape.needs_grad(node.parents[K])) return;
+    const GradSink<T> sink = tape.grad_sink(node.parents[K]);
+    const auto& attributes = *static_cast<const Attributes*>(node.attributes);
+    const Rule& rule = attributes.rule;
+    const Shape shape = tape.node(node.parents[K]).shape();
+    const Pack<T> g = Pack<T>::broadcast(*node.grad) * Pack<T>(attributes.scale);
+    elementwise::accumulate<T>(shape, true, operands(tape, node), sink, shape, [&rule, g](Pack<T> a, Pack<T> b) {
+      return elementwise::vjp<K>(rule, g, rule.value(a, b), a, b);
+    });
+  }
+  static void pull_back(BasicTape<T>& tape, NodeIndex self) {
+    const Node<T>& node = tape.node(self);
+    pull_back_to<0>(tape, node);
+    pull_back_to<1>(tape, node);
+  }
+  static BasicVar<T> taped_vjp(const TapedRuleInput<T>& at, std::size_t parent) {
+    const auto& [rule, scale] = at.template attributes<Attributes>();
+    const BasicVar<T> a = at.parent(0);
+    const BasicVar<T> b = at.parent(1);
+    const BasicVar<T> g = broadcast_to(at.g * scale, a.shape());
+    const BasicVar<T> y = record<Rule, T, 2>(rule, {a, b});
+    return parent == 0 ? elementwise::vjp<0>(rule, g, y, a, b) : elementwise::vjp<1>(rule, g, y, a, b);
+  }
+  static void pieces(const BasicTape<T>& tape, NodeIndex self, std::vector<double>& out) {
+    const Node<T>& node = tape.node(self);
+    const Shape shape = tape.node(node.parents[0]).shape();
+    elementwise::add_pieces(static_cast<const Attributes*>(node.attributes)->rule, shape, operands(tape, node),
+                            out);
+  }
+  static std::array<elementwise::Operand<T>, 2> operands(const BasicTape<T>& tape, const Node<T>& node) {
+    const auto whole = [&](const Node<T>& parent) {
+      return elementwise::operand(static_cast<const T*>(parent.value), parent.shape(), parent.shape());
+    };
+    return {whole(tape.node(node.parents[0])), whole(tape.node(node.parents[1]))};
+  }
+  static constexpr Op<T> op{
+      .name = Rule::loss, .pull_back = &pull_back, .taped_vjp = &taped_vjp, .pieces = &pieces};
+};
+
 template <class Rule, class T>
-BasicVar<T> elementwise_loss(std::string_view op, const Rule& rule, BasicVar<T> prediction, BasicVar<T> target,
-                             Reduction reduction) {
-  check_target(op, prediction, target);
-  check_batch(op, prediction.shape());
-  return reduce(record<Rule, T, 2>(rule, {prediction, target}), reduction);
+BasicVar<T> elementwise_loss(const Rule& rule, BasicVar<T> prediction, BasicVar<T> target, Reduction reduction) {
+  BasicTape<T>& tape = common_tape(Rule::loss, {prediction, target});
+  const Shape shape = prediction.shape();
+  check_target(Rule::loss, shape, target.shape());
+  check_batch(Rule::loss, shape);
+  // A narrow matrix is one long row.
+  const Shape flat = shape.cols < Pack<T>::size ? Shape{1, shape.size()} : shape;
+  const std::array in{elementwise::operand(prediction.value().data(), flat, flat),
+                      elementwise::operand(target.value().data(), flat, flat)};
+  T* out = tape.allocate(1);
+  elementwise::accumulate<T>(flat, false, in, GradSink<T>{out, false}, {1, 1},
+                             [&rule](Pack<T> a, Pack<T> b) { return rule.value(a, b); });
+  const double scale = reduction == Reduction::mean ? 1 / static_cast<double>(shape.size()) : 1;
+  *out = static_cast<T>(static_cast<double>(*out) * scale);
+  using Loss = ElementwiseLoss<Rule, T>;
+  return tape.push(Loss::op, {1, 1}, out, {prediction, target},
+                   tape.remember(typename Loss::Attributes{rule, scale}));
 }
 
 /// Σ over the rows of ln Σeᶻ − Σ qz with q the smoothed one-hot target; dz = (softmax(z) − q)·scale.
@@ -90,20 +148,20 @@ void check_smoothing(double smoothing) {
 TAPEGRAD_LOSS_OPS(TAPEGRAD_DEFINE_ELEMENTWISE)
 
 template <class T> BasicVar<T> mse(BasicVar<T> prediction, BasicVar<T> target, LossOptions options) {
-  return elementwise_loss("mse", SquaredError{}, prediction, target, options.reduction);
+  return elementwise_loss(SquaredError{}, prediction, target, options.reduction);
 }
 
 template <class T> BasicVar<T> l1(BasicVar<T> prediction, BasicVar<T> target, LossOptions options) {
-  return elementwise_loss("l1", AbsoluteError{}, prediction, target, options.reduction);
+  return elementwise_loss(AbsoluteError{}, prediction, target, options.reduction);
 }
 
 template <class T> BasicVar<T> huber(BasicVar<T> prediction, BasicVar<T> target, HuberOptions options) {
   check_setting("huber", "delta", SettingDomain::positive, options.delta);
-  return elementwise_loss("huber", HuberError{options.delta}, prediction, target, options.reduction);
+  return elementwise_loss(HuberError{options.delta}, prediction, target, options.reduction);
 }
 
 template <class T> BasicVar<T> bce_with_logits(BasicVar<T> logits, BasicVar<T> target, LossOptions options) {
-  return elementwise_loss("bce_with_logits", BceWithLogits{}, logits, target, options.reduction);
+  return elementwise_loss(BceWithLogits{}, logits, target, options.reduction);
 }
 
 template <class T>
@@ -139,7 +197,8 @@ BasicVar<T> cross_entropy(BasicVar<T> logits, std::span<const int> labels, Cross
 
 template <class T>
 BasicVar<T> cross_entropy(BasicVar<T> logits, BasicVar<T> probabilities, CrossEntropyOptions options) {
-  check_target("cross_entropy", logits, probabilities);
+  common_tape("cross_entropy", {logits, probabilities});
+  check_target("cross_entropy", logits.shape(), probabilities.shape());
   check_batch("cross_entropy", logits.shape());
   check_smoothing(options.label_smoothing);
   const double smoothing = options.label_smoothing;

@@ -32,6 +32,7 @@ inline namespace TAPEGRAD_ABI {
 /** (a − b)² */
 struct SquaredError {
   static constexpr std::string_view name = "squared_error";
+  static constexpr std::string_view loss = "mse";
   static constexpr std::size_t arity = 2;
   template <class X> static X value(const X& a, const X& b) { return (a - b) * (a - b); }
   template <class X> static X vjp_a(const X& g, const X& a, const X& b, const X&) { return 2 * g * (a - b); }
@@ -41,6 +42,7 @@ struct SquaredError {
 /** |a − b|, with slope 0 where they are equal */
 struct AbsoluteError {
   static constexpr std::string_view name = "absolute_error";
+  static constexpr std::string_view loss = "l1";
   static constexpr std::size_t arity = 2;
   static std::array<double, 1> difference_seams() { return {0}; }
   template <class X> static X value(const X& a, const X& b) { return simd::abs(a - b); }
@@ -52,6 +54,7 @@ struct AbsoluteError {
 struct HuberError {
   double delta = 1;
   static constexpr std::string_view name = "huber_error";
+  static constexpr std::string_view loss = "huber";
   static constexpr std::size_t arity = 2;
   std::array<double, 2> difference_seams() const { return {-delta, delta}; }
   template <class X> X value(const X& a, const X& b) const {
@@ -67,6 +70,7 @@ struct HuberError {
 /** −t·ln σ(z) − (1 − t)·ln(1 − σ(z)) = softplus(z) − z·t */
 struct BceWithLogits {
   static constexpr std::string_view name = "bce_with_logits";
+  static constexpr std::string_view loss = "bce_with_logits";
   static constexpr std::size_t arity = 2;
   template <class X> static X value(const X& z, const X& t) {
     return simd::max(z, X(0)) - z * t + simd::log1p(simd::exp(-simd::abs(z)));

@@ -17,6 +17,12 @@ template <class T> class Pack {
  public:
   using Scalar = T;
   static constexpr int size = Eigen::internal::unpacket_traits<Register>::size;
+  /** Whether a part of a register is loaded and stored as fast as all of it. */
+#ifdef __AVX512F__
+  static constexpr bool masked = size == 16 || (size == 8 && sizeof(T) == 8);
+#else
+  static constexpr bool masked = size == 1;
+#endif
 
   Pack() = default;
   Pack(double scalar) : v(Eigen::internal::pset1<Register>(static_cast<T>(scalar))) {}
@@ -58,6 +64,12 @@ template <class T> class Pack {
   /** Sum of the first `count` lanes. */
   T sum(int count) const {
     if (count == size) return Eigen::internal::predux(v);
+#ifdef __AVX512F__
+    if constexpr (size == 16)
+      return Eigen::internal::predux(_mm512_maskz_mov_ps(static_cast<__mmask16>((1u << count) - 1), v));
+    else if constexpr (size == 8 && sizeof(T) == 8)
+      return Eigen::internal::predux(_mm512_maskz_mov_pd(static_cast<__mmask8>((1u << count) - 1), v));
+#endif
     T lanes[size];
     store(lanes);
     for (int i = count; i < size; ++i) lanes[i] = T(0);

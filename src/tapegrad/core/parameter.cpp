@@ -12,9 +12,8 @@ BasicParameter<T>::BasicParameter(std::string name, BasicMatrix<T> value) : data
   data_->grad.resize(data_->value.rows(), data_->value.cols());
 }
 
-template <class T> const BasicMatrix<T>& BasicParameter<T>::grad() const {
-  if (!data_->has_grad) data_->grad.setZero(data_->value.rows(), data_->value.cols());
-  return data_->grad;
+template <class T> void BasicParameter<T>::clear_grad() const {
+  data_->grad.setZero(data_->value.rows(), data_->value.cols());
 }
 
 template <class T> BasicMatrix<T>& BasicParameter<T>::mutable_grad() const {

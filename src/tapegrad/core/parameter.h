@@ -26,7 +26,10 @@ template <class T> class BasicParameter {
   const BasicMatrix<T>& value() const { return data_->value; }
 
   /** The gradient; zeros when no backward pass has reached the parameter in this step. */
-  const BasicMatrix<T>& grad() const;
+  const BasicMatrix<T>& grad() const {
+    if (!data_->has_grad) clear_grad();
+    return data_->grad;
+  }
   /** The same to write to. From then on the parameter counts as one that has a gradient. */
   BasicMatrix<T>& mutable_grad() const;
   /** False when the gradient is known to be zero because nothing has written it. */
@@ -50,6 +53,8 @@ template <class T> class BasicParameter {
     bool step_is_over = false;  ///< the tape that wrote `grad` is gone: the next one starts at zero
     bool requires_grad = true;
   };
+  void clear_grad() const;
+
   std::shared_ptr<Data> data_;
 };
 

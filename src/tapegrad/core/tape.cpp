@@ -31,7 +31,9 @@ template <class T> void BasicTape<T>::reset() {
     for (auto& recorded : parameters_) recorded.data->has_grad = false;
   parameter_cursor_ = 0;
   arena_.reset();
+  nodes_.swap(previous_);
   nodes_.clear();
+  nodes_.reserve(previous_.size());
   pass_ = 0;
   ++step_;
 }
@@ -44,13 +46,19 @@ template <class T> BasicVar<T> BasicTape<T>::leaf(Shape shape, T* values, InputO
 }
 
 template <class T> BasicVar<T> BasicTape<T>::input(const BasicMatrixRef<T>& values, InputOptions options) {
-  T* copy = allocate(values.size());
-  const Index least = values.size() < parallel::least_elements ? std::numeric_limits<Index>::max() : 0;
-  parallel::divide(values.rows(), least, 1, [&](Index first, Index last) {
-    Eigen::Map<BasicMatrix<T>>(copy + first * values.cols(), last - first, values.cols()) =
-        values.middleRows(first, last - first);
+  const Shape shape{values.rows(), values.cols()};
+  T* copy = allocate(shape.size());
+  const Index least = shape.size() < parallel::least_elements ? std::numeric_limits<Index>::max() : 0;
+  parallel::divide(shape.rows, least, 1, [&](Index first, Index last) {
+    const T* from = values.data() + first * values.outerStride();
+    if (values.outerStride() == shape.cols || last - first == 1) {
+      std::copy_n(from, (last - first) * shape.cols, copy + first * shape.cols);
+      return;
+    }
+    for (Index row = first; row < last; ++row, from += values.outerStride())
+      std::copy_n(from, shape.cols, copy + row * shape.cols);
   });
-  return leaf({values.rows(), values.cols()}, copy, options);
+  return leaf(shape, copy, options);
 }
 
 template <class T> BasicVar<T> BasicTape<T>::input(double value, InputOptions options) {
@@ -65,90 +73,63 @@ template <class T> BasicVar<T> BasicTape<T>::constant(double value) {
   return push(constant_op<T>, {1, 1}, copy, std::span<const NodeIndex>());
 }
 
+template <class T>
+typename BasicTape<T>::RecordedParameter& BasicTape<T>::slot_of(const BasicParameter<T>& parameter) {
+  const auto found = std::find_if(parameters_.begin(), parameters_.end(), [&](const RecordedParameter& recorded) {
+    return recorded.data == parameter.data_;
+  });
+  if (found != parameters_.end()) return *found;
+  parameters_.push_back({parameter.data_, step_ - 1, 0});
+  return parameters_.back();
+}
+
 template <class T> BasicVar<T> BasicTape<T>::parameter(const BasicParameter<T>& parameter) {
-  const auto& data = parameter.data_;
+  ParameterData* const data = parameter.data_.get();
   if (data == nullptr) fail("tape", "the parameter is empty");
-  RecordedParameter* slot = nullptr;
-  if (parameter_cursor_ < parameters_.size() && parameters_[parameter_cursor_].data == data) {
-    slot = &parameters_[parameter_cursor_];
-  } else {
-    const auto found = std::find_if(parameters_.begin(), parameters_.end(),
-                                    [&](const RecordedParameter& recorded) { return recorded.data == data; });
-    if (found == parameters_.end()) {
-      parameters_.push_back({data, step_ - 1, 0});
-      slot = &parameters_.back();
-    } else {
-      slot = &*found;
-    }
-  }
-  if (slot->step == step_) return var(slot->node);
-  parameter_cursor_ = static_cast<std::size_t>(slot - parameters_.data()) + 1;
+  const bool at_cursor =
+      parameter_cursor_ < parameters_.size() && parameters_[parameter_cursor_].data.get() == data;
+  RecordedParameter& slot = at_cursor ? parameters_[parameter_cursor_] : slot_of(parameter);
+  if (slot.step == step_) return var(slot.node);
+  parameter_cursor_ = static_cast<std::size_t>(&slot - parameters_.data()) + 1;
 
   if (data->grad.rows() != data->value.rows() || data->grad.cols() != data->value.cols()) {
     data->grad.resize(data->value.rows(), data->value.cols());
     data->has_grad = false;
   }
   Node<T>& node = begin_node(parameter_op<T>, parameter.shape(), data->value.data());
+  slot.step = step_;
+  slot.node = static_cast<NodeIndex>(nodes_.size() - 1);
   node.grad = data->grad.data();
-  node.attributes = data.get();
+  node.attributes = data;
   node.leaf = true;
   // Also in a no-grad scope: the node is shared with whatever uses the parameter after it.
   node.requires_grad = data->requires_grad;
-  const BasicVar<T> result = end_node();
-  slot->step = step_;
-  slot->node = result.index();
-  return result;
-}
-
-template <class T> typename BasicTape<T>::ParameterData& BasicTape<T>::parameter_of(const Node<T>& node) {
-  return *static_cast<ParameterData*>(const_cast<void*>(node.attributes));
+  return end_node();
 }
 
 template <class T>
 BasicVar<T> BasicTape<T>::push(const Op<T>& op, Shape shape, T* value, std::span<const NodeIndex> parents,
                                const void* attributes) {
-  const std::span<const NodeIndex> kept = remember(parents);
+  NodeIndex* const kept = allocate_array<NodeIndex>(parents.size());
   bool requires_grad = false;
-  for (const NodeIndex parent : parents) requires_grad = requires_grad || nodes_[parent].requires_grad;
+  for (std::size_t k = 0; k < parents.size(); ++k) {
+    kept[k] = parents[k];
+    requires_grad |= nodes_[parents[k]].requires_grad;
+  }
   Node<T>& node = begin_node(op, shape, value);
   node.attributes = attributes;
-  node.parents = kept.data();
+  node.parents = kept;
   node.parent_count = static_cast<std::uint32_t>(parents.size());
   node.requires_grad = requires_grad && grad_enabled_ && op.pull_back != nullptr;
   return end_node();
 }
 
-template <class T> Node<T>& BasicTape<T>::begin_node(const Op<T>& op, Shape shape, T* value) {
-  constexpr auto most = static_cast<Index>(std::numeric_limits<std::uint32_t>::max());
-  if (shape.rows > most || shape.cols > most || nodes_.size() >= static_cast<std::size_t>(most))
-    fail("tape", "too many nodes or too large a value: " + to_string(shape));
-  Node<T>& node = nodes_.emplace_back();
-  node.op = &op;
-  node.value = value;
-  node.owner = owner_;
-  node.rows = static_cast<std::uint32_t>(shape.rows);
-  node.cols = static_cast<std::uint32_t>(shape.cols);
-  return node;
+template <class T> void BasicTape<T>::fail_too_large(Shape shape) {
+  fail("tape", "too many nodes or too large a value: " + to_string(shape));
 }
 
-template <class T> BasicVar<T> BasicTape<T>::end_node() {
-  const auto index = static_cast<NodeIndex>(nodes_.size() - 1);
-  for (BasicObserver<T>* observer : observers_) observer->on_forward(*this, index);
-  return BasicVar<T>(this, index, step_, nodes_[index].op);
-}
-
-template <class T>
-BasicVar<T> BasicTape<T>::push(const Op<T>& op, Shape shape, T* value, std::initializer_list<BasicVar<T>> parents,
-                               const void* attributes) {
-  NodeIndex indices[8];
-  std::size_t count = 0;
-  for (const BasicVar<T>& parent : parents) indices[count++] = parent.index();
-  return push(op, shape, value, std::span<const NodeIndex>(indices, count), attributes);
-}
-
-template <class T> GradSink<T> BasicTape<T>::grad_sink(NodeIndex index) {
-  Node<T>& node = nodes_[index];
-  bool add = node.leaf ? node.pass != 0 : node.pass == pass_;
+template <class T> GradSink<T> BasicTape<T>::leaf_sink(Node<T>& node) {
+  bool add = node.pass != 0;
   if (node.op == &parameter_op<T>) {
     ParameterData& data = parameter_of(node);
     add = data.has_grad;
@@ -170,13 +151,15 @@ template <class T> void BasicTape<T>::backward(NodeIndex from, const T* seed) {
   const GradSink<T> start = grad_sink(from);
   const Index size = nodes_[from].size();
   for (Index i = 0; i < size; ++i) start.data[i] = seed[i] + (start.add ? start.data[i] : T(0));
+  const bool observed = !observers_.empty();
   for (NodeIndex i = from + 1; i-- > 0;) {
-    const Node<T>& node = nodes_[i];
-    if (node.pass != pass_) continue;
-    for (BasicObserver<T>* observer : observers_) observer->on_backward(*this, i);
-    if (node.op->pull_back == nullptr) continue;
-    node.op->pull_back(*this, i);
-    for (BasicObserver<T>* observer : observers_) observer->after_pull_back(*this, i);
+    if (nodes_[i].pass != pass_) continue;
+    if (observed)
+      for (BasicObserver<T>* observer : observers_) observer->on_backward(*this, i);
+    if (nodes_[i].op->pull_back == nullptr) continue;
+    nodes_[i].op->pull_back(*this, i);
+    if (observed)
+      for (BasicObserver<T>* observer : observers_) observer->after_pull_back(*this, i);
   }
 }
 
@@ -192,18 +175,21 @@ template <class T> const T* BasicTape<T>::readable_grad(NodeIndex index) {
   return node.grad;
 }
 
-template <class T> const Node<T>& BasicVar<T>::node() const {
+template <class T> void BasicVar<T>::fail_stale() const {
   if (tape_ == nullptr) fail("tape", "the variable is empty: it was never recorded");
-  if (step_ != tape_->step_)
-    fail("tape", fmt::format("variable {} is from step {}, the tape is at step {}", label(), step_, tape_->step_));
-  return tape_->nodes_[index_];
+  fail("tape", fmt::format("variable {} is from step {}, the tape is at step {}", label(), step_, tape_->step_));
 }
 
-template <class T> std::string BasicVar<T>::label() const { return fmt::format("#{} ({})", index_, op_name()); }
+template <class T> std::string_view BasicVar<T>::op_name() const {
+  if (tape_ == nullptr) return {};
+  if (step_ == tape_->step_) return tape_->nodes_[index_].op->name;
+  if (step_ + 1 == tape_->step_) return tape_->previous_[index_].op->name;
+  return {};
+}
 
-template <class T> BasicTape<T>& BasicVar<T>::tape() const {
-  node();
-  return *tape_;
+template <class T> std::string BasicVar<T>::label() const {
+  const std::string_view name = op_name();
+  return name.empty() ? fmt::format("#{}", index_) : fmt::format("#{} ({})", index_, name);
 }
 
 template <class T> T BasicVar<T>::item() const {
@@ -246,13 +232,11 @@ template <class T> void BasicVar<T>::backward(const BasicMatrixRef<T>& seed) con
   }
 }
 
-template <class T> BasicTape<T>& common_tape(std::string_view op, std::span<const BasicVar<T>> vars) {
-  BasicTape<T>& tape = vars[0].tape();
-  for (const BasicVar<T>& var : vars.subspan(1))
-    if (&var.tape() != &tape)
-      fail(op, fmt::format("variables {} and {} are on different tapes", vars[0].label(), var.label()));
-  return tape;
+namespace detail {
+template <class T> void fail_different_tapes(std::string_view op, BasicVar<T> a, BasicVar<T> b) {
+  fail(op, fmt::format("variables {} and {} are on different tapes", a.label(), b.label()));
 }
+}  // namespace detail
 
 template <class T> std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs) {
   if (y.shape() != Shape{1, 1})
@@ -305,11 +289,11 @@ std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs
   return result;
 }
 
-#define TAPEGRAD_INSTANTIATE(T)                                                       \
-  template class BasicTape<T>;                                                        \
-  template class BasicVar<T>;                                                         \
-  template BasicTape<T>& common_tape(std::string_view, std::span<const BasicVar<T>>); \
-  template std::vector<BasicVar<T>> grad(BasicVar<T>, std::span<const BasicVar<T>>);  \
+#define TAPEGRAD_INSTANTIATE(T)                                                           \
+  template class BasicTape<T>;                                                            \
+  template class BasicVar<T>;                                                             \
+  template void detail::fail_different_tapes(std::string_view, BasicVar<T>, BasicVar<T>); \
+  template std::vector<BasicVar<T>> grad(BasicVar<T>, std::span<const BasicVar<T>>);      \
   template std::vector<BasicVar<T>> grad(BasicVar<T>, std::span<const BasicVar<T>>, BasicVar<T>);
 TAPEGRAD_INSTANTIATE(float)
 TAPEGRAD_INSTANTIATE(double)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <limits>
 #include <memory>
 #include <span>
 #include <type_traits>
@@ -77,7 +78,7 @@ template <class T> class BasicTape {
 
   std::size_t size() const { return nodes_.size(); }
   const Node<T>& node(NodeIndex index) const { return nodes_[index]; }
-  BasicVar<T> var(NodeIndex index) { return BasicVar<T>(this, index, step_, nodes_[index].op); }
+  BasicVar<T> var(NodeIndex index) { return BasicVar<T>(this, index, step_); }
   /** Bytes of values, gradients and attributes recorded since reset(), and bytes held for them. */
   std::size_t bytes_used() const { return arena_.used(); }
   std::size_t bytes_reserved() const { return arena_.capacity(); }
@@ -106,12 +107,24 @@ template <class T> class BasicTape {
   BasicVar<T> push(const Op<T>& op, Shape shape, T* value, std::span<const NodeIndex> parents,
                    const void* attributes = nullptr);
   BasicVar<T> push(const Op<T>& op, Shape shape, T* value, std::initializer_list<BasicVar<T>> parents,
-                   const void* attributes = nullptr);
+                   const void* attributes = nullptr) {
+    NodeIndex indices[8];
+    std::size_t count = 0;
+    for (const BasicVar<T>& parent : parents) indices[count++] = parent.index();
+    return push(op, shape, value, std::span<const NodeIndex>(indices, count), attributes);
+  }
 
   // For fused rules.
 
   /** Where to put the gradient of `node` in this backward pass. */
-  GradSink<T> grad_sink(NodeIndex node);
+  GradSink<T> grad_sink(NodeIndex index) {
+    Node<T>& node = nodes_[index];
+    if (node.leaf) return leaf_sink(node);
+    const bool add = node.pass == pass_;
+    node.pass = pass_;
+    if (node.grad == nullptr) node.grad = allocate(node.size());
+    return {node.grad, add};
+  }
   bool needs_grad(NodeIndex node) const { return nodes_[node].requires_grad; }
 
  private:
@@ -124,16 +137,37 @@ template <class T> class BasicTape {
   };
 
   BasicVar<T> leaf(Shape shape, T* values, InputOptions options);
-  /// Every node enters the tape here, complete, so that observers see all of it.
-  /// Begins a node in place; end_node() shows it to the observers. A node that is built elsewhere and copied stalls.
-  Node<T>& begin_node(const Op<T>& op, Shape shape, T* value);
-  BasicVar<T> end_node();
+  RecordedParameter& slot_of(const BasicParameter<T>& parameter);
+  /// Begins a node in place; end_node() shows it to the observers, complete. A node that is built elsewhere and copied
+  /// stalls.
+  Node<T>& begin_node(const Op<T>& op, Shape shape, T* value) {
+    constexpr auto most = static_cast<Index>(std::numeric_limits<std::uint32_t>::max());
+    if (shape.rows > most || shape.cols > most || nodes_.size() >= static_cast<std::size_t>(most)) [[unlikely]]
+      fail_too_large(shape);
+    Node<T>& node = nodes_.emplace_back();
+    node.op = &op;
+    node.value = value;
+    node.owner = owner_;
+    node.rows = static_cast<std::uint32_t>(shape.rows);
+    node.cols = static_cast<std::uint32_t>(shape.cols);
+    return node;
+  }
+  BasicVar<T> end_node() {
+    const auto index = static_cast<NodeIndex>(nodes_.size() - 1);
+    for (BasicObserver<T>* observer : observers_) observer->on_forward(*this, index);
+    return BasicVar<T>(this, index, step_);
+  }
+  [[noreturn]] static void fail_too_large(Shape shape);
   void backward(NodeIndex from, const T* seed);
   const T* readable_grad(NodeIndex node);
-  static ParameterData& parameter_of(const Node<T>& node);
+  GradSink<T> leaf_sink(Node<T>& node);
+  static ParameterData& parameter_of(const Node<T>& node) {
+    return *static_cast<ParameterData*>(const_cast<void*>(node.attributes));
+  }
 
   Arena arena_;
   std::vector<Node<T>> nodes_;
+  std::vector<Node<T>> previous_;  ///< those of the step before, for the names in error messages
   std::vector<BasicObserver<T>*> observers_;
   /// In the order of first use, which hardly changes from step to step: the next one is usually at the cursor.
   std::vector<RecordedParameter> parameters_;
@@ -176,10 +210,32 @@ std::vector<BasicVar<T>> grad(BasicVar<T> y, std::initializer_list<BasicVar<T>> 
   return grad(y, std::span<const BasicVar<T>>(inputs.begin(), inputs.size()), seed);
 }
 
+namespace detail {
+template <class T> [[noreturn]] void fail_different_tapes(std::string_view op, BasicVar<T> a, BasicVar<T> b);
+}
+
 /** Throws unless every Var is of the current step of one and the same tape; returns that tape. */
-template <class T> BasicTape<T>& common_tape(std::string_view op, std::span<const BasicVar<T>> vars);
+template <class T> BasicTape<T>& common_tape(std::string_view op, std::span<const BasicVar<T>> vars) {
+  BasicTape<T>& tape = vars[0].tape();
+  for (const BasicVar<T>& var : vars.subspan(1))
+    if (&var.tape() != &tape) [[unlikely]]
+      detail::fail_different_tapes(op, vars[0], var);
+  return tape;
+}
 template <class T> BasicTape<T>& common_tape(std::string_view op, std::initializer_list<BasicVar<T>> vars) {
   return common_tape(op, std::span<const BasicVar<T>>(vars.begin(), vars.size()));
+}
+
+template <class T> EIGEN_ALWAYS_INLINE const Node<T>& BasicVar<T>::node() const {
+  if (tape_ == nullptr || step_ != tape_->step()) [[unlikely]]
+    fail_stale();
+  return tape_->node(index_);
+}
+
+template <class T> EIGEN_ALWAYS_INLINE BasicTape<T>& BasicVar<T>::tape() const {
+  if (tape_ == nullptr || step_ != tape_->step()) [[unlikely]]
+    fail_stale();
+  return *tape_;
 }
 
 }  // namespace TAPEGRAD_ABI

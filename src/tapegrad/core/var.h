@@ -16,8 +16,7 @@ template <class T> class BasicVar {
 
   /** An empty handle; any use throws. */
   BasicVar() = default;
-  BasicVar(BasicTape<T>* tape, NodeIndex index, std::uint32_t step, const Op<T>* op)
-      : tape_(tape), op_(op), index_(index), step_(step) {}
+  BasicVar(BasicTape<T>* tape, NodeIndex index, std::uint32_t step) : tape_(tape), index_(index), step_(step) {}
 
   bool empty() const { return tape_ == nullptr; }
   Shape shape() const { return node().shape(); }
@@ -41,20 +40,22 @@ template <class T> class BasicVar {
   /** The same for ⟨this, seed⟩. */
   void backward(const BasicMatrixRef<T>& seed) const;
 
-  BasicTape<T>& tape() const;
+  inline BasicTape<T>& tape() const;
   NodeIndex index() const { return index_; }
   std::uint32_t step() const { return step_; }
-  std::string_view op_name() const { return op_ == nullptr ? std::string_view() : op_->name; }
+  /** "relu"; empty for an empty handle, and when the step is over for longer than one reset(). */
+  std::string_view op_name() const;
   /** The recorded node, after the check that it still exists. */
-  const Node<T>& node() const;
+  inline const Node<T>& node() const;  // in tape.h, like tape(): a few instructions in every use of a Var
   /** "#17 (relu)" */
   std::string label() const;
 
  private:
+  [[noreturn]] void fail_stale() const;
   void check_backward() const;
 
+  // No more than two registers: every op passes Vars by value.
   BasicTape<T>* tape_ = nullptr;
-  const Op<T>* op_ = nullptr;
   NodeIndex index_ = 0;
   std::uint32_t step_ = 0;
 };

@@ -78,12 +78,12 @@ template <class T> void BasicOptimizer<T>::step() {
     const BasicParameter<T>& p = parameters_[i];
     if (!is_live(p)) continue;
     const Shape grad{p.grad().rows(), p.grad().cols()};
-    if (p.shape() != shapes_[i] || grad != shapes_[i])
-      fail(name_, fmt::format("parameter {} ({}) was {}, now it is {} and its gradient {}", i, p.name(),
-                              to_string(shapes_[i]), to_string(p.shape()), to_string(grad)));
+    if (p.shape() != shapes_[i] || grad != shapes_[i]) [[unlikely]]
+      fail_changed(i);
   }
   ++steps_;
-  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+  BasicMatrix<T>* buffers = buffers_.data();
+  for (std::size_t i = 0; i < parameters_.size(); ++i, buffers += buffer_names_.size()) {
     BasicParameter<T>& p = parameters_[i];
     if (!is_live(p)) continue;
     update({.value = p.value().data(),
@@ -91,8 +91,15 @@ template <class T> void BasicOptimizer<T>::step() {
             .size = p.size(),
             .lr = lr_ * lr_scales_[group_of_[i]],
             .weight_decay = weight_decays_[group_of_[i]],
-            .buffers = buffers_.data() + i * buffer_names_.size()});
+            .buffers = buffers});
   }
+}
+
+template <class T> void BasicOptimizer<T>::fail_changed(std::size_t i) const {
+  const BasicParameter<T>& p = parameters_[i];
+  fail(name_,
+       fmt::format("parameter {} ({}) was {}, now it is {} and its gradient {}", i, p.name(), to_string(shapes_[i]),
+                   to_string(p.shape()), to_string(Shape{p.grad().rows(), p.grad().cols()})));
 }
 
 template <class T> std::size_t BasicOptimizer<T>::checked(Index group) const {
@@ -175,6 +182,12 @@ BasicSgd<T>::BasicSgd(BasicParameterGroups<T> parameters, SgdOptions options)
 template <class T> void BasicSgd<T>::update(typename BasicOptimizer<T>::Update p) {
   const SgdOptions o = options_;
   const double share = this->steps() == 1 ? 1 : 1 - o.dampening;
+  if (o.momentum == 0 && p.weight_decay == 0) {
+    const Pack<T> lr(p.lr);
+    return each_pack<T>(p.size, [value = p.value, grad = p.grad, lr](auto at) {
+      at.store(value, at.load(value) - lr * at.load(grad));
+    });
+  }
   T* const momentum = o.momentum == 0 ? nullptr : p.buffers[0].data();
   each_pack<T>(p.size, [&](auto at) {
     const Pack<T> w = at.load(p.value);

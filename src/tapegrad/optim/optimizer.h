@@ -175,6 +175,7 @@ template <class T> class BasicOptimizer {
   /** Writes the new value and buffers. steps() is the number of this step, from 1. */
   virtual void update(Update p) = 0;
 
+  [[noreturn]] void fail_changed(std::size_t parameter) const;
   std::size_t checked(Index group) const;
   double ratio(double group_lr) const;
 
