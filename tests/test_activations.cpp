@@ -401,6 +401,31 @@ TEST_CASE("numeric safety: float agrees with double to a few units in the last p
   }
 }
 
+TEST_CASE("numeric safety: where a slope vanishes far out, floats keep it to a few units") {
+  for (const char* name : {"sigmoid", "tanh", "elu", "selu", "celu", "softplus", "log_sigmoid", "softsign"}) {
+    tapegrad::BasicMatrix<float> x(1, 16'001);
+    for (Index i = 0; i < x.size(); ++i) x(i) = static_cast<float>(static_cast<double>(i - 8000) * 0.00523);
+    const auto single = curves_of<float>(tg::activation(name), x);
+    const auto exact = curves_of<double>(tg::activation(name), x.cast<double>());
+    double worst = 0;
+    for (Index i = 0; i < x.size(); ++i)
+      worst = std::max(worst, std::abs(static_cast<double>(single.fused(i)) / exact.fused(i) - 1));
+    CHECK_MESSAGE(worst < 1e-6, name << " " << worst);
+  }
+}
+
+TEST_CASE("a slope is the same on packs and as ops, to rounding") {
+  for (const auto& act : with_facts()) {
+    tg::Matrix x(1, 2001);
+    for (Index i = 0; i < x.size(); ++i) x(i) = static_cast<double>(i - 1000) * 0.02;
+    const auto c = curves_of<double>(act, x);
+    double worst = 0;
+    for (Index i = 0; i < x.size(); ++i)
+      worst = std::max(worst, std::abs(c.fused(i) - c.taped(i)) / (std::abs(c.taped(i)) + 0.02));
+    CHECK_MESSAGE(worst < 1e-13, act.text() << " " << worst);
+  }
+}
+
 TEST_CASE("a value does not depend on its position, float") { check_position_independence<float>(); }
 TEST_CASE("a value does not depend on its position, double") { check_position_independence<double>(); }
 

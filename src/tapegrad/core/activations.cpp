@@ -136,20 +136,45 @@ void unknown_setting(const ActivationRule& rule, std::string_view setting) {
 
 }  // namespace detail
 
-template <class T> LogSum<T> softmax_row(const T* x, T* y, Index count) {
-  T largest = x[0];
-  for (Index i = 1; i < count; ++i) largest = std::max(largest, x[i]);
+namespace {
+
+/// Calls body(first, lanes) for every pack of a row.
+template <class T, class Body> void for_each_pack_of_row(Index count, const Body& body) {
   constexpr Index width = Pack<T>::size;
+  Index i = 0;
+  for (; i + width <= count; i += width) body(i, static_cast<int>(width));
+  if (i < count) body(i, static_cast<int>(count - i));
+}
+
+/// Σ term(first, lanes) over a row: whole packs are added lane by lane, and the lanes at the end.
+template <class T, class Term> T sum_of_row(Index count, const Term& term) {
+  Pack<T> sums(0);
+  T rest = 0;
+  for_each_pack_of_row<T>(count, [&](Index i, int lanes) {
+    if (lanes == Pack<T>::size)
+      sums = sums + term(i, lanes);
+    else
+      rest = term(i, lanes).sum(lanes);
+  });
+  return sums.sum(Pack<T>::size) + rest;
+}
+
+}  // namespace
+
+template <class T> [[gnu::flatten]] LogSum<T> softmax_row(const T* x, T* y, Index count) {
+  Pack<T> maxima = Pack<T>::broadcast(x[0]);
+  for_each_pack_of_row<T>(count,
+                          [&](Index i, int lanes) { maxima = simd::max(maxima, Pack<T>::load(x + i, lanes)); });
+  const T largest = Eigen::internal::predux_max(maxima.v);
   const Pack<T> shift = Pack<T>::broadcast(largest);
-  T sum = 0;
-  for (Index i = 0; i < count; i += width) {
-    const int lanes = static_cast<int>(std::min(width, count - i));
+  const T sum = sum_of_row<T>(count, [&](Index i, int lanes) {
     const Pack<T> e = simd::exp(Pack<T>::load(x + i, lanes) - shift);
     e.store(y + i, lanes);
-    sum += e.sum(lanes);
-  }
-  const T scale = T(1) / sum;
-  for (Index i = 0; i < count; ++i) y[i] *= scale;
+    return e;
+  });
+  const Pack<T> scale = Pack<T>::broadcast(T(1) / sum);
+  for_each_pack_of_row<T>(count,
+                          [&](Index i, int lanes) { (Pack<T>::load(y + i, lanes) * scale).store(y + i, lanes); });
   return {largest, std::log(sum)};
 }
 
@@ -160,7 +185,7 @@ template <class T> Index largest_of(const T* row, Index count) { return std::max
 /// dx = y·(d − Σdy) with d = g − g at the largest y. Any constant may be taken from g; with this one a saturated
 /// row (y → 1, 0, 0 …) leaves nothing to cancel, and its small derivatives are exact.
 template <class T> struct SoftmaxOp {
-  static void pull_back(BasicTape<T>& tape, NodeIndex self) {
+  [[gnu::flatten]] static void pull_back(BasicTape<T>& tape, NodeIndex self) {
     const NodeIndex x = tape.node(self).parents[0];
     const GradSink<T> sink = tape.grad_sink(x);
     const Node<T>& node = tape.node(self);
@@ -169,10 +194,14 @@ template <class T> struct SoftmaxOp {
       const T* g = node.grad + row * cols;
       const T* y = node.value + row * cols;
       T* to = sink.data + row * cols;
-      const T origin = g[largest_of(y, cols)];
-      T dot = 0;
-      for (Index i = 0; i < cols; ++i) dot += (g[i] - origin) * y[i];
-      for (Index i = 0; i < cols; ++i) to[i] = y[i] * (g[i] - origin - dot) + (sink.add ? to[i] : T(0));
+      const Pack<T> origin = Pack<T>::broadcast(g[largest_of(y, cols)]);
+      const auto load = [](const T* from, Index i, int lanes) { return Pack<T>::load(from + i, lanes); };
+      const Pack<T> dot = Pack<T>::broadcast(sum_of_row<T>(
+          cols, [&](Index i, int lanes) { return (load(g, i, lanes) - origin) * load(y, i, lanes); }));
+      for_each_pack_of_row<T>(cols, [&](Index i, int lanes) {
+        const Pack<T> dx = load(y, i, lanes) * (load(g, i, lanes) - origin - dot);
+        (sink.add ? load(to, i, lanes) + dx : dx).store(to + i, lanes);
+      });
     }
   }
   static BasicVar<T> taped_vjp(const TapedRuleInput<T>& at, std::size_t) {
@@ -190,7 +219,7 @@ template <class T> struct SoftmaxOp {
 
 /// dx = g − softmax(x)·Σg
 template <class T> struct LogSoftmaxOp {
-  static void pull_back(BasicTape<T>& tape, NodeIndex self) {
+  [[gnu::flatten]] static void pull_back(BasicTape<T>& tape, NodeIndex self) {
     const NodeIndex x = tape.node(self).parents[0];
     const GradSink<T> sink = tape.grad_sink(x);
     const Node<T>& node = tape.node(self);
@@ -199,9 +228,13 @@ template <class T> struct LogSoftmaxOp {
       const T* g = node.grad + row * cols;
       const T* y = node.value + row * cols;
       T* to = sink.data + row * cols;
-      T total = 0;
-      for (Index i = 0; i < cols; ++i) total += g[i];
-      for (Index i = 0; i < cols; ++i) to[i] = g[i] - std::exp(y[i]) * total + (sink.add ? to[i] : T(0));
+      const auto load = [](const T* from, Index i, int lanes) { return Pack<T>::load(from + i, lanes); };
+      const Pack<T> total =
+          Pack<T>::broadcast(sum_of_row<T>(cols, [&](Index i, int lanes) { return load(g, i, lanes); }));
+      for_each_pack_of_row<T>(cols, [&](Index i, int lanes) {
+        const Pack<T> dx = load(g, i, lanes) - simd::exp(load(y, i, lanes)) * total;
+        (sink.add ? load(to, i, lanes) + dx : dx).store(to + i, lanes);
+      });
     }
   }
   static BasicVar<T> taped_vjp(const TapedRuleInput<T>& at, std::size_t) {

@@ -17,8 +17,9 @@ template <class X> X negative_part(const X& x) { return where(x > 0, 0.0, x); }
 struct SigmoidSlope {
   static constexpr std::string_view name = "sigmoid_slope";
   template <class X> static X value(const X& x) {
-    const X e = simd::exp(-simd::abs(x));
-    return e / ((1 + e) * (1 + e));
+    const X e = simd::exp_minus_abs(x);
+    const X r = 1 / (1 + e);
+    return e * r * r;
   }
   template <class X> static X vjp(const X& g, const X& x, const X& y);  // σ″ = −σ′·tanh(x/2)
 };
@@ -28,8 +29,13 @@ inline constexpr ElementwiseFunction<SigmoidSlope> sigmoid_slope;
 struct Sigmoid {
   static constexpr std::string_view name = "sigmoid";
   template <class X> static X value(const X& x) {
-    const X e = simd::exp(-simd::abs(x));
-    return where(x >= 0, 1.0, e) / (1 + e);
+    const X e = simd::exp_minus_abs(x);
+    return where(x >= 0, 1.0, e) * (1 / (1 + e));
+  }
+  /// σ′ = e⁻|x|·σ(|x|)², and where x is positive σ(|x|) is y, elsewhere 1 − y
+  template <class T> static Pack<T> vjp(Pack<T> g, Pack<T> x, Pack<T> y) {
+    const Pack<T> s = simd::max(y, 1 - y);
+    return g * s * s * simd::exp_minus_abs(x);
   }
   template <class X> static X vjp(const X& g, const X& x, const X&) { return g * sigmoid_slope(x); }
   static Facts facts() {
@@ -47,6 +53,11 @@ inline constexpr ElementwiseFunction<Sigmoid> sigmoid;
 struct Tanh {
   static constexpr std::string_view name = "tanh";
   template <class X> static X value(const X& x) { return simd::tanh(x); }
+  /// 1 − y² = e^(−2|x|)·(1 + |y|)²
+  template <class T> static Pack<T> vjp(Pack<T> g, Pack<T> x, Pack<T> y) {
+    const Pack<T> s = 1 + simd::abs(y);
+    return g * s * s * simd::exp_minus_abs(x + x);
+  }
   template <class X> static X vjp(const X& g, const X& x, const X&) { return 4 * g * sigmoid_slope(2 * x); }
   static Facts facts() {
     return {.formula = "(eˣ − e⁻ˣ) / (eˣ + e⁻ˣ)",
@@ -73,7 +84,7 @@ inline constexpr ElementwiseFunction<Identity> identity;
 /** max(x, 0) */
 struct Relu {
   static constexpr std::string_view name = "relu";
-  template <class X> static X value(const X& x) { return simd::max(x, X(0)); }
+  template <class X> static X value(const X& x) { return simd::max(x, 0); }
   template <class X> static X vjp(const X& g, const X& x, const X&) { return where(x > 0, g, 0.0); }
   static Facts facts() {
     return {.formula = "max(x, 0)", .lower = 0, .sup_slope = 1, .kinks = {{0, 0}}, .saturates_left = true};
@@ -167,7 +178,7 @@ inline constexpr ElementwiseFunction<Celu> celu;
 struct Softplus {
   static constexpr std::string_view name = "softplus";
   template <class X> static X value(const X& x) {
-    return simd::max(x, X(0)) + simd::log1p(simd::exp(-simd::abs(x)));
+    return simd::max(x, 0) + simd::log1p_of_fraction(simd::exp_minus_abs(x));
   }
   template <class X> static X vjp(const X& g, const X& x, const X&) { return g * sigmoid(x); }
   static Facts facts() { return {.formula = "ln(1 + eˣ)", .lower = 0, .sup_slope = 1, .saturates_left = true}; }
@@ -178,7 +189,7 @@ inline constexpr ElementwiseFunction<Softplus> softplus;
 struct LogSigmoid {
   static constexpr std::string_view name = "log_sigmoid";
   template <class X> static X value(const X& x) {
-    return simd::min(x, X(0)) - simd::log1p(simd::exp(-simd::abs(x)));
+    return simd::min(x, 0) - simd::log1p_of_fraction(simd::exp_minus_abs(x));
   }
   template <class X> static X vjp(const X& g, const X& x, const X&) { return g * sigmoid(-x); }
   static Facts facts() { return {.formula = "−ln(1 + e⁻ˣ)", .upper = 0, .sup_slope = 1, .saturates_right = true}; }
@@ -190,8 +201,8 @@ struct Softsign {
   static constexpr std::string_view name = "softsign";
   template <class X> static X value(const X& x) { return x / (1 + simd::abs(x)); }
   template <class X> static X vjp(const X& g, const X& x, const X&) {
-    const X d = 1 + abs(x);
-    return g / d / d;
+    const X r = 1 / (1 + abs(x));
+    return g * r * r;
   }
   static Facts facts() {
     return {.formula = "x / (1 + |x|)",
@@ -228,7 +239,7 @@ inline constexpr ElementwiseFunction<Swish> swish;
 /** φ(x) = e^(−x²/2) / √(2π), the density of the standard normal distribution */
 struct NormalPdf {
   static constexpr std::string_view name = "normal_pdf";
-  template <class X> static X value(const X& x) { return 0.39894228040143267794 * simd::exp(-0.5 * x * x); }
+  template <class X> static X value(const X& x) { return 0.39894228040143267794 * simd::gauss(x); }
   template <class X> static X vjp(const X& g, const X& x, const X& y) { return -g * (x * y); }
 };
 inline constexpr ElementwiseFunction<NormalPdf> normal_pdf;
@@ -236,7 +247,7 @@ inline constexpr ElementwiseFunction<NormalPdf> normal_pdf;
 /** Φ(x) = erfc(−x/√2) / 2, the standard normal distribution */
 struct NormalCdf {
   static constexpr std::string_view name = "normal_cdf";
-  template <class X> static X value(const X& x) { return 0.5 * simd::erfc(-0.70710678118654752440 * x); }
+  template <class X> static X value(const X& x) { return simd::normal_cdf(x); }
   template <class X> static X vjp(const X& g, const X& x, const X&) { return g * normal_pdf(x); }
 };
 inline constexpr ElementwiseFunction<NormalCdf> normal_cdf;
@@ -288,10 +299,20 @@ struct Mish {
   static constexpr double bound = 1000;  // beyond it the slope is exactly 0 or 1, and nothing must overflow
   template <class X> static X value(const X& x) {
     // tanh(ln(1 + eˣ)) = ((1 + eˣ)² − 1) / ((1 + eˣ)² + 1), divided by e²ˣ for positive x
-    const X e = simd::exp(-simd::abs(x));
+    const X e = simd::exp_minus_abs(x);
     const auto positive = x > 0;
     const X n = where(positive, 1 + 2 * e, e * (e + 2));
-    return x * n / (n + 2 * where(positive, e * e, 1.0));
+    return x * (n / (n + 2 * where(positive, e * e, 1.0)));
+  }
+  /// The same with one exponential: 1 − tanh² = 4k(1 + e)²/d², with the k and d of the value
+  template <class T> static Pack<T> vjp(Pack<T> g, Pack<T> x, Pack<T>) {
+    const Pack<T> c = clamp(x, -bound, bound);
+    const Pack<T> e = simd::exp_minus_abs(c);
+    const auto positive = c > 0;
+    const Pack<T> n = where(positive, 1 + 2 * e, e * (e + 2));
+    const Pack<T> k = where(positive, e * e, 1.0);
+    const Pack<T> r = 1 / (n + 2 * k);
+    return g * (n * r + c * (4 * k * where(positive, 1.0, e) * (1 + e) * r * r));
   }
   template <class X> static X vjp(const X& g, const X& x, const X&) {
     const X c = clamp(x, -bound, bound);
@@ -310,9 +331,9 @@ inline constexpr ElementwiseFunction<Mish> mish;
 /** (x + 3)/6 held between 0 and 1 */
 struct HardSigmoid {
   static constexpr std::string_view name = "hard_sigmoid";
-  template <class X> static X value(const X& x) { return simd::min(simd::max(x + 3, X(0)), X(6)) / 6; }
+  template <class X> static X value(const X& x) { return simd::min(simd::max(x + 3, 0), 6) * (1.0 / 6); }
   template <class X> static X vjp(const X& g, const X& x, const X&) {
-    return where(x > -3, where(x < 3, g / 6, 0.0), 0.0);
+    return where(x > -3, where(x < 3, g * (1.0 / 6), 0.0), 0.0);
   }
   static Facts facts() {
     return {.formula = "(x + 3)/6 held between 0 and 1",
@@ -329,9 +350,9 @@ inline constexpr ElementwiseFunction<HardSigmoid> hard_sigmoid;
 /** x·hard_sigmoid(x) (Howard et al. 2019) */
 struct HardSwish {
   static constexpr std::string_view name = "hard_swish";
-  template <class X> static X value(const X& x) { return x * (simd::min(simd::max(x + 3, X(0)), X(6)) / 6); }
+  template <class X> static X value(const X& x) { return x * (simd::min(simd::max(x + 3, 0), 6) * (1.0 / 6)); }
   template <class X> static X vjp(const X& g, const X& x, const X&) {
-    return where(x > -3, where(x < 3, g * (x / 3 + 0.5), g), 0.0);
+    return where(x > -3, where(x < 3, g * (x * (1.0 / 3) + 0.5), g), 0.0);
   }
   static Facts facts() {
     return {.formula = "x·((x + 3)/6 held between 0 and 1)",
@@ -346,7 +367,7 @@ inline constexpr ElementwiseFunction<HardSwish> hard_swish;
 /** x held between −1 and 1 */
 struct HardTanh {
   static constexpr std::string_view name = "hard_tanh";
-  template <class X> static X value(const X& x) { return simd::min(simd::max(x, X(-1)), X(1)); }
+  template <class X> static X value(const X& x) { return simd::min(simd::max(x, -1), 1); }
   template <class X> static X vjp(const X& g, const X& x, const X&) {
     return where(x > -1, where(x < 1, g, 0.0), 0.0);
   }
@@ -365,7 +386,7 @@ inline constexpr ElementwiseFunction<HardTanh> hard_tanh;
 /** x held between 0 and 6 */
 struct Relu6 {
   static constexpr std::string_view name = "relu6";
-  template <class X> static X value(const X& x) { return simd::min(simd::max(x, X(0)), X(6)); }
+  template <class X> static X value(const X& x) { return simd::min(simd::max(x, 0), 6); }
   template <class X> static X vjp(const X& g, const X& x, const X&) {
     return where(x > 0, where(x < 6, g, 0.0), 0.0);
   }

@@ -299,7 +299,7 @@ struct Clamp {
   static constexpr std::string_view name = "clamp";
   std::array<double, 2> seams() const { return {low, high}; }
   void check() const;
-  template <class X> X value(const X& x) const { return simd::min(simd::max(x, X(low)), X(high)); }
+  template <class X> X value(const X& x) const { return simd::min(simd::max(x, low), high); }
   template <class X> X vjp(const X& g, const X& x, const X&) const {
     return where(x >= low, where(x <= high, g, 0.0), 0.0);
   }

@@ -21,7 +21,8 @@
 /// With X = Pack<T> the text is one vectorized loop over the elements that adds straight into the parent's
 /// gradient; with X = Var it records ops, so the gradient can be differentiated again. `value` only ever sees
 /// Packs. A rule of two or three operands gives `vjp_a`, `vjp_b`, `vjp_c`; operands broadcast as in NumPy.
-/// Data members are the op's parameters; they are copied onto the tape.
+/// Data members are the op's parameters; they are copied onto the tape. Where the text for Vars would make a slow
+/// loop, a second `vjp` that takes `Pack<T>` may stand beside it, and is the one that the loop runs.
 
 namespace tapegrad {
 
@@ -85,18 +86,44 @@ template <class T, class Body> void for_each_pack(Index size, Body&& body) {
   });
 }
 
+/** out = f(operands), or out + f(operands), for arrays of one shape. All of f is inlined here, or every pack would pay
+ * for a call and load all of its constants. */
+template <bool add, class T, class F, std::size_t N>
+[[gnu::flatten]] void map_range(Index first, Index last, const std::array<Operand<T>, N>& in, T* out, const F& f) {
+  const auto compute = [&](Index i, int count) {
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      Pack<T> result = f(Pack<T>::load(in[I].data + i, count)...);
+      if constexpr (add) {
+        // What is added has been rounded: a fused multiply-add would leave a rest where two parts cancel.
+        EIGEN_OPTIMIZATION_BARRIER(result.v)
+        result = Pack<T>::load(out + i, count) + result;
+      }
+      result.store(out + i, count);
+    }
+    (std::make_index_sequence<N>());
+  };
+  constexpr Index width = Pack<T>::size;
+  Index i = first;
+  for (; i + width <= last; i += width) compute(i, static_cast<int>(width));
+  if (i < last) compute(i, static_cast<int>(last - i));
+}
+
+/** The same for a whole array. Long ones are divided among the threads. */
+template <bool add, class T, class F, std::size_t N>
+void map_array(Index size, const std::array<Operand<T>, N>& in, T* out, const F& f) {
+  parallel::divide(size, parallel::least_elements, 1024,
+                   [&](Index first, Index last) { map_range<add>(first, last, in, out, f); });
+}
+
 template <class T, class F, std::size_t N>
 void map(Shape shape, bool contiguous, const std::array<Operand<T>, N>& in, T* out, const F& f) {
-  const auto compute = [&](Index row, Index col, int count) {
+  if (contiguous) return map_array<false>(shape.size(), in, out, f);  // a matrix is one long row
+  for_each_pack<T>(shape, [&](Index row, Index col, int count) {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       f(in[I].load(row, col, count)...).store(out + row * shape.cols + col, count);
     }
     (std::make_index_sequence<N>());
-  };
-  if (contiguous)  // a matrix is one long row
-    for_each_pack<T>(shape.size(), compute);
-  else
-    for_each_pack<T>(shape, compute);
+  });
 }
 
 /** Adds f(operands) into a gradient of `target` shape, summing over what was broadcast. This is the one place
@@ -108,18 +135,14 @@ void accumulate(Shape shape, bool contiguous, const std::array<Operand<T>, N>& i
     if (!sink.add) std::fill_n(sink.data, target.size(), T(0));
     return;
   }
+  if (contiguous && target == shape) {
+    sink.add ? map_array<true>(shape.size(), in, sink.data, f) : map_array<false>(shape.size(), in, sink.data, f);
+    return;
+  }
   const auto call = [&](Index row, Index col, int count) {
     return [&]<std::size_t... I>(std::index_sequence<I...>) { return f(in[I].load(row, col, count)...); }
     (std::make_index_sequence<N>());
   };
-  if (contiguous && target == shape) {
-    for_each_pack<T>(shape.size(), [&](Index row, Index col, int count) {
-      T* to = sink.data + col;
-      const Pack<T> part = call(row, col, count);
-      (sink.add ? Pack<T>::load(to, count) + part : part).store(to, count);
-    });
-    return;
-  }
   const bool sum_rows = target.rows != shape.rows;
   const bool sum_cols = target.cols != shape.cols;
   constexpr Index width = Pack<T>::size;
