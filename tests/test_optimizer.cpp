@@ -479,7 +479,7 @@ TEST_CASE("optimizer: a user's own") {
     SignDescent(ParameterGroups parameters, double rate) : Optimizer("sign", std::move(parameters), rate, 0, {}) {}
 
    private:
-    void update(Update p) override {
+    void update(const Update& p) override {
       for (Index i = 0; i < p.size; ++i) p.value[i] -= static_cast<float>(p.lr) * (p.grad[i] > 0 ? 1.0f : -1.0f);
     }
   };

@@ -183,11 +183,12 @@ template <int R, class T> void multiply_rows(const Product<T>& p, Index row, con
   const Index next_row = p.transpose_a ? 1 : p.stride_a;
   const Index next_inner = p.transpose_a ? p.stride_a : 1;
   T* c = p.c + row * p.stride_c;
-  const auto columns = [&]<int P>(std::integral_constant<int, P>, Index col) {
+  const auto columns = [&]<int P, bool partial>(std::integral_constant<int, P>, std::bool_constant<partial>, Index col) {
     int counts[P];
-    for (int q = 0; q < P; ++q) counts[q] = static_cast<int>(std::min(width, p.n - col - q * width));
-    const auto load_b = [&](const T* from, int q) {
-      if constexpr (Pack<T>::masked) return Pack<T>::load(from, counts[q]);
+    for (int q = 0; q < P; ++q)
+      counts[q] = static_cast<int>(partial ? std::min(width, p.n - col - q * width) : width);
+    const auto load_b = [&](const T* from, [[maybe_unused]] int q) {
+      if constexpr (partial && Pack<T>::masked) return Pack<T>::load(from, counts[q]);
       return Pack<T>::load(from);
     };
     Pack<T> sums[R][P];
@@ -210,9 +211,14 @@ template <int R, class T> void multiply_rows(const Product<T>& p, Index row, con
         (p.add ? Pack<T>::load(to, counts[q]) + sums[r][q] : sums[r][q]).store(to, counts[q]);
       }
   };
+  constexpr std::integral_constant<int, 1> one;
+  constexpr std::integral_constant<int, 2> two;
   Index col = 0;
-  for (; col + width < p.n; col += 2 * width) columns(std::integral_constant<int, 2>(), col);
-  if (col < p.n) columns(std::integral_constant<int, 1>(), col);
+  for (; col + 2 * width <= p.n; col += 2 * width) columns(two, std::false_type(), col);
+  if (col + width < p.n)
+    columns(two, std::true_type(), col);
+  else if (col < p.n)
+    columns(one, std::true_type(), col);
 }
 
 #pragma GCC diagnostic push

@@ -83,7 +83,7 @@ template <class Rule, class T> struct ElementwiseLoss {
 
 template <class Rule, class T>
 BasicVar<T> elementwise_loss(const Rule& rule, BasicVar<T> prediction, BasicVar<T> target, Reduction reduction) {
-  BasicTape<T>& tape = common_tape(Rule::loss, {prediction, target});
+  BasicTape<T>& tape = common_tape(Rule::loss, prediction, target);
   const Shape shape = prediction.shape();
   check_target(Rule::loss, shape, target.shape());
   check_batch(Rule::loss, shape);
@@ -197,7 +197,7 @@ BasicVar<T> cross_entropy(BasicVar<T> logits, std::span<const int> labels, Cross
 
 template <class T>
 BasicVar<T> cross_entropy(BasicVar<T> logits, BasicVar<T> probabilities, CrossEntropyOptions options) {
-  common_tape("cross_entropy", {logits, probabilities});
+  common_tape("cross_entropy", logits, probabilities);
   check_target("cross_entropy", logits.shape(), probabilities.shape());
   check_batch("cross_entropy", logits.shape());
   check_smoothing(options.label_smoothing);

@@ -73,7 +73,7 @@ struct BceWithLogits {
   static constexpr std::string_view loss = "bce_with_logits";
   static constexpr std::size_t arity = 2;
   template <class X> static X value(const X& z, const X& t) {
-    return simd::max(z, X(0)) - z * t + simd::log1p(simd::exp(-simd::abs(z)));
+    return simd::max(z, 0) - z * t + simd::log1p_of_fraction(simd::exp_minus_abs(z));
   }
   template <class X> static X vjp_a(const X& g, const X& z, const X& t, const X&) { return g * (sigmoid(z) - t); }
   template <class X> static X vjp_b(const X& g, const X& z, const X&, const X&) { return -g * z; }

@@ -131,7 +131,7 @@ template <class T> struct Transpose {
 }  // namespace
 
 template <class T> BasicVar<T> matmul(BasicVar<T> a, BasicVar<T> b, MatmulOptions options) {
-  BasicTape<T>& tape = common_tape("matmul", {a, b});
+  BasicTape<T>& tape = common_tape("matmul", a, b);
   const auto [m, n, k] = checked_sizes(a.shape(), b.shape(), options);
   T* out = tape.allocate(m * n);
   gemm(options.transpose_a, options.transpose_b, m, n, k, a.value().data(), b.value().data(), out, false);
@@ -139,7 +139,7 @@ template <class T> BasicVar<T> matmul(BasicVar<T> a, BasicVar<T> b, MatmulOption
 }
 
 template <class T> BasicVar<T> linear(BasicVar<T> x, BasicVar<T> weight, BasicVar<T> bias) {
-  BasicTape<T>& tape = common_tape("linear", {x, weight, bias});
+  BasicTape<T>& tape = common_tape("linear", x, weight, bias);
   const auto [m, n, k] = checked_sizes(x.shape(), weight.shape(), {.transpose_b = true});
   if (bias.shape() != Shape{1, n})
     fail("linear", "the bias is " + to_string(bias.shape()) + ", the weight " + to_string(weight.shape()) +

@@ -352,11 +352,14 @@ template <class T> Pack<T> log1p_of_fraction(Pack<T> x) {
     return log1p(x);
   }
 }
-/** exp(x) − 1. Floats: (eʳ − 1 + (1 − 2⁻ᵐ))·2ᵐ, so that nothing overflows before the result does. */
+/** exp(x) − 1. Floats: (eʳ − 1 + (1 − 2⁻ᵐ))·2ᵐ, so that nothing overflows before the result does; but below −1 as it
+ * stands, where nothing cancels and 1 − 2⁻ᵐ would lose the 1. */
 template <class T> Pack<T> expm1(Pack<T> x) {
   if constexpr (sizeof(T) == 4) {
     const ReducedExponent<T> part(min(max(x, -80), 89));
-    return scaled(part.expm1() + (Pack<T>(1) - scaled(Pack<T>(1), -part.m)), part.m);
+    const Pack<T> e = part.expm1();
+    return select(x < Pack<T>(-1), scaled(Pack<T>(1) + e, part.m) - Pack<T>(1),
+                  scaled(e + (Pack<T>(1) - scaled(Pack<T>(1), -part.m)), part.m));
   } else {
     return x.lanewise([](T lane) { return std::expm1(lane); });
   }

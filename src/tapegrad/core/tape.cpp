@@ -246,14 +246,14 @@ template <class T> std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const 
 
 template <class T>
 std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs, BasicVar<T> seed) {
-  BasicTape<T>& tape = common_tape("grad", {y, seed});
+  BasicTape<T>& tape = common_tape("grad", y, seed);
   if (y.shape() != seed.shape())
     fail("grad", fmt::format("the seed is {}, variable {} is {}", to_string(seed.shape()), y.label(),
                              to_string(y.shape())));
   // Only what lies between an input and y can carry a gradient from one to the other.
   std::vector<char> on_path(y.index() + std::size_t{1}, 0);
   for (const BasicVar<T>& input : inputs) {
-    common_tape("grad", {y, input});
+    common_tape("grad", y, input);
     if (!input.requires_grad()) fail("grad", fmt::format("variable {} requires no gradient", input.label()));
     if (input.index() <= y.index()) on_path[input.index()] = 1;
   }

@@ -91,6 +91,11 @@ template <class T> class BasicTape {
 
   // For ops: compute into allocate(), then push(). Everything that can throw comes before push().
 
+  /** A Var given to push(). */
+  struct Parent {
+    Parent(BasicVar<T> var) : index(var.index()) {}
+    NodeIndex index;
+  };
   T* allocate(Index count) { return allocate_array<T>(static_cast<std::size_t>(count)); }
   template <class A> A* allocate_array(std::size_t count) { return arena_.allocate_array<A>(count); }
   /** Keeps a copy of a trivially copyable value until reset(). */
@@ -106,11 +111,11 @@ template <class T> class BasicTape {
   }
   BasicVar<T> push(const Op<T>& op, Shape shape, T* value, std::span<const NodeIndex> parents,
                    const void* attributes = nullptr);
-  BasicVar<T> push(const Op<T>& op, Shape shape, T* value, std::initializer_list<BasicVar<T>> parents,
+  BasicVar<T> push(const Op<T>& op, Shape shape, T* value, std::initializer_list<Parent> parents,
                    const void* attributes = nullptr) {
     NodeIndex indices[8];
     std::size_t count = 0;
-    for (const BasicVar<T>& parent : parents) indices[count++] = parent.index();
+    for (const Parent parent : parents) indices[count++] = parent.index;
     return push(op, shape, value, std::span<const NodeIndex>(indices, count), attributes);
   }
 
@@ -222,8 +227,16 @@ template <class T> BasicTape<T>& common_tape(std::string_view op, std::span<cons
       detail::fail_different_tapes(op, vars[0], var);
   return tape;
 }
-template <class T> BasicTape<T>& common_tape(std::string_view op, std::initializer_list<BasicVar<T>> vars) {
-  return common_tape(op, std::span<const BasicVar<T>>(vars.begin(), vars.size()));
+template <class T, class... Vars>
+requires(std::is_same_v<Vars, BasicVar<T>>&&...) BasicTape<T>& common_tape(std::string_view op, BasicVar<T> first,
+                                                                          Vars... rest) {
+  BasicTape<T>& tape = first.tape();
+  const auto check = [&](BasicVar<T> var) {
+    if (&var.tape() != &tape) [[unlikely]]
+      detail::fail_different_tapes(op, first, var);
+  };
+  (check(rest), ...);
+  return tape;
 }
 
 template <class T> EIGEN_ALWAYS_INLINE const Node<T>& BasicVar<T>::node() const {

@@ -179,15 +179,16 @@ BasicSgd<T>::BasicSgd(BasicParameterGroups<T> parameters, SgdOptions options)
                          options.momentum, options.dampening));
 }
 
-template <class T> void BasicSgd<T>::update(typename BasicOptimizer<T>::Update p) {
-  const SgdOptions o = options_;
+template <class T> void BasicSgd<T>::update(const typename BasicOptimizer<T>::Update& given) {
+  const SgdOptions& o = options_;
   const double share = this->steps() == 1 ? 1 : 1 - o.dampening;
-  if (o.momentum == 0 && p.weight_decay == 0) {
-    const Pack<T> lr(p.lr);
-    return each_pack<T>(p.size, [value = p.value, grad = p.grad, lr](auto at) {
+  if (o.momentum == 0 && given.weight_decay == 0) {
+    const Pack<T> lr(given.lr);
+    return each_pack<T>(given.size, [value = given.value, grad = given.grad, lr](auto at) {
       at.store(value, at.load(value) - lr * at.load(grad));
     });
   }
+  const auto p = given;  // stores to memory cannot change it
   T* const momentum = o.momentum == 0 ? nullptr : p.buffers[0].data();
   each_pack<T>(p.size, [&](auto at) {
     const Pack<T> w = at.load(p.value);
@@ -223,7 +224,8 @@ template <class T>
 BasicAdamW<T>::BasicAdamW(BasicParameterGroups<T> parameters, AdamWOptions o)
     : BasicAdam<T>(id, std::move(parameters), {o.lr, o.beta1, o.beta2, o.eps, o.weight_decay, o.amsgrad}, true) {}
 
-template <class T> void BasicAdam<T>::update(typename BasicOptimizer<T>::Update p) {
+template <class T> void BasicAdam<T>::update(const typename BasicOptimizer<T>::Update& given) {
+  const auto p = given;  // stores to memory cannot change it
   const AdamOptions o = options_;
   const bool penalty = !decoupled_ && p.weight_decay != 0;
   const double shrink = decoupled_ ? 1 - p.lr * p.weight_decay : 1;
@@ -265,7 +267,8 @@ BasicRmsProp<T>::BasicRmsProp(BasicParameterGroups<T> parameters, RmsPropOptions
   not_negative(id, "momentum", options.momentum);
 }
 
-template <class T> void BasicRmsProp<T>::update(typename BasicOptimizer<T>::Update p) {
+template <class T> void BasicRmsProp<T>::update(const typename BasicOptimizer<T>::Update& given) {
+  const auto p = given;  // stores to memory cannot change it
   const RmsPropOptions o = options_;
   T* const square = p.buffers[0].data();
   T* const momentum = o.momentum == 0 ? nullptr : p.buffers[1].data();
@@ -299,7 +302,8 @@ BasicAdagrad<T>::BasicAdagrad(BasicParameterGroups<T> parameters, AdagradOptions
   not_negative(id, "eps", options.eps);
 }
 
-template <class T> void BasicAdagrad<T>::update(typename BasicOptimizer<T>::Update p) {
+template <class T> void BasicAdagrad<T>::update(const typename BasicOptimizer<T>::Update& given) {
+  const auto p = given;  // stores to memory cannot change it
   const double eps = options_.eps;
   const double rate = p.lr / (1 + static_cast<double>(this->steps() - 1) * options_.lr_decay);
   T* const sum = p.buffers[0].data();

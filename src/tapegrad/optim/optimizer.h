@@ -173,7 +173,7 @@ template <class T> class BasicOptimizer {
 
  private:
   /** Writes the new value and buffers. steps() is the number of this step, from 1. */
-  virtual void update(Update p) = 0;
+  virtual void update(const Update& p) = 0;
 
   [[noreturn]] void fail_changed(std::size_t parameter) const;
   std::size_t checked(Index group) const;
@@ -202,7 +202,7 @@ template <class T> class BasicSgd final : public BasicOptimizer<T> {
   explicit BasicSgd(BasicParameterGroups<T> parameters, SgdOptions options = {});
 
  private:
-  void update(typename BasicOptimizer<T>::Update p) override;
+  void update(const typename BasicOptimizer<T>::Update& p) override;
   SgdOptions options_;
 };
 
@@ -220,7 +220,7 @@ template <class T> class BasicAdam : public BasicOptimizer<T> {
   BasicAdam(std::string_view name, BasicParameterGroups<T> parameters, AdamOptions options, bool decoupled);
 
  private:
-  void update(typename BasicOptimizer<T>::Update p) override;
+  void update(const typename BasicOptimizer<T>::Update& p) override;
   AdamOptions options_;
   bool decoupled_;
 };
@@ -245,7 +245,7 @@ template <class T> class BasicRmsProp final : public BasicOptimizer<T> {
   explicit BasicRmsProp(BasicParameterGroups<T> parameters, RmsPropOptions options = {});
 
  private:
-  void update(typename BasicOptimizer<T>::Update p) override;
+  void update(const typename BasicOptimizer<T>::Update& p) override;
   RmsPropOptions options_;
 };
 
@@ -260,7 +260,7 @@ template <class T> class BasicAdagrad final : public BasicOptimizer<T> {
   explicit BasicAdagrad(BasicParameterGroups<T> parameters, AdagradOptions options = {});
 
  private:
-  void update(typename BasicOptimizer<T>::Update p) override;
+  void update(const typename BasicOptimizer<T>::Update& p) override;
   AdagradOptions options_;
 };
 
