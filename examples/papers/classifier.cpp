@@ -29,17 +29,6 @@ tg::Sequential build(const Recipe& recipe, tg::Index features, int classes, tg::
   return net;
 }
 
-/// Shrinks the incoming weights of every unit whose norm has grown beyond the limit.
-void limit_norms(const std::vector<tg::Parameter>& parameters, double limit) {
-  for (tg::Parameter parameter : parameters) {
-    if (parameter.shape().rows == 1) continue;  // a bias
-    for (auto row : parameter.value().rowwise()) {
-      const double norm = static_cast<double>(row.norm());
-      if (norm > limit) row *= static_cast<float>(limit / norm);
-    }
-  }
-}
-
 /// The squared distance to the label's unit vector, summed over the classes as in the papers.
 tg::Var squared_error(tg::Var outputs, std::span<const int> labels) {
   tg::Matrix targets = tg::Matrix::Zero(outputs.rows(), outputs.cols());
@@ -53,10 +42,9 @@ std::vector<double> test_errors(const tg::Dataset& data, const tg::Dataset& test
                                 std::uint64_t seed, Done done) {
   tg::Rng rng(seed);
   tg::Sequential net = build(recipe, data.inputs.cols(), data.classes, rng);
-  const std::vector<tg::Parameter> parameters = net.parameters();
   tg::OptimizerOptions settings{.lr = recipe.lr, .weight_decay = recipe.weight_decay};
   if (recipe.momentum > 0) settings.momentum = recipe.momentum;
-  const auto optimizer = tg::make_optimizer(recipe.optimizer, parameters, settings);
+  const auto optimizer = tg::make_optimizer(recipe.optimizer, net.parameters(), settings);
   tg::Batches batches(data.size(), recipe.batch, rng.split());
   const auto schedule = tg::make_schedule(recipe.schedule, recipe.lr, recipe.epochs * batches.count());
   tg::Tape tape;
@@ -77,7 +65,6 @@ std::vector<double> test_errors(const tg::Dataset& data, const tg::Dataset& test
       loss.backward();
       optimizer->set_lr(schedule.at(optimizer->steps()));
       optimizer->step();
-      if (recipe.max_norm > 0) limit_norms(parameters, recipe.max_norm);
       done(rows);
       if (example::stop_requested()) break;
     }

@@ -20,7 +20,6 @@ struct Recipe {
   double input_dropout = 0;
   double dropout = 0;
   bool batch_norm = false;
-  double max_norm = 0;  ///< of the weights that lead to a unit; 0: no limit
   std::string optimizer = "adam";
   std::string schedule = "constant";
   double lr = 0.001;

@@ -6,6 +6,11 @@
 // of the RMS output over standard normal inputs, and of RMS ∂L/∂z on the way back; theory says √(n·Var(W)/2). At this
 // width one network differs from another by ±0.013, so ten are averaged. Then the same network is trained
 // on Fashion-MNIST by plain SGD with learning rate 0.01 and batches of 64.
+//
+// Xavier's network does not stay at ln 10, though: after 1000 to 1200 steps (three seeds), when He's is at a loss of 0.5,
+// it begins to learn, too. It stalls, but is not stuck. Rate and length are ours. A shorter run would pass, as the one
+// with --quick does; so would a rate of 0.001, with which He's network gets to 0.51 in 2000 steps and Xavier's to 2.300.
+// They were not changed for that.
 
 #include <fmt/core.h>
 
@@ -120,16 +125,20 @@ Result rectifier_init(const Options& options) {
   }
   Json training = charts::lines(losses, {.title = "step", .format = "~s"}, {.title = "loss", .domain = {0, 2.6}});
   charts::add_level(training, chance, "ln 10: knows nothing");
-  result.figures = {{.name = "He",
-                     .title = "Scale and training of 30 ReLU layers",
-                     .unit = "30×256 ReLU, before and while training",
-                     .reading =
-                         "He's initialization keeps activations and gradients at their size through 30 layers; "
-                         "Xavier's loses √½ in every layer, and that network never starts to learn.",
-                     .columns = 3,
-                     .charts = {{"Size of the outputs", "", by_layer(flows, &Flow::outputs, "RMS of the outputs")},
-                                {"Size of the gradient", "", by_layer(flows, &Flow::gradients, "RMS ∂L/∂z")},
-                                {"Training loss", "", training}}}};
+  const std::string xavier = runs[1].escape_step < 0
+                                 ? fmt::format("does not start to learn in {} steps", runs[1].options.steps - 1)
+                                 : fmt::format("starts to learn only after {} steps", runs[1].escape_step);
+  result.figures = {
+      {.name = "He",
+       .title = "Scale and training of 30 ReLU layers",
+       .unit = "30×256 ReLU, before and while training",
+       .reading = "He's initialization keeps activations and gradients at their size through 30 layers; "
+                  "Xavier's loses √½ in every layer, and that network " +
+                  xavier + ".",
+       .columns = 3,
+       .charts = {{"Size of the outputs", "", by_layer(flows, &Flow::outputs, "RMS of the outputs")},
+                  {"Size of the gradient", "", by_layer(flows, &Flow::gradients, "RMS ∂L/∂z")},
+                  {"Training loss", "", training}}}};
   return result;
 }
 

@@ -12,8 +12,13 @@
 // Measured: the error after the last epoch, not the best one. The papers do not give all settings; those missing are
 // ours: SGD with momentum 0.9 and a rate that falls along a cosine for 15 epochs. The network of 1998 has tanh units and
 // 20 epochs of plain SGD in batches of 10. There the rate decides: at 0.002 the error is the published one, at 0.004 it
-// is 3.8 %. So what 4.7 % tells of is the training of 1998 and not what such a network can learn. Srivastava's
-// network, a million updates in the paper, gets 60 epochs; after 15 its error is 1.9 %.
+// is 3.8 %. So what 4.7 % tells of is the training of 1998 and not what such a network can learn.
+//
+// Srivastava's 1.25 % is dropout alone; with a limit on the norm of the weights the paper has 1.06 %. It made a million
+// updates, we make 28,000 (60 epochs), by Adam with a rate that falls from 0.001 along a cosine. SGD with such a limit
+// had got 1.9 % after 15 epochs. Adam was then chosen on 10,000 of the training images, held out: after 8 epochs their
+// error was 2.05 %, with SGD at 0.1 and momentum 0.9 2.62 %, at 0.01 and 0.95 2.72 % (after 7). Of these only Adam has
+// been run on the test images, once.
 
 #include "papers/classifier.h"
 
@@ -48,13 +53,13 @@ Result mnist(const Options& options) {
                      .optimizer = "rmsprop",
                      .lr = 0.001,
                      .epochs = 20};
-  Recipe srivastava = modern;
-  srivastava.name = "3x1024, dropout";
-  srivastava.hidden = {1024, 1024, 1024};
-  srivastava.input_dropout = 0.2;
-  srivastava.dropout = 0.5;
-  srivastava.max_norm = 2;
-  srivastava.epochs = 60;
+  const Recipe srivastava{.name = "3x1024, dropout",
+                          .hidden = {1024, 1024, 1024},
+                          .input_dropout = 0.2,
+                          .dropout = 0.5,
+                          .schedule = "cosine",
+                          .lr = 0.001,
+                          .epochs = 60};
   add(lenet1998, "4.7", 4.7);
   add(hinton, "1.53", 1.53);
   add(simard, "1.6", 1.6);
