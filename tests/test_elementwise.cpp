@@ -74,7 +74,8 @@ template <class T> void check_functions() {
            {T(0), T(1e-20), T(-1e-20), T(1e-5), inf<T>, -inf<T>, nan<T>, T(-1000), T(1000)}),
       8);
   // The number next to −1 is half a unit away: the last place where ELU's slope, taken as y + 1, is not 0.
-  check_accuracy<T>("expm1", tg::expm1, [](double x) { return std::expm1(x); }, spread<T>(-17.3, -15, 500), 0.51);
+  check_accuracy<T>(
+      "expm1", tg::expm1, [](double x) { return std::expm1(x); }, spread<T>(-17.3, -15, 500), 0.51);
   check_accuracy<T>(
       "log", tg::log, [](double x) { return std::log(x); },
       with(spread<T>(1e-4, 50, 5000),

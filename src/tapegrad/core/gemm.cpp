@@ -11,6 +11,7 @@
 #include <memory>
 #include <new>
 #include <type_traits>
+#include <utility>
 
 #include "tapegrad/core/error.h"
 #include "tapegrad/core/pack.h"
@@ -175,50 +176,58 @@ void use_one_thread() {}
 constexpr Index small_operand = 4096;       ///< elements of op(B), which must stay in the cache
 constexpr Index small_product = 64 * 1024;  ///< multiplications
 
-/// R rows of C from R rows of op(A) and all of op(B). b holds op(B) by rows; those that are no multiple of the pack's
-/// size have room for one, unless parts of a pack can be loaded as well.
-template <int R, class T> void multiply_rows(const Product<T>& p, Index row, const T* b, Index stride_b) {
-  constexpr Index width = Pack<T>::size;
+/// body(0), …, body(N − 1) with constants, so that an array indexed by them stays in registers.
+template <int N, class Body> EIGEN_ALWAYS_INLINE void unrolled(const Body& body) {
+  [&]<int... I>(std::integer_sequence<int, I...>) { (body(std::integral_constant<int, I>()), ...); }
+  (std::make_integer_sequence<int, N>());
+}
+
+/// R rows of C in P packs of columns from `col` on. b holds op(B) by rows; those that are no multiple of the pack's size
+/// have room for one, unless parts of a pack can be loaded as well.
+template <int R, int P, bool partial, class T>
+void multiply_block(const Product<T>& p, Index row, Index col, const T* b, Index stride_b) {
+  constexpr int width = Pack<T>::size;
+  constexpr int last = P - 1;  // the only pack that can be partial
+  const int rest = partial ? static_cast<int>(p.n - col) - last * width : width;
+  const auto load = [&](const T* from, int q) {
+    return partial && q == last ? Pack<T>::load(from + q * width, rest) : Pack<T>::load(from + q * width);
+  };
   const T* a = p.transpose_a ? p.a + row : p.a + row * p.stride_a;
   const Index next_row = p.transpose_a ? 1 : p.stride_a;
   const Index next_inner = p.transpose_a ? p.stride_a : 1;
-  T* c = p.c + row * p.stride_c;
-  const auto columns = [&]<int P, bool partial>(std::integral_constant<int, P>, std::bool_constant<partial>, Index col) {
-    int counts[P];
-    for (int q = 0; q < P; ++q)
-      counts[q] = static_cast<int>(partial ? std::min(width, p.n - col - q * width) : width);
-    const auto load_b = [&](const T* from, [[maybe_unused]] int q) {
-      if constexpr (partial && Pack<T>::masked) return Pack<T>::load(from, counts[q]);
-      return Pack<T>::load(from);
-    };
-    Pack<T> sums[R][P];
-    for (int q = 0; q < P; ++q) {
-      const Pack<T> start =
-          p.bias != nullptr ? Pack<T>::load(p.bias + col + q * width, counts[q]) : Pack<T>::broadcast(T(0));
-      for (int r = 0; r < R; ++r) sums[r][q] = start;
-    }
-    for (Index i = 0; i < p.k; ++i) {
-      Pack<T> right[P];
-      for (int q = 0; q < P; ++q) right[q] = load_b(b + i * stride_b + col + q * width, q);
-      for (int r = 0; r < R; ++r) {
-        const Pack<T> left = Pack<T>::broadcast(a[r * next_row + i * next_inner]);
-        for (int q = 0; q < P; ++q) sums[r][q] = madd(left, right[q], sums[r][q]);
-      }
-    }
-    for (int r = 0; r < R; ++r)
-      for (int q = 0; q < P; ++q) {
-        T* to = c + r * p.stride_c + col + q * width;
-        (p.add ? Pack<T>::load(to, counts[q]) + sums[r][q] : sums[r][q]).store(to, counts[q]);
-      }
-  };
-  constexpr std::integral_constant<int, 1> one;
-  constexpr std::integral_constant<int, 2> two;
+  Pack<T> sums[R][P];
+  unrolled<P>([&](auto q) {
+    const Pack<T> start = p.bias != nullptr ? load(p.bias + col, q) : Pack<T>::broadcast(T(0));
+    unrolled<R>([&](auto r) { sums[r][q] = start; });
+  });
+  const Index k = p.k;
+  b += col;
+  for (Index i = 0; i < k; ++i, a += next_inner, b += stride_b) {
+    Pack<T> right[P];
+    unrolled<P>([&](auto q) { right[q] = Pack<T>::masked ? load(b, q) : Pack<T>::load(b + q * width); });
+    unrolled<R>([&](auto r) {
+      const Pack<T> left = Pack<T>::broadcast(a[r * next_row]);
+      unrolled<P>([&](auto q) { sums[r][q] = madd(left, right[q], sums[r][q]); });
+    });
+  }
+  T* c = p.c + row * p.stride_c + col;
+  unrolled<R>([&](auto r) {
+    T* const to = c + r * p.stride_c;
+    unrolled<P>([&](auto q) {
+      const Pack<T> sum = p.add ? load(to, q) + sums[r][q] : sums[r][q];
+      sum.store(to + q * width, partial && q == last ? rest : width);
+    });
+  });
+}
+
+template <int R, class T> void multiply_rows(const Product<T>& p, Index row, const T* b, Index stride_b) {
+  constexpr Index width = Pack<T>::size;
   Index col = 0;
-  for (; col + 2 * width <= p.n; col += 2 * width) columns(two, std::false_type(), col);
+  for (; col + 2 * width <= p.n; col += 2 * width) multiply_block<R, 2, false>(p, row, col, b, stride_b);
   if (col + width < p.n)
-    columns(two, std::true_type(), col);
+    multiply_block<R, 2, true>(p, row, col, b, stride_b);
   else if (col < p.n)
-    columns(one, std::true_type(), col);
+    multiply_block<R, 1, true>(p, row, col, b, stride_b);
 }
 
 #pragma GCC diagnostic push

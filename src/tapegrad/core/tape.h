@@ -228,8 +228,8 @@ template <class T> BasicTape<T>& common_tape(std::string_view op, std::span<cons
   return tape;
 }
 template <class T, class... Vars>
-requires(std::is_same_v<Vars, BasicVar<T>>&&...) BasicTape<T>& common_tape(std::string_view op, BasicVar<T> first,
-                                                                          Vars... rest) {
+requires(std::is_same_v<Vars, BasicVar<T>>&&...) BasicTape<T>
+&common_tape(std::string_view op, BasicVar<T> first, Vars... rest) {
   BasicTape<T>& tape = first.tape();
   const auto check = [&](BasicVar<T> var) {
     if (&var.tape() != &tape) [[unlikely]]
