@@ -32,10 +32,10 @@ struct Sigmoid {
     const X e = simd::exp_minus_abs(x);
     return where(x >= 0, 1.0, e) * (1 / (1 + e));
   }
-  /// σ′ = e⁻|x|·σ(|x|)², and where x is positive σ(|x|) is y, elsewhere 1 − y
+  /// σ′ = e⁻|x|·σ(|x|)², and where x is positive σ(|x|) is y, elsewhere 1 − y; rounding must not lift it above its bound
   template <class T> static Pack<T> vjp(Pack<T> g, Pack<T> x, Pack<T> y) {
     const Pack<T> s = simd::max(y, 1 - y);
-    return g * s * s * simd::exp_minus_abs(x);
+    return g * simd::min(s * s * simd::exp_minus_abs(x), 0.25);
   }
   template <class X> static X vjp(const X& g, const X& x, const X&) { return g * sigmoid_slope(x); }
   static Facts facts() {
@@ -53,10 +53,10 @@ inline constexpr ElementwiseFunction<Sigmoid> sigmoid;
 struct Tanh {
   static constexpr std::string_view name = "tanh";
   template <class X> static X value(const X& x) { return simd::tanh(x); }
-  /// 1 − y² = e^(−2|x|)·(1 + |y|)²
+  /// 1 − y² = e^(−2|x|)·(1 + |y|)²; rounding must not lift it above its bound
   template <class T> static Pack<T> vjp(Pack<T> g, Pack<T> x, Pack<T> y) {
     const Pack<T> s = 1 + simd::abs(y);
-    return g * s * s * simd::exp_minus_abs(x + x);
+    return g * simd::min(s * s * simd::exp_minus_abs(x + x), 1);
   }
   template <class X> static X vjp(const X& g, const X& x, const X&) { return 4 * g * sigmoid_slope(2 * x); }
   static Facts facts() {
