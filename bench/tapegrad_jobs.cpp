@@ -3,9 +3,6 @@
 #include "tapegrad_jobs.h"
 
 #include <tapegrad/tapegrad.h>
-#if __has_include(<tapegrad/core/threads.h>)
-#include <tapegrad/core/threads.h>
-#endif
 
 #include "contestant.h"
 
@@ -84,11 +81,7 @@ std::unique_ptr<Contestant> make_tapegrad(const Job& job, const Data& data) {
   return std::make_unique<Tapegrad>(job, data);
 }
 
-void set_tapegrad_threads([[maybe_unused]] int threads) {
-#if __has_include(<tapegrad/core/threads.h>)
-  tapegrad::set_threads(threads);
-#endif
-}
+void set_tapegrad_threads(int threads) { tapegrad::set_threads(threads); }
 
 TapeBytes tape_bytes(const Job& job, int steps) {
   Tapegrad contestant(job, make_data(job));

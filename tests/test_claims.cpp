@@ -50,9 +50,9 @@ struct MovedSigmoid {
 /// tanh with a slope that does not fall below a tenth.
 struct NeverFlatTanh {
   static constexpr std::string_view name = "never_flat_tanh";
-  template <class X> static X value(const X& x) { return 0.89 * tapegrad::tanh(x) + 0.1 * x; }
+  template <class X> static X value(const X& x) { return 0.9 * tapegrad::tanh(x) + 0.1 * x; }
   template <class X> static X vjp(const X& g, const X& x, const X&) {
-    return g * (3.56 * sigmoid_slope(2 * x) + 0.1);
+    return g * (3.6 * sigmoid_slope(2 * x) + 0.1);
   }
 };
 

@@ -136,45 +136,20 @@ void unknown_setting(const ActivationRule& rule, std::string_view setting) {
 
 }  // namespace detail
 
-namespace {
-
-/// Calls body(first, lanes) for every pack of a row.
-template <class T, class Body> void for_each_pack_of_row(Index count, const Body& body) {
-  constexpr Index width = Pack<T>::size;
-  Index i = 0;
-  for (; i + width <= count; i += width) body(i, static_cast<int>(width));
-  if (i < count) body(i, static_cast<int>(count - i));
-}
-
-/// Σ term(first, lanes) over a row: whole packs are added lane by lane, and the lanes at the end.
-template <class T, class Term> T sum_of_row(Index count, const Term& term) {
-  Pack<T> sums(0);
-  T rest = 0;
-  for_each_pack_of_row<T>(count, [&](Index i, int lanes) {
-    if (lanes == Pack<T>::size)
-      sums = sums + term(i, lanes);
-    else
-      rest = term(i, lanes).sum(lanes);
-  });
-  return sums.sum(Pack<T>::size) + rest;
-}
-
-}  // namespace
-
 template <class T> [[gnu::flatten]] LogSum<T> softmax_row(const T* x, T* y, Index count) {
   Pack<T> maxima = Pack<T>::broadcast(x[0]);
-  for_each_pack_of_row<T>(count,
-                          [&](Index i, int lanes) { maxima = simd::max(maxima, Pack<T>::load(x + i, lanes)); });
+  elementwise::for_each_pack<T>(
+      0, count, [&](Index i, int lanes) { maxima = simd::max(maxima, Pack<T>::load(x + i, lanes)); });
   const T largest = Eigen::internal::predux_max(maxima.v);
   const Pack<T> shift = Pack<T>::broadcast(largest);
-  const T sum = sum_of_row<T>(count, [&](Index i, int lanes) {
+  const T sum = elementwise::sum_of_packs<T>(count, [&](Index i, int lanes) {
     const Pack<T> e = simd::exp(Pack<T>::load(x + i, lanes) - shift);
     e.store(y + i, lanes);
     return e;
   });
   const Pack<T> scale = Pack<T>::broadcast(T(1) / sum);
-  for_each_pack_of_row<T>(count,
-                          [&](Index i, int lanes) { (Pack<T>::load(y + i, lanes) * scale).store(y + i, lanes); });
+  elementwise::for_each_pack<T>(
+      0, count, [&](Index i, int lanes) { (Pack<T>::load(y + i, lanes) * scale).store(y + i, lanes); });
   return {largest, std::log(sum)};
 }
 
@@ -196,9 +171,9 @@ template <class T> struct SoftmaxOp {
       T* to = sink.data + row * cols;
       const Pack<T> origin = Pack<T>::broadcast(g[largest_of(y, cols)]);
       const auto load = [](const T* from, Index i, int lanes) { return Pack<T>::load(from + i, lanes); };
-      const Pack<T> dot = Pack<T>::broadcast(sum_of_row<T>(
+      const Pack<T> dot = Pack<T>::broadcast(elementwise::sum_of_packs<T>(
           cols, [&](Index i, int lanes) { return (load(g, i, lanes) - origin) * load(y, i, lanes); }));
-      for_each_pack_of_row<T>(cols, [&](Index i, int lanes) {
+      elementwise::for_each_pack<T>(0, cols, [&](Index i, int lanes) {
         const Pack<T> dx = load(y, i, lanes) * (load(g, i, lanes) - origin - dot);
         (sink.add ? load(to, i, lanes) + dx : dx).store(to + i, lanes);
       });
@@ -229,9 +204,9 @@ template <class T> struct LogSoftmaxOp {
       const T* y = node.value + row * cols;
       T* to = sink.data + row * cols;
       const auto load = [](const T* from, Index i, int lanes) { return Pack<T>::load(from + i, lanes); };
-      const Pack<T> total =
-          Pack<T>::broadcast(sum_of_row<T>(cols, [&](Index i, int lanes) { return load(g, i, lanes); }));
-      for_each_pack_of_row<T>(cols, [&](Index i, int lanes) {
+      const Pack<T> total = Pack<T>::broadcast(
+          elementwise::sum_of_packs<T>(cols, [&](Index i, int lanes) { return load(g, i, lanes); }));
+      elementwise::for_each_pack<T>(0, cols, [&](Index i, int lanes) {
         const Pack<T> dx = load(g, i, lanes) - simd::exp(load(y, i, lanes)) * total;
         (sink.add ? load(to, i, lanes) + dx : dx).store(to + i, lanes);
       });

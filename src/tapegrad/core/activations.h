@@ -19,7 +19,7 @@ struct SigmoidSlope {
   template <class X> static X value(const X& x) {
     const X e = simd::exp_minus_abs(x);
     const X r = 1 / (1 + e);
-    return e * r * r;
+    return simd::min(e * r * r, 0.25);  // rounding must not lift it above its bound
   }
   template <class X> static X vjp(const X& g, const X& x, const X& y);  // σ″ = −σ′·tanh(x/2)
 };
@@ -32,7 +32,7 @@ struct Sigmoid {
     const X e = simd::exp_minus_abs(x);
     return where(x >= 0, 1.0, e) * (1 / (1 + e));
   }
-  /// σ′ = e⁻|x|·σ(|x|)², and where x is positive σ(|x|) is y, elsewhere 1 − y; rounding must not lift it above its bound
+  /// σ′ = e⁻|x|·σ(|x|)², and where x is positive σ(|x|) is y, elsewhere 1 − y; not above its bound, as there
   template <class T> static Pack<T> vjp(Pack<T> g, Pack<T> x, Pack<T> y) {
     const Pack<T> s = simd::max(y, 1 - y);
     return g * simd::min(s * s * simd::exp_minus_abs(x), 0.25);
@@ -53,7 +53,7 @@ inline constexpr ElementwiseFunction<Sigmoid> sigmoid;
 struct Tanh {
   static constexpr std::string_view name = "tanh";
   template <class X> static X value(const X& x) { return simd::tanh(x); }
-  /// 1 − y² = e^(−2|x|)·(1 + |y|)²; rounding must not lift it above its bound
+  /// 1 − y² = e^(−2|x|)·(1 + |y|)²; not above its bound
   template <class T> static Pack<T> vjp(Pack<T> g, Pack<T> x, Pack<T> y) {
     const Pack<T> s = 1 + simd::abs(y);
     return g * simd::min(s * s * simd::exp_minus_abs(x + x), 1);

@@ -66,24 +66,37 @@ template <class T> Operand<T> operand(const T* data, Shape shape, Shape result) 
   return {data, shape.rows == result.rows ? shape.cols : 0, shape.cols == result.cols ? 1 : 0};
 }
 
-/** Calls body(row, col, count) for every pack of every row. */
-template <class T, class Body> void for_each_pack(Shape shape, Body&& body) {
+/** Calls body(i, count) for every pack of the elements first … last − 1. */
+template <class T, class Body> EIGEN_ALWAYS_INLINE void for_each_pack(Index first, Index last, const Body& body) {
   constexpr Index width = Pack<T>::size;
-  for (Index row = 0; row < shape.rows; ++row) {
-    Index col = 0;
-    for (; col + width <= shape.cols; col += width) body(row, col, static_cast<int>(width));
-    if (col < shape.cols) body(row, col, static_cast<int>(shape.cols - col));
-  }
+  Index i = first;
+  for (; i + width <= last; i += width) body(i, static_cast<int>(width));
+  if (i < last) body(i, static_cast<int>(last - i));
 }
 
-/** Calls body(0, first, count) for every pack of an array. Long ones are divided among the threads. */
-template <class T, class Body> void for_each_pack(Index size, Body&& body) {
-  parallel::divide(size, parallel::least_elements, 1024, [&](Index first, Index last) {
-    constexpr Index width = Pack<T>::size;
-    Index i = first;
-    for (; i + width <= last; i += width) body(Index{0}, i, static_cast<int>(width));
-    if (i < last) body(Index{0}, i, static_cast<int>(last - i));
+/** Σ term(i, count) over a row: whole packs are added lane by lane, and then the lanes at the end. */
+template <class T, class Term> EIGEN_ALWAYS_INLINE T sum_of_packs(Index size, const Term& term) {
+  Pack<T> sums(0);
+  T rest = 0;
+  for_each_pack<T>(0, size, [&](Index i, int count) {
+    if (count == Pack<T>::size)
+      sums = sums + term(i, count);
+    else
+      rest = term(i, count).sum(count);
   });
+  return sums.sum(Pack<T>::size) + rest;
+}
+
+/** Calls body(row, col, count) for every pack of every row. */
+template <class T, class Body> void for_each_pack(Shape shape, const Body& body) {
+  for (Index row = 0; row < shape.rows; ++row)
+    for_each_pack<T>(0, shape.cols, [&](Index col, int count) { body(row, col, count); });
+}
+
+/** Calls body(i, count) for every pack of an array. Long ones are divided among the threads. */
+template <class T, class Body> void for_each_pack(Index size, const Body& body) {
+  parallel::divide(size, parallel::least_elements, 1024,
+                   [&](Index first, Index last) { for_each_pack<T>(first, last, body); });
 }
 
 /** out = f(operands), or out + f(operands), for arrays of one shape. All of f is inlined here, or every pack would pay
@@ -102,10 +115,7 @@ template <bool add, class T, class F, std::size_t N>
     }
     (std::make_index_sequence<N>());
   };
-  constexpr Index width = Pack<T>::size;
-  Index i = first;
-  for (; i + width <= last; i += width) compute(i, static_cast<int>(width));
-  if (i < last) compute(i, static_cast<int>(last - i));
+  for_each_pack<T>(first, last, compute);
 }
 
 /** The same for a whole array. Long ones are divided among the threads. */
@@ -145,27 +155,25 @@ void accumulate(Shape shape, bool contiguous, const std::array<Operand<T>, N>& i
   };
   const bool sum_rows = target.rows != shape.rows;
   const bool sum_cols = target.cols != shape.cols;
-  constexpr Index width = Pack<T>::size;
+  if (!sum_cols) {
+    // Of every column the rows that make one sum: those that stay apart are sums of one row.
+    const Index group = sum_rows ? shape.rows : 1;
+    for (Index first = 0; first < shape.rows; first += group) {
+      T* const to = sink.data + (sum_rows ? 0 : first * target.cols);
+      for_each_pack<T>(0, shape.cols, [&](Index col, int count) {
+        Pack<T> sum = call(first, col, count);
+        if (sink.add) sum = Pack<T>::load(to + col, count) + sum;
+        for (Index row = first + 1; row < first + group; ++row) sum = sum + call(row, col, count);
+        sum.store(to + col, count);
+      });
+    }
+    return;
+  }
   for (Index row = 0; row < shape.rows; ++row) {
     T* to = sink.data + (sum_rows ? 0 : row * target.cols);
     const bool add = sink.add || (sum_rows && row > 0);
-    if (!sum_cols) {
-      for (Index col = 0; col < shape.cols; col += width) {
-        const int count = static_cast<int>(std::min(width, shape.cols - col));
-        const Pack<T> part = call(row, col, count);
-        (add ? Pack<T>::load(to + col, count) + part : part).store(to + col, count);
-      }
-    } else {
-      Pack<T> sum(0);
-      Index col = 0;
-      for (; col + width <= shape.cols; col += width) sum = sum + call(row, col, static_cast<int>(width));
-      T total = sum.sum(static_cast<int>(width));
-      if (col < shape.cols) {
-        const int count = static_cast<int>(shape.cols - col);
-        total += call(row, col, count).sum(count);
-      }
-      *to = add ? *to + total : total;
-    }
+    const T total = sum_of_packs<T>(shape.cols, [&](Index col, int count) { return call(row, col, count); });
+    *to = add ? *to + total : total;
   }
 }
 

@@ -236,7 +236,7 @@ template <int R, class T> void multiply_rows(const Product<T>& p, Index row, con
 /// op(B) by rows of a multiple of the pack's size, as multiply_rows() wants it.
 template <class T> void copy_by_rows(const Product<T>& p, T* to, Index stride) {
   constexpr Index width = Pack<T>::size;
-#ifdef __AVX512F__
+#ifdef EIGEN_VECTORIZE_AVX512
   if constexpr (sizeof(T) == 4 && width == 16) {
     const Index size = p.n * p.k;
     if (p.transpose_b && p.stride_b == p.k && size <= 2 * width) {  // all of it in two registers

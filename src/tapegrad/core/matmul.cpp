@@ -34,26 +34,6 @@ void multiply_into(BasicTape<T>& tape, NodeIndex target, bool ta, bool tb, Index
   gemm(ta, tb, shape.rows, shape.cols, inner, a, b, sink.data, sink.add);
 }
 
-/// sink (a row) += the sum of the rows of g
-template <class T> void sum_rows(Shape shape, const T* g, GradSink<T> sink) {
-  constexpr Index width = Pack<T>::size;
-  const auto columns = [&]<int P>(std::integral_constant<int, P>, Index col) {
-    int counts[P];
-    Pack<T> sums[P];
-    for (int q = 0; q < P; ++q) {
-      counts[q] = static_cast<int>(std::min(width, shape.cols - col - q * width));
-      sums[q] = sink.add ? Pack<T>::load(sink.data + col + q * width, counts[q]) : Pack<T>::broadcast(T(0));
-    }
-    for (Index row = 0; row < shape.rows; ++row)
-      for (int q = 0; q < P; ++q)
-        sums[q] = sums[q] + Pack<T>::load(g + row * shape.cols + col + q * width, counts[q]);
-    for (int q = 0; q < P; ++q) sums[q].store(sink.data + col + q * width, counts[q]);
-  };
-  Index col = 0;
-  for (; col + 4 * width <= shape.cols; col += 4 * width) columns(std::integral_constant<int, 4>(), col);
-  for (; col < shape.cols; col += width) columns(std::integral_constant<int, 1>(), col);
-}
-
 template <class T> struct Matmul {
   /// y = A·B: dA = g·Bᵀ, dB = Aᵀ·g; a transposed operand gets the transpose of that.
   static void pull_back(BasicTape<T>& tape, NodeIndex self) {
@@ -99,7 +79,11 @@ template <class T> struct LinearOp {
     const T* xv = tape.node(x).value;
     const T* wv = tape.node(weight).value;
     if (tape.needs_grad(weight)) multiply_into(tape, weight, true, false, shape.rows, g, xv);
-    if (tape.needs_grad(bias)) sum_rows(shape, g, tape.grad_sink(bias));
+    if (tape.needs_grad(bias)) {
+      const std::array in{elementwise::operand(g, shape, shape)};
+      elementwise::accumulate<T>(shape, false, in, tape.grad_sink(bias), tape.node(bias).shape(),
+                                 [](Pack<T> v) { return v; });
+    }
     if (tape.needs_grad(x)) multiply_into(tape, x, false, false, shape.cols, g, wv);
   }
   static BasicVar<T> taped_vjp(const TapedRuleInput<T>& at, std::size_t parent) {

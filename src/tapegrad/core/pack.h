@@ -10,8 +10,9 @@ inline namespace TAPEGRAD_ABI {
 
 namespace detail {
 
-/** What a comparison of packs gives, and how it is made: a register whose lanes are all ones or all zeros. */
-template <class T, int size> struct Compared {
+/** How lanes of a register are compared and chosen: by a register whose lanes are all ones or all zeros. */
+template <class T, int size> struct Lanes {
+  static constexpr bool maskable = false;
   using Register = typename Eigen::internal::packet_traits<T>::type;
   struct Mask {
     Register v;
@@ -23,9 +24,10 @@ template <class T, int size> struct Compared {
 };
 
 #ifdef EIGEN_VECTORIZE_AVX512
-/// The processor compares into a register of bits. Eigen 3.4 expands them to lanes, and compares those again to
-/// select.
-template <> struct Compared<float, 16> {
+/// The processor compares into a register of bits, by which it also loads and stores the first lanes only. Eigen 3.4
+/// expands them to lanes, and compares those again to select.
+template <> struct Lanes<float, 16> {
+  static constexpr bool maskable = true;
   struct Mask {
     __mmask16 v;
   };
@@ -33,8 +35,14 @@ template <> struct Compared<float, 16> {
   static Mask less_equal(__m512 a, __m512 b) { return {_mm512_cmp_ps_mask(a, b, _CMP_LE_OQ)}; }
   static Mask equal(__m512 a, __m512 b) { return {_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ)}; }
   static __m512 select(Mask m, __m512 a, __m512 b) { return _mm512_mask_blend_ps(m.v, b, a); }
+  static Mask first(int count) { return {static_cast<__mmask16>((1u << count) - 1)}; }
+  static __m512 load(Mask m, const float* from, __m512 elsewhere) {
+    return _mm512_mask_loadu_ps(elsewhere, m.v, from);
+  }
+  static void store(Mask m, float* to, __m512 v) { _mm512_mask_storeu_ps(to, m.v, v); }
 };
-template <> struct Compared<double, 8> {
+template <> struct Lanes<double, 8> {
+  static constexpr bool maskable = true;
   struct Mask {
     __mmask8 v;
   };
@@ -42,6 +50,11 @@ template <> struct Compared<double, 8> {
   static Mask less_equal(__m512d a, __m512d b) { return {_mm512_cmp_pd_mask(a, b, _CMP_LE_OQ)}; }
   static Mask equal(__m512d a, __m512d b) { return {_mm512_cmp_pd_mask(a, b, _CMP_EQ_OQ)}; }
   static __m512d select(Mask m, __m512d a, __m512d b) { return _mm512_mask_blend_pd(m.v, b, a); }
+  static Mask first(int count) { return {static_cast<__mmask8>((1u << count) - 1)}; }
+  static __m512d load(Mask m, const double* from, __m512d elsewhere) {
+    return _mm512_mask_loadu_pd(elsewhere, m.v, from);
+  }
+  static void store(Mask m, double* to, __m512d v) { _mm512_mask_storeu_pd(to, m.v, v); }
 };
 #endif
 
@@ -56,12 +69,9 @@ template <class T> class Pack {
  public:
   using Scalar = T;
   static constexpr int size = Eigen::internal::unpacket_traits<Register>::size;
+  using Lanes = detail::Lanes<T, size>;
   /** Whether a part of a register is loaded and stored as fast as all of it. */
-#ifdef __AVX512F__
-  static constexpr bool masked = size == 16 || (size == 8 && sizeof(T) == 8);
-#else
-  static constexpr bool masked = size == 1;
-#endif
+  static constexpr bool masked = Lanes::maskable || size == 1;
 
   Pack() = default;
   Pack(double scalar) : v(Eigen::internal::pset1<Register>(static_cast<T>(scalar))) {}
@@ -77,12 +87,7 @@ template <class T> class Pack {
   /** The first `count` numbers; the other lanes repeat the first of them, so they raise nothing new. */
   static Pack load(const T* from, int count) {
     if (count == size) return load(from);
-#ifdef EIGEN_VECTORIZE_AVX512
-    if constexpr (size == 16)
-      return wrap(_mm512_mask_loadu_ps(broadcast(*from).v, static_cast<__mmask16>((1u << count) - 1), from));
-    else if constexpr (size == 8 && sizeof(T) == 8)
-      return wrap(_mm512_mask_loadu_pd(broadcast(*from).v, static_cast<__mmask8>((1u << count) - 1), from));
-#endif
+    if constexpr (Lanes::maskable) return wrap(Lanes::load(Lanes::first(count), from, broadcast(*from).v));
     T lanes[size];
     for (int i = 0; i < size; ++i) lanes[i] = from[i < count ? i : 0];
     return load(lanes);
@@ -90,12 +95,7 @@ template <class T> class Pack {
   void store(T* to) const { Eigen::internal::pstoreu(to, v); }
   void store(T* to, int count) const {
     if (count == size) return store(to);
-#ifdef EIGEN_VECTORIZE_AVX512
-    if constexpr (size == 16)
-      return _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << count) - 1), v);
-    else if constexpr (size == 8 && sizeof(T) == 8)
-      return _mm512_mask_storeu_pd(to, static_cast<__mmask8>((1u << count) - 1), v);
-#endif
+    if constexpr (Lanes::maskable) return Lanes::store(Lanes::first(count), to, v);
     T lanes[size];
     store(lanes);
     for (int i = 0; i < count; ++i) to[i] = lanes[i];
@@ -103,12 +103,8 @@ template <class T> class Pack {
   /** Sum of the first `count` lanes. */
   T sum(int count) const {
     if (count == size) return Eigen::internal::predux(v);
-#ifdef __AVX512F__
-    if constexpr (size == 16)
-      return Eigen::internal::predux(_mm512_maskz_mov_ps(static_cast<__mmask16>((1u << count) - 1), v));
-    else if constexpr (size == 8 && sizeof(T) == 8)
-      return Eigen::internal::predux(_mm512_maskz_mov_pd(static_cast<__mmask8>((1u << count) - 1), v));
-#endif
+    if constexpr (Lanes::maskable)
+      return Eigen::internal::predux(Lanes::select(Lanes::first(count), v, broadcast(T(0)).v));
     T lanes[size];
     store(lanes);
     for (int i = count; i < size; ++i) lanes[i] = T(0);
@@ -133,13 +129,13 @@ template <class T> class Pack {
   friend Pack operator-(Pack a) { return wrap(Eigen::internal::pnegate(a.v)); }
 
   /** Result of a comparison, for where(). */
-  using Mask = typename detail::Compared<T, size>::Mask;
-  friend Mask operator<(Pack a, Pack b) { return detail::Compared<T, size>::less(a.v, b.v); }
-  friend Mask operator<=(Pack a, Pack b) { return detail::Compared<T, size>::less_equal(a.v, b.v); }
+  using Mask = typename Lanes::Mask;
+  friend Mask operator<(Pack a, Pack b) { return Lanes::less(a.v, b.v); }
+  friend Mask operator<=(Pack a, Pack b) { return Lanes::less_equal(a.v, b.v); }
   friend Mask operator>(Pack a, Pack b) { return b < a; }
   friend Mask operator>=(Pack a, Pack b) { return b <= a; }
-  friend Mask operator==(Pack a, Pack b) { return detail::Compared<T, size>::equal(a.v, b.v); }
-  friend Pack select(Mask m, Pack a, Pack b) { return wrap(detail::Compared<T, size>::select(m, a.v, b.v)); }
+  friend Mask operator==(Pack a, Pack b) { return Lanes::equal(a.v, b.v); }
+  friend Pack select(Mask m, Pack a, Pack b) { return wrap(Lanes::select(m, a.v, b.v)); }
 
   Register v;
 };

@@ -151,15 +151,12 @@ template <class T> void BasicTape<T>::backward(NodeIndex from, const T* seed) {
   const GradSink<T> start = grad_sink(from);
   const Index size = nodes_[from].size();
   for (Index i = 0; i < size; ++i) start.data[i] = seed[i] + (start.add ? start.data[i] : T(0));
-  const bool observed = !observers_.empty();
   for (NodeIndex i = from + 1; i-- > 0;) {
     if (nodes_[i].pass != pass_) continue;
-    if (observed)
-      for (BasicObserver<T>* observer : observers_) observer->on_backward(*this, i);
+    for (BasicObserver<T>* observer : observers_) observer->on_backward(*this, i);
     if (nodes_[i].op->pull_back == nullptr) continue;
     nodes_[i].op->pull_back(*this, i);
-    if (observed)
-      for (BasicObserver<T>* observer : observers_) observer->after_pull_back(*this, i);
+    for (BasicObserver<T>* observer : observers_) observer->after_pull_back(*this, i);
   }
 }
 

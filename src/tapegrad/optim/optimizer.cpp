@@ -36,7 +36,7 @@ template <class T> struct Lanes {
 
 /** Calls body(lanes) for every pack of an array: one pass over the memory of a parameter and its buffers. */
 template <class T, class Body> void each_pack(Index size, const Body& body) {
-  elementwise::for_each_pack<T>(size, [&](Index, Index first, int count) { body(Lanes<T>{first, count}); });
+  elementwise::for_each_pack<T>(size, [&](Index first, int count) { body(Lanes<T>{first, count}); });
 }
 
 /** a + weight·(b − a), exact at both ends */
