@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# How fast it is, and compared with what: installs what is missing, builds for this machine in build/bench, and measures.
+# How fast it is, and compared with what: installs what is missing, builds for this machine in build/bench
+# (optimized at link time, all variants alike), and measures.
 #   scripts/bench.sh                 the jobs on one pinned core, then on two threads; memory; compile time and size
 #   scripts/bench.sh micro [REGEX]   ops, activations, tape, matrix products, optimizers, monitor, files, reports
 #   scripts/bench.sh torch           libtorch's elementwise functions, to put beside the micro-benchmarks
@@ -24,7 +25,7 @@ build_bench() {
   shift 2
   heading "Building for this machine ($directory)"
   cmake --preset native -B "$directory" -DTAPEGRAD_BUILD_BENCH=ON -DTAPEGRAD_BUILD_TESTS=OFF \
-    -DTAPEGRAD_BUILD_EXAMPLES=OFF -DTAPEGRAD_FETCH_VEGA=OFF "$@" >"$scratch/cmake.log" 2>&1 ||
+    -DTAPEGRAD_BUILD_EXAMPLES=OFF -DTAPEGRAD_FETCH_VEGA=OFF -DCMAKE_INTERPROCEDURAL_OPTIMIZATION=ON "$@" >"$scratch/cmake.log" 2>&1 ||
     { cat "$scratch/cmake.log" >&2 && die "cannot configure $directory"; }
   cmake --build "$directory" --parallel "$jobs" --target "$target" || die "cannot build $directory"
 }

@@ -16,8 +16,8 @@ class Arena {
   ~Arena();
 
   /** Uninitialized memory until the next reset(), aligned to 64 bytes (16 when smaller than that). */
-  void* allocate(std::size_t bytes) {
-    const std::size_t alignment = bytes >= 64 ? 64 : 16;
+  [[gnu::always_inline]] void* allocate(std::size_t bytes) { return allocate(bytes, bytes >= 64 ? 64 : 16); }
+  [[gnu::always_inline]] void* allocate(std::size_t bytes, std::size_t alignment) {
     const std::size_t start = (used_ + alignment - 1) & ~(alignment - 1);
     if (start + bytes > capacity_) return allocate_in_new_block(bytes);
     used_ = start + bytes;

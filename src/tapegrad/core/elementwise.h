@@ -102,10 +102,10 @@ template <class T, class Body> void for_each_pack(Index size, const Body& body) 
 /** out = f(operands), or out + f(operands), for arrays of one shape. All of f is inlined here, or every pack would pay
  * for a call and load all of its constants. */
 template <bool add, class T, class F, std::size_t N>
-[[gnu::flatten]] void map_range(Index first, Index last, const std::array<Operand<T>, N>& in, T* out, const F& f) {
+[[gnu::flatten]] void map_range(Index first, Index last, const std::array<const T*, N>& in, T* out, const F& f) {
   const auto compute = [&](Index i, int count) {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
-      Pack<T> result = f(Pack<T>::load(in[I].data + i, count)...);
+      Pack<T> result = f(Pack<T>::load(in[I] + i, count)...);
       if constexpr (add) {
         // What is added has been rounded: a fused multiply-add would leave a rest where two parts cancel.
         EIGEN_OPTIMIZATION_BARRIER(result.v)
@@ -120,14 +120,24 @@ template <bool add, class T, class F, std::size_t N>
 
 /** The same for a whole array. Long ones are divided among the threads. */
 template <bool add, class T, class F, std::size_t N>
-void map_array(Index size, const std::array<Operand<T>, N>& in, T* out, const F& f) {
+void map_array(Index size, const std::array<const T*, N>& in, T* out, const F& f) {
   parallel::divide(size, parallel::least_elements, 1024,
                    [&](Index first, Index last) { map_range<add>(first, last, in, out, f); });
+}
+template <class T, class F, std::size_t N>
+void map_array(Index size, const std::array<const T*, N>& in, GradSink<T> sink, const F& f) {
+  sink.add ? map_array<true>(size, in, sink.data, f) : map_array<false>(size, in, sink.data, f);
+}
+
+template <class T, std::size_t N> std::array<const T*, N> data_of(const std::array<Operand<T>, N>& operands) {
+  std::array<const T*, N> data;
+  for (std::size_t k = 0; k < N; ++k) data[k] = operands[k].data;
+  return data;
 }
 
 template <class T, class F, std::size_t N>
 void map(Shape shape, bool contiguous, const std::array<Operand<T>, N>& in, T* out, const F& f) {
-  if (contiguous) return map_array<false>(shape.size(), in, out, f);  // a matrix is one long row
+  if (contiguous) return map_array<false>(shape.size(), data_of(in), out, f);  // a matrix is one long row
   for_each_pack<T>(shape, [&](Index row, Index col, int count) {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       f(in[I].load(row, col, count)...).store(out + row * shape.cols + col, count);
@@ -145,10 +155,7 @@ void accumulate(Shape shape, bool contiguous, const std::array<Operand<T>, N>& i
     if (!sink.add) std::fill_n(sink.data, target.size(), T(0));
     return;
   }
-  if (contiguous && target == shape) {
-    sink.add ? map_array<true>(shape.size(), in, sink.data, f) : map_array<false>(shape.size(), in, sink.data, f);
-    return;
-  }
+  if (contiguous && target == shape) return map_array(shape.size(), data_of(in), sink, f);
   const auto call = [&](Index row, Index col, int count) {
     return [&]<std::size_t... I>(std::index_sequence<I...>) { return f(in[I].load(row, col, count)...); }
     (std::make_index_sequence<N>());
@@ -266,13 +273,17 @@ template <class Rule, class T> struct ElementwiseOp {
     const Node<T>& node = tape.node(self);
     if (K < first_differentiable<Rule>() || !tape.needs_grad(node.parents[K])) return;
     const GradSink<T> sink = tape.grad_sink(node.parents[K]);
+    const Rule rule = rule_of(node);
+    const auto product = [&rule](Pack<T> gp, Pack<T> yp, auto... xp) { return vjp<K>(rule, gp, yp, xp...); };
+    if constexpr (N == 1)
+      return map_array(node.size(),
+                       std::array<const T*, 3>{node.grad, node.value, tape.node(node.parents[0]).value}, sink,
+                       product);
     const Shape shape = node.shape();
     bool contiguous = false;
     const auto x = operands(tape, node, contiguous);
     const Operand<T> g = operand(static_cast<const T*>(node.grad), shape, shape);
     const Operand<T> y = operand(static_cast<const T*>(node.value), shape, shape);
-    const Rule rule = rule_of(node);
-    const auto product = [&rule](Pack<T> gp, Pack<T> yp, auto... xp) { return vjp<K>(rule, gp, yp, xp...); };
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       accumulate<T>(shape, contiguous, std::array<Operand<T>, N + 2>{g, y, x[I]...}, sink,
                     tape.node(node.parents[K]).shape(), product);
@@ -326,20 +337,28 @@ template <class Rule, class T, std::size_t N> BasicVar<T> record(const Rule& rul
   if constexpr (requires { rule.check(); }) rule.check();
   if constexpr (requires { Rule::settings; }) check_settings(rule);
   BasicTape<T>& tape = common_tape<T>(Rule::name, x);
-  std::array<Shape, N> shapes;
+  const auto value = [&rule](auto... pack) { return rule.value(pack...); };
   std::array<NodeIndex, N> parents;
-  for (std::size_t k = 0; k < N; ++k) {
-    shapes[k] = x[k].shape();
-    parents[k] = x[k].index();
+  for (std::size_t k = 0; k < N; ++k) parents[k] = x[k].index();
+  Shape shape = tape.node(parents[0]).shape();
+  T* out = nullptr;
+  if constexpr (N == 1) {
+    out = tape.allocate(shape.size());
+    elementwise::map_array<false>(shape.size(), std::array<const T*, 1>{tape.node(parents[0]).value}, out, value);
+  } else {
+    std::array<Shape, N> shapes;
+    bool contiguous = true;
+    for (std::size_t k = 0; k < N; ++k) {
+      shapes[k] = tape.node(parents[k]).shape();
+      contiguous = contiguous && shapes[k] == shape;
+    }
+    if (!contiguous) shape = elementwise::broadcast_shape(Rule::name, shapes);
+    std::array<elementwise::Operand<T>, N> in;
+    for (std::size_t k = 0; k < N; ++k)
+      in[k] = elementwise::operand(static_cast<const T*>(tape.node(parents[k]).value), shapes[k], shape);
+    out = tape.allocate(shape.size());
+    elementwise::map(shape, contiguous, in, out, value);
   }
-  bool contiguous = true;
-  for (std::size_t k = 1; k < N; ++k) contiguous = contiguous && shapes[k] == shapes[0];
-  const Shape shape = contiguous ? shapes[0] : elementwise::broadcast_shape(Rule::name, shapes);
-  std::array<elementwise::Operand<T>, N> in;
-  for (std::size_t k = 0; k < N; ++k)
-    in[k] = elementwise::operand(static_cast<const T*>(tape.node(parents[k]).value), shapes[k], shape);
-  T* out = tape.allocate(shape.size());
-  elementwise::map(shape, contiguous, in, out, [&rule](auto... pack) { return rule.value(pack...); });
   const void* attributes = nullptr;
   if constexpr (!std::is_empty_v<Rule>) attributes = tape.remember(rule);
   return tape.push(Made::op, shape, out, parents, attributes);

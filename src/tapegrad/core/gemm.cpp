@@ -200,7 +200,11 @@ void multiply_block(const Product<T>& p, Index row, Index col, const T* b, Index
     const Pack<T> start = p.bias != nullptr ? load(p.bias + col, q) : Pack<T>::broadcast(T(0));
     unrolled<R>([&](auto r) { sums[r][q] = start; });
   });
+  // Read before anything is stored, which might change them for all that the compiler knows.
   const Index k = p.k;
+  const bool add = p.add;
+  const Index stride_c = p.stride_c;
+  T* c = p.c + row * stride_c + col;
   b += col;
   for (Index i = 0; i < k; ++i, a += next_inner, b += stride_b) {
     Pack<T> right[P];
@@ -210,11 +214,10 @@ void multiply_block(const Product<T>& p, Index row, Index col, const T* b, Index
       unrolled<P>([&](auto q) { sums[r][q] = madd(left, right[q], sums[r][q]); });
     });
   }
-  T* c = p.c + row * p.stride_c + col;
   unrolled<R>([&](auto r) {
-    T* const to = c + r * p.stride_c;
+    T* const to = c + r * stride_c;
     unrolled<P>([&](auto q) {
-      const Pack<T> sum = p.add ? load(to, q) + sums[r][q] : sums[r][q];
+      const Pack<T> sum = add ? load(to, q) + sums[r][q] : sums[r][q];
       sum.store(to + q * width, partial && q == last ? rest : width);
     });
   });
@@ -297,8 +300,7 @@ template <class T> void multiply_small(const Product<T>& p) {
     b = copy;
   }
   Index row = 0;
-  if (p.n > width)
-    for (; row + 8 <= p.m; row += 8) multiply_rows<8>(p, row, b, stride_b);
+  for (; row + 8 <= p.m; row += 8) multiply_rows<8>(p, row, b, stride_b);
   for (; row + 4 <= p.m; row += 4) multiply_rows<4>(p, row, b, stride_b);
   for (; row < p.m; ++row) multiply_rows<1>(p, row, b, stride_b);
 }

@@ -12,18 +12,26 @@ struct Sizes {
   Index m, n, k;
 };
 
+[[noreturn]] void fail_inner_dimensions(Shape a, Shape b, MatmulOptions o) {
+  const auto text = [](Shape shape, bool transposed) {
+    return transposed ? "(" + to_string(shape) + ")^T" : to_string(shape);
+  };
+  fail("matmul", "inner dimensions differ: " + text(a, o.transpose_a) + " * " + text(b, o.transpose_b));
+}
+
 Sizes checked_sizes(Shape a, Shape b, MatmulOptions o) {
   const Index m = o.transpose_a ? a.cols : a.rows;
   const Index k = o.transpose_a ? a.rows : a.cols;
   const Index k_of_b = o.transpose_b ? b.cols : b.rows;
   const Index n = o.transpose_b ? b.rows : b.cols;
-  if (k != k_of_b) {
-    const auto text = [](Shape shape, bool transposed) {
-      return transposed ? "(" + to_string(shape) + ")^T" : to_string(shape);
-    };
-    fail("matmul", "inner dimensions differ: " + text(a, o.transpose_a) + " * " + text(b, o.transpose_b));
-  }
+  if (k != k_of_b) [[unlikely]]
+    fail_inner_dimensions(a, b, o);
   return {m, n, k};
+}
+
+[[noreturn]] void fail_bias(Shape bias, Shape weight) {
+  fail("linear", "the bias is " + to_string(bias) + ", the weight " + to_string(weight) + " needs " +
+                     to_string(Shape{1, weight.rows}));
 }
 
 /// sink (rows×cols) += op(a)·op(b)
@@ -124,12 +132,14 @@ template <class T> BasicVar<T> matmul(BasicVar<T> a, BasicVar<T> b, MatmulOption
 
 template <class T> BasicVar<T> linear(BasicVar<T> x, BasicVar<T> weight, BasicVar<T> bias) {
   BasicTape<T>& tape = common_tape("linear", x, weight, bias);
-  const auto [m, n, k] = checked_sizes(x.shape(), weight.shape(), {.transpose_b = true});
-  if (bias.shape() != Shape{1, n})
-    fail("linear", "the bias is " + to_string(bias.shape()) + ", the weight " + to_string(weight.shape()) +
-                       " needs " + to_string(Shape{1, n}));
+  const Node<T>& x_node = tape.node(x.index());
+  const Node<T>& w_node = tape.node(weight.index());
+  const Node<T>& b_node = tape.node(bias.index());
+  const auto [m, n, k] = checked_sizes(x_node.shape(), w_node.shape(), {.transpose_b = true});
+  if (b_node.shape() != Shape{1, n}) [[unlikely]]
+    fail_bias(b_node.shape(), w_node.shape());
   T* out = tape.allocate(m * n);
-  gemm_with_bias(m, n, k, x.value().data(), weight.value().data(), bias.value().data(), out);
+  gemm_with_bias(m, n, k, x_node.value, w_node.value, b_node.value, out);
   return tape.push(LinearOp<T>::op, {m, n}, out, {x, weight, bias});
 }
 

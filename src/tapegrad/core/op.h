@@ -26,8 +26,9 @@ template <class T> struct Op {
   void (*pieces)(const BasicTape<T>& tape, NodeIndex self, std::vector<double>& out) = nullptr;
 };
 
-/** One recorded value. Fixed size; what it points to lives in the tape's arena or in a parameter. */
-template <class T> struct Node {
+/** One recorded value. Fixed size, one line of the cache; what it points to lives in the tape's arena or in a
+ * parameter. */
+template <class T> struct alignas(64) Node {
   const Op<T>* op = nullptr;
   T* value = nullptr;
   T* grad = nullptr;                 ///< null until a backward pass reaches the node
@@ -36,13 +37,37 @@ template <class T> struct Node {
   const void* owner = nullptr;  ///< the module that recorded it, opaque to core
   std::uint32_t rows = 0;
   std::uint32_t cols = 0;
-  std::uint32_t parent_count = 0;
   std::uint32_t pass = 0;  ///< the backward pass that last wrote `grad`; 0 is none
-  bool requires_grad = false;
-  bool leaf = false;  ///< passes of one step add up (inputs and parameters)
+  std::uint32_t parent_count : 30 = 0;
+  std::uint32_t requires_grad : 1 = 0;
+  std::uint32_t leaf : 1 = 0;  ///< passes of one step add up (inputs and parameters)
 
   Shape shape() const { return {static_cast<Index>(rows), static_cast<Index>(cols)}; }
   Index size() const { return shape().size(); }
+};
+
+/** The nodes of a step in their order. Like a vector that keeps what it has constructed: to append is most of what
+ * recording costs. */
+template <class T> class NodeList {
+ public:
+  std::size_t size() const { return size_; }
+  Node<T>& operator[](std::size_t index) { return nodes_[index]; }
+  const Node<T>& operator[](std::size_t index) const { return nodes_[index]; }
+  Node<T>& append() {
+    if (size_ == capacity_) [[unlikely]]
+      reserve(size_ == 0 ? 64 : 2 * size_);
+    Node<T>& node = nodes_[size_++];
+    node = {};
+    return node;
+  }
+  void clear() { size_ = 0; }
+  /** Throws when an index could not count so many. */
+  void reserve(std::size_t count);
+
+ private:
+  std::vector<Node<T>> nodes_;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
 };
 
 /** Where a fused rule puts its result: writes at the first use, so nothing needs to be zeroed, then adds. */

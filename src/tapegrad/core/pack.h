@@ -101,7 +101,7 @@ template <class T> class Pack {
     for (int i = 0; i < count; ++i) to[i] = lanes[i];
   }
   /** Sum of the first `count` lanes. */
-  T sum(int count) const {
+  EIGEN_ALWAYS_INLINE T sum(int count) const {
     if (count == size) return Eigen::internal::predux(v);
     if constexpr (Lanes::maskable)
       return Eigen::internal::predux(Lanes::select(Lanes::first(count), v, broadcast(T(0)).v));

@@ -18,6 +18,14 @@ template <class T> constexpr Op<T> constant_op{.name = "constant"};
 
 }  // namespace
 
+template <class T> void NodeList<T>::reserve(std::size_t count) {
+  constexpr std::size_t most = std::numeric_limits<NodeIndex>::max();
+  if (size_ == most) fail("tape", "more than 4294967295 nodes in one step");
+  if (count <= capacity_) return;
+  capacity_ = std::min(count, most);
+  nodes_.resize(capacity_);
+}
+
 template <class T> BasicTape<T>::~BasicTape() {
   if (pass_ == 0) return;
   for (auto& recorded : parameters_)
@@ -31,7 +39,7 @@ template <class T> void BasicTape<T>::reset() {
     for (auto& recorded : parameters_) recorded.data->has_grad = false;
   parameter_cursor_ = 0;
   arena_.reset();
-  nodes_.swap(previous_);
+  std::swap(nodes_, previous_);
   nodes_.clear();
   nodes_.reserve(previous_.size());
   pass_ = 0;
@@ -48,6 +56,12 @@ template <class T> BasicVar<T> BasicTape<T>::leaf(Shape shape, T* values, InputO
 template <class T> BasicVar<T> BasicTape<T>::input(const BasicMatrixRef<T>& values, InputOptions options) {
   const Shape shape{values.rows(), values.cols()};
   T* copy = allocate(shape.size());
+  if (shape.size() <= 64 && (shape.rows == 1 || values.outerStride() == shape.cols)) {
+    elementwise::for_each_pack<T>(0, shape.size(), [&](Index i, int count) {
+      Pack<T>::load(values.data() + i, count).store(copy + i, count);
+    });
+    return leaf(shape, copy, options);
+  }
   const Index least = shape.size() < parallel::least_elements ? std::numeric_limits<Index>::max() : 0;
   parallel::divide(shape.rows, least, 1, [&](Index first, Index last) {
     const T* from = values.data() + first * values.outerStride();
@@ -73,32 +87,32 @@ template <class T> BasicVar<T> BasicTape<T>::constant(double value) {
   return push(constant_op<T>, {1, 1}, copy, std::span<const NodeIndex>());
 }
 
-template <class T>
-typename BasicTape<T>::RecordedParameter& BasicTape<T>::slot_of(const BasicParameter<T>& parameter) {
+template <class T> auto BasicTape<T>::slot_of(const BasicParameter<T>& parameter) -> ParameterSlot {
+  if (parameter.data_ == nullptr) fail("tape", "the parameter is empty");
   const auto found = std::find_if(parameters_.begin(), parameters_.end(), [&](const RecordedParameter& recorded) {
     return recorded.data == parameter.data_;
   });
-  if (found != parameters_.end()) return *found;
-  parameters_.push_back({parameter.data_, step_ - 1, 0});
-  return parameters_.back();
+  if (found != parameters_.end()) return found;
+  return parameters_.insert(found, {parameter.data_, step_ - 1, 0});
+}
+
+template <class T> void BasicTape<T>::make_grad(ParameterData& data) {
+  data.grad.resize(data.value.rows(), data.value.cols());
+  data.has_grad = false;
 }
 
 template <class T> BasicVar<T> BasicTape<T>::parameter(const BasicParameter<T>& parameter) {
   ParameterData* const data = parameter.data_.get();
-  if (data == nullptr) fail("tape", "the parameter is empty");
-  const bool at_cursor =
-      parameter_cursor_ < parameters_.size() && parameters_[parameter_cursor_].data.get() == data;
-  RecordedParameter& slot = at_cursor ? parameters_[parameter_cursor_] : slot_of(parameter);
-  if (slot.step == step_) return var(slot.node);
-  parameter_cursor_ = static_cast<std::size_t>(&slot - parameters_.data()) + 1;
-
-  if (data->grad.rows() != data->value.rows() || data->grad.cols() != data->value.cols()) {
-    data->grad.resize(data->value.rows(), data->value.cols());
-    data->has_grad = false;
-  }
+  auto slot = parameters_.begin() + parameter_cursor_;
+  if (slot == parameters_.end() || slot->data.get() != data) [[unlikely]]
+    slot = slot_of(parameter);
+  if (slot->step == step_) return var(slot->node);
+  parameter_cursor_ = slot - parameters_.begin() + 1;
+  if (data->grad.rows() != data->value.rows() || data->grad.cols() != data->value.cols()) [[unlikely]]
+    make_grad(*data);
   Node<T>& node = begin_node(parameter_op<T>, parameter.shape(), data->value.data());
-  slot.step = step_;
-  slot.node = static_cast<NodeIndex>(nodes_.size() - 1);
+  slot->step = step_;
+  slot->node = static_cast<NodeIndex>(nodes_.size() - 1);
   node.grad = data->grad.data();
   node.attributes = data;
   node.leaf = true;
@@ -110,11 +124,11 @@ template <class T> BasicVar<T> BasicTape<T>::parameter(const BasicParameter<T>& 
 template <class T>
 BasicVar<T> BasicTape<T>::push(const Op<T>& op, Shape shape, T* value, std::span<const NodeIndex> parents,
                                const void* attributes) {
-  NodeIndex* const kept = allocate_array<NodeIndex>(parents.size());
+  auto* const kept = static_cast<NodeIndex*>(arena_.allocate(parents.size_bytes(), alignof(NodeIndex)));
   bool requires_grad = false;
   for (std::size_t k = 0; k < parents.size(); ++k) {
     kept[k] = parents[k];
-    requires_grad |= nodes_[parents[k]].requires_grad;
+    requires_grad = requires_grad || nodes_[parents[k]].requires_grad;
   }
   Node<T>& node = begin_node(op, shape, value);
   node.attributes = attributes;
@@ -124,8 +138,18 @@ BasicVar<T> BasicTape<T>::push(const Op<T>& op, Shape shape, T* value, std::span
   return end_node();
 }
 
+template <class T> void BasicTape<T>::show_forward(NodeIndex node) {
+  for (BasicObserver<T>* observer : observers_) observer->on_forward(*this, node);
+}
+template <class T> void BasicTape<T>::show_backward(NodeIndex node) {
+  for (BasicObserver<T>* observer : observers_) observer->on_backward(*this, node);
+}
+template <class T> void BasicTape<T>::show_after_pull_back(NodeIndex node) {
+  for (BasicObserver<T>* observer : observers_) observer->after_pull_back(*this, node);
+}
+
 template <class T> void BasicTape<T>::fail_too_large(Shape shape) {
-  fail("tape", "too many nodes or too large a value: " + to_string(shape));
+  fail("tape", "too large a value: " + to_string(shape));
 }
 
 template <class T> GradSink<T> BasicTape<T>::leaf_sink(Node<T>& node) {
@@ -153,10 +177,12 @@ template <class T> void BasicTape<T>::backward(NodeIndex from, const T* seed) {
   for (Index i = 0; i < size; ++i) start.data[i] = seed[i] + (start.add ? start.data[i] : T(0));
   for (NodeIndex i = from + 1; i-- > 0;) {
     if (nodes_[i].pass != pass_) continue;
-    for (BasicObserver<T>* observer : observers_) observer->on_backward(*this, i);
+    if (!observers_.empty()) [[unlikely]]
+      show_backward(i);
     if (nodes_[i].op->pull_back == nullptr) continue;
     nodes_[i].op->pull_back(*this, i);
-    for (BasicObserver<T>* observer : observers_) observer->after_pull_back(*this, i);
+    if (!observers_.empty()) [[unlikely]]
+      show_after_pull_back(i);
   }
 }
 
@@ -288,6 +314,7 @@ std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs
 
 #define TAPEGRAD_INSTANTIATE(T)                                                           \
   template class BasicTape<T>;                                                            \
+  template class NodeList<T>;                                                             \
   template class BasicVar<T>;                                                             \
   template void detail::fail_different_tapes(std::string_view, BasicVar<T>, BasicVar<T>); \
   template std::vector<BasicVar<T>> grad(BasicVar<T>, std::span<const BasicVar<T>>);      \

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <initializer_list>
-#include <limits>
 #include <memory>
 #include <span>
 #include <type_traits>
@@ -122,7 +121,7 @@ template <class T> class BasicTape {
   // For fused rules.
 
   /** Where to put the gradient of `node` in this backward pass. */
-  GradSink<T> grad_sink(NodeIndex index) {
+  EIGEN_ALWAYS_INLINE GradSink<T> grad_sink(NodeIndex index) {
     Node<T>& node = nodes_[index];
     if (node.leaf) return leaf_sink(node);
     const bool add = node.pass == pass_;
@@ -135,21 +134,22 @@ template <class T> class BasicTape {
  private:
   friend class BasicVar<T>;
   using ParameterData = typename BasicParameter<T>::Data;
-  struct RecordedParameter {
+  struct alignas(32) RecordedParameter {
     std::shared_ptr<ParameterData> data;
     std::uint32_t step = 0;
     NodeIndex node = 0;
   };
 
   BasicVar<T> leaf(Shape shape, T* values, InputOptions options);
-  RecordedParameter& slot_of(const BasicParameter<T>& parameter);
+  using ParameterSlot = typename std::vector<RecordedParameter>::iterator;
+  [[gnu::noinline]] ParameterSlot slot_of(const BasicParameter<T>& parameter);
+  [[gnu::noinline]] static void make_grad(ParameterData& data);
   /// Begins a node in place; end_node() shows it to the observers, complete. A node that is built elsewhere and copied
   /// stalls.
   Node<T>& begin_node(const Op<T>& op, Shape shape, T* value) {
-    constexpr auto most = static_cast<Index>(std::numeric_limits<std::uint32_t>::max());
-    if (shape.rows > most || shape.cols > most || nodes_.size() >= static_cast<std::size_t>(most)) [[unlikely]]
+    if ((static_cast<std::uint64_t>(shape.rows) | static_cast<std::uint64_t>(shape.cols)) >> 32 != 0) [[unlikely]]
       fail_too_large(shape);
-    Node<T>& node = nodes_.emplace_back();
+    Node<T>& node = nodes_.append();
     node.op = &op;
     node.value = value;
     node.owner = owner_;
@@ -159,9 +159,13 @@ template <class T> class BasicTape {
   }
   BasicVar<T> end_node() {
     const auto index = static_cast<NodeIndex>(nodes_.size() - 1);
-    for (BasicObserver<T>* observer : observers_) observer->on_forward(*this, index);
+    if (!observers_.empty()) [[unlikely]]
+      show_forward(index);
     return BasicVar<T>(this, index, step_);
   }
+  [[gnu::noinline]] void show_forward(NodeIndex node);
+  [[gnu::noinline]] void show_backward(NodeIndex node);
+  [[gnu::noinline]] void show_after_pull_back(NodeIndex node);
   [[noreturn]] static void fail_too_large(Shape shape);
   void backward(NodeIndex from, const T* seed);
   const T* readable_grad(NodeIndex node);
@@ -171,12 +175,12 @@ template <class T> class BasicTape {
   }
 
   Arena arena_;
-  std::vector<Node<T>> nodes_;
-  std::vector<Node<T>> previous_;  ///< those of the step before, for the names in error messages
+  NodeList<T> nodes_;
+  NodeList<T> previous_;  ///< those of the step before, for the names in error messages
   std::vector<BasicObserver<T>*> observers_;
   /// In the order of first use, which hardly changes from step to step: the next one is usually at the cursor.
   std::vector<RecordedParameter> parameters_;
-  std::size_t parameter_cursor_ = 0;
+  std::ptrdiff_t parameter_cursor_ = 0;
   const void* owner_ = nullptr;
   std::uint32_t step_ = 1;
   std::uint32_t pass_ = 0;
