@@ -98,7 +98,8 @@ template <class T> class Pack {
     if constexpr (Lanes::maskable) return Lanes::store(Lanes::first(count), to, v);
     T lanes[size];
     store(lanes);
-    for (int i = 0; i < count; ++i) to[i] = lanes[i];
+    for (int i = 0; i < size; ++i)
+      if (i < count) to[i] = lanes[i];
   }
   /** Sum of the first `count` lanes. */
   EIGEN_ALWAYS_INLINE T sum(int count) const {
