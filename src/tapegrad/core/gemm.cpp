@@ -185,7 +185,7 @@ template <int N, class Body> EIGEN_ALWAYS_INLINE void unrolled(const Body& body)
 /// R rows of C in P packs of columns from `col` on. b holds op(B) by rows; those that are no multiple of the pack's size
 /// have room for one, unless parts of a pack can be loaded as well.
 template <int R, int P, bool partial, class T>
-void multiply_block(const Product<T>& p, Index row, Index col, const T* b, Index stride_b) {
+[[gnu::noinline]] void multiply_block(const Product<T>& p, Index row, Index col, const T* b, Index stride_b) {
   constexpr int width = Pack<T>::size;
   constexpr int last = P - 1;  // the only pack that can be partial
   const int rest = partial ? static_cast<int>(p.n - col) - last * width : width;
