@@ -17,6 +17,7 @@ class Arena {
 
   /** Uninitialized memory until the next reset(), aligned to 64 bytes (16 when smaller than that). */
   [[gnu::always_inline]] void* allocate(std::size_t bytes) { return allocate(bytes, bytes >= 64 ? 64 : 16); }
+  /** The same, aligned to a power of two up to 64. */
   [[gnu::always_inline]] void* allocate(std::size_t bytes, std::size_t alignment) {
     const std::size_t start = (used_ + alignment - 1) & ~(alignment - 1);
     if (start + bytes > capacity_) return allocate_in_new_block(bytes);

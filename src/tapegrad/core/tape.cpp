@@ -22,8 +22,8 @@ template <class T> void NodeList<T>::reserve(std::size_t count) {
   constexpr std::size_t most = std::numeric_limits<NodeIndex>::max();
   if (size_ == most) fail("tape", "more than 4294967295 nodes in one step");
   if (count <= capacity_) return;
-  capacity_ = std::min(count, most);
-  nodes_.resize(capacity_);
+  nodes_.resize(std::min(count, most));
+  capacity_ = nodes_.size();
 }
 
 template <class T> BasicTape<T>::~BasicTape() {
