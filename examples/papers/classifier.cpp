@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <cmath>
 #include <mutex>
 
 #include "common/classification.h"
@@ -36,7 +37,8 @@ tg::Var squared_error(tg::Var outputs, std::span<const int> labels) {
   return static_cast<double>(outputs.cols()) * tg::mse(outputs, targets);
 }
 
-/// Share of wrong answers on the test set after every epoch.
+/// How many answers on the test set are wrong after every epoch. Counted, so that a score at the very end of its range is
+/// not outside by rounding.
 template <class Done>
 std::vector<double> test_errors(const tg::Dataset& data, const tg::Dataset& test, const Recipe& recipe,
                                 std::uint64_t seed, Done done) {
@@ -68,7 +70,8 @@ std::vector<double> test_errors(const tg::Dataset& data, const tg::Dataset& test
       done(rows);
       if (example::stop_requested()) break;
     }
-    errors.push_back(1 - classification::evaluate(net, test).accuracy);
+    errors.push_back(
+        std::round((1 - classification::evaluate(net, test).accuracy) * static_cast<double>(test.size())));
   }
   return errors;
 }
@@ -98,7 +101,9 @@ Result measure_networks(const std::string& folder, const std::vector<Published>&
   std::vector<charts::Series> curves, published;
   for (std::size_t i = 0; i < networks.size(); ++i) {
     const auto [recipe, expected, low, high] = networks[i];
-    const auto scored = [&](double error) { return score == Score::error ? 100 * error : 1 - error; };
+    const auto scored = [score, size = static_cast<double>(test.size())](double wrong) {
+      return score == Score::error ? 100 * wrong / size : (size - wrong) / size;
+    };
     result.rows.push_back({recipe.name, expected, low, high, scored(errors[i].back())});
     curves.push_back({recipe.name, {}, {}});
     for (std::size_t epoch = 0; epoch < errors[i].size(); ++epoch) {
