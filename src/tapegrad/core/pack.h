@@ -109,7 +109,7 @@ template <class T> class Pack {
     T lanes[size];
     store(lanes);
     for (int i = count; i < size; ++i) lanes[i] = T(0);
-    return load(lanes).sum(size);
+    return Eigen::internal::predux(load(lanes).v);
   }
   T first() const { return Eigen::internal::pfirst(v); }
 
