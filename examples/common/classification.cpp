@@ -44,7 +44,9 @@ template <class T> Result evaluate(tg::BasicModule<T>& net, const tg::BasicDatas
   Result result;
   result.loss =
       static_cast<double>(tg::cross_entropy(tape.input(logits), std::span<const int>(data.labels)).item());
-  result.accuracy = static_cast<double>(correct<T>(logits, data.labels)) / static_cast<double>(data.size());
+  const tg::Index right = correct<T>(logits, data.labels);
+  result.accuracy = static_cast<double>(right) / static_cast<double>(data.size());
+  result.wrong = data.size() - right;
   for (tg::Index row = 0; row < logits.rows(); ++row) result.predicted.push_back(largest(logits.row(row)));
   return result;
 }

@@ -11,6 +11,7 @@ namespace classification {
 struct Result {
   double loss = 0;      ///< mean cross-entropy
   double accuracy = 0;  ///< 0 … 1
+  tapegrad::Index wrong = 0;
   std::vector<int> predicted;
 };
 

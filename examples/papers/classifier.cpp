@@ -2,7 +2,6 @@
 
 #include <fmt/core.h>
 
-#include <cmath>
 #include <mutex>
 
 #include "common/classification.h"
@@ -70,8 +69,7 @@ std::vector<double> test_errors(const tg::Dataset& data, const tg::Dataset& test
       done(rows);
       if (example::stop_requested()) break;
     }
-    errors.push_back(
-        std::round((1 - classification::evaluate(net, test).accuracy) * static_cast<double>(test.size())));
+    errors.push_back(static_cast<double>(classification::evaluate(net, test).wrong));
   }
   return errors;
 }

@@ -7,9 +7,10 @@
 // width one network differs from another by ±0.013, so ten are averaged. Then the same network is trained
 // on Fashion-MNIST by plain SGD with learning rate 0.01 and batches of 64.
 //
-// How long Xavier's network is to stay at ln 10 was not published for this task. It is asked where He's has come down to
-// half of that, as the paper's figure shows one learning while the other stalls. It is not stuck for good: after 1000
-// to 1200 steps (three seeds), when He's is at a loss of 0.5, it begins to learn, too, and the report says when.
+// Xavier's network does not stay at ln 10, though: after 1000 to 1200 steps (three seeds), when He's is at a loss of 0.5,
+// it begins to learn, too. It stalls, but is not stuck. Rate and length are ours. A shorter run would pass, as the one
+// with --quick does; so would a rate of 0.001, with which He's network gets to 0.51 in 2000 steps and Xavier's to 2.300.
+// They were not changed for that.
 
 #include <fmt/core.h>
 
@@ -67,13 +68,6 @@ Flow measure(const std::string& name, const tg::Initializer& init, std::uint64_t
   return flow;
 }
 
-/// The loss of one run when that of the other has come down to half of where both began.
-double loss_when_halved(const twin::Run& learning, const twin::Run& stalled, double start) {
-  for (std::size_t i = 0; i < learning.points.size(); ++i)
-    if (learning.points[i].loss < start / 2) return stalled.points[i].loss;
-  return std::numeric_limits<double>::quiet_NaN();
-}
-
 Json by_layer(const std::vector<Flow>& flows, std::vector<double> Flow::*of, const std::string& what) {
   std::vector<charts::Series> series;
   for (const Flow& flow : flows) {
@@ -117,8 +111,8 @@ Result rectifier_init(const Options& options) {
   });
   const double chance = std::log(10.0);
   result.rows.push_back({"He, trained: loss", "learns", 0, 0.9 * chance, runs[0].points.back().loss});
-  result.rows.push_back({"Xavier, when He's has halved: loss", "stays ln 10", chance - 0.01, chance + 0.01,
-                         loss_when_halved(runs[0], runs[1], chance)});
+  result.rows.push_back(
+      {"Xavier, trained: loss", "stays ln 10", chance - 0.01, chance + 0.01, runs[1].points.back().loss});
 
   std::vector<charts::Series> losses;
   for (const twin::Run& run : runs) {
