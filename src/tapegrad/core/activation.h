@@ -200,10 +200,9 @@ template <class Rule> class ErasedRule final : public ActivationRule {
     if constexpr (Structured<Rule>) {
       not_elementwise(name(), "slope");
     } else {
-      const auto shape = Shape{1, static_cast<Index>(x.size())};
-      const std::array in{elementwise::operand(x.data(), shape, shape)};
-      elementwise::map(shape, true, in, out,
-                       [this](Pack<T> v) { return elementwise::vjp<0>(rule_, Pack<T>(1), rule_.value(v), v); });
+      elementwise::map_array<false>(static_cast<Index>(x.size()), std::array{x.data()}, out, [this](Pack<T> v) {
+        return elementwise::vjp<0>(rule_, Pack<T>(1), rule_.value(v), v);
+      });
     }
   }
 

@@ -46,11 +46,12 @@ template <class Rule, class T> struct ElementwiseLoss {
     const GradSink<T> sink = tape.grad_sink(node.parents[K]);
     const auto& attributes = *static_cast<const Attributes*>(node.attributes);
     const Rule& rule = attributes.rule;
-    const Shape shape = tape.node(node.parents[K]).shape();
+    const Node<T>& a = tape.node(node.parents[0]);
+    const Node<T>& b = tape.node(node.parents[1]);
     const Pack<T> g = Pack<T>::broadcast(*node.grad) * Pack<T>(attributes.scale);
-    elementwise::accumulate<T>(shape, true, operands(tape, node), sink, shape, [&rule, g](Pack<T> a, Pack<T> b) {
-      return elementwise::vjp<K>(rule, g, rule.value(a, b), a, b);
-    });
+    elementwise::map_array(
+        a.size(), std::array<const T*, 2>{a.value, b.value}, sink,
+        [&rule, g](Pack<T> x, Pack<T> y) { return elementwise::vjp<K>(rule, g, rule.value(x, y), x, y); });
   }
   static void pull_back(BasicTape<T>& tape, NodeIndex self) {
     const Node<T>& node = tape.node(self);

@@ -54,7 +54,7 @@ template <class T> class NodeList {
   Node<T>& operator[](std::size_t index) { return nodes_[index]; }
   const Node<T>& operator[](std::size_t index) const { return nodes_[index]; }
   Node<T>& append() {
-    if (size_ == capacity_) [[unlikely]]
+    if (size_ == nodes_.size()) [[unlikely]]
       reserve(size_ == 0 ? 64 : 2 * size_);
     Node<T>& node = nodes_[size_++];
     node = {};
@@ -67,7 +67,6 @@ template <class T> class NodeList {
  private:
   std::vector<Node<T>> nodes_;
   std::size_t size_ = 0;
-  std::size_t capacity_ = 0;
 };
 
 /** Where a fused rule puts its result: writes at the first use, so nothing needs to be zeroed, then adds. */

@@ -21,9 +21,7 @@ template <class T> constexpr Op<T> constant_op{.name = "constant"};
 template <class T> void NodeList<T>::reserve(std::size_t count) {
   constexpr std::size_t most = std::numeric_limits<NodeIndex>::max();
   if (size_ == most) fail("tape", "more than 4294967295 nodes in one step");
-  if (count <= capacity_) return;
-  nodes_.resize(std::min(count, most));
-  capacity_ = nodes_.size();
+  if (count > nodes_.size()) nodes_.resize(std::min(count, most));
 }
 
 template <class T> BasicTape<T>::~BasicTape() {
