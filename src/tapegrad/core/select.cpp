@@ -7,12 +7,12 @@ namespace {
 template <class T> using Block = Eigen::Map<BasicMatrix<T>, 0, Eigen::OuterStride<>>;
 template <class T> using ConstBlock = Eigen::Map<const BasicMatrix<T>, 0, Eigen::OuterStride<>>;
 
-/// `count` columns from `first` of a row-major matrix.
+/// `count` columns from `first` of a row-major matrix, which has no memory when it has no rows.
 template <class T> Block<T> columns(T* data, Shape shape, Index first, Index count) {
-  return Block<T>(data + first, shape.rows, count, Eigen::OuterStride<>(shape.cols));
+  return Block<T>(shape.rows == 0 ? data : data + first, shape.rows, count, Eigen::OuterStride<>(shape.cols));
 }
 template <class T> ConstBlock<T> columns(const T* data, Shape shape, Index first, Index count) {
-  return ConstBlock<T>(data + first, shape.rows, count, Eigen::OuterStride<>(shape.cols));
+  return ConstBlock<T>(shape.rows == 0 ? data : data + first, shape.rows, count, Eigen::OuterStride<>(shape.cols));
 }
 
 template <class T, class Source> void put(GradSink<T> sink, Shape shape, const Source& source) {
