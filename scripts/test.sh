@@ -3,8 +3,8 @@
 #   format    clang-format agrees with every source file
 #   ci        GCC, optimized, warnings are errors
 #   consume   other people's programs can use the library, and cannot link it with another memory layout
-#   asan      AddressSanitizer and UndefinedBehaviorSanitizer
-#   clang     Clang, optimized, warnings are errors
+#   asan      AddressSanitizer and UndefinedBehaviorSanitizer, with Clang
+#   clang     Clang, optimized for this machine's vector units, warnings are errors
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$root"
@@ -36,7 +36,7 @@ stage_asan() {
 }
 
 stage_clang() {
-  heading "clang: Clang, warnings are errors"
+  heading "clang: Clang, for this machine's vector units, warnings are errors"
   build_preset clang
   # The examples, the pages and the other matrix products were tested with GCC.
   ctest --preset clang --output-on-failure --parallel "$jobs" --exclude-regex '^(example\.contract|matmul\.|report\.)'
