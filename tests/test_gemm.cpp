@@ -20,11 +20,13 @@ template <class T> tapegrad::BasicMatrix<T> random(tapegrad::Index rows, tapegra
 struct Size {
   tapegrad::Index m, n, k;
 };
-/// Vector tails, single rows and columns, both sides of the limit of a small product, and one that is divided.
-constexpr std::array sizes{Size{1, 1, 1},     Size{4, 8, 2},    Size{4, 1, 8},    Size{1, 4, 8},
-                           Size{5, 7, 3},     Size{3, 17, 33},  Size{16, 32, 32}, Size{33, 31, 16},
-                           Size{64, 64, 16},  Size{65, 64, 17}, Size{1, 300, 70}, Size{300, 1, 70},
-                           Size{32, 128, 80}, Size{7, 1, 4096}, Size{1, 7, 5000}, Size{97, 130, 90}};
+/// Vector tails, single rows and columns, rows that just fit in a register, both sides of the limit of a small product,
+/// and one that is divided.
+constexpr std::array sizes{
+    Size{1, 1, 1},    Size{4, 8, 2},    Size{4, 1, 8},     Size{1, 4, 8},    Size{8, 2, 4},    Size{8, 16, 2},
+    Size{13, 10, 20}, Size{21, 16, 3},  Size{40, 1, 8},    Size{16, 1, 20},  Size{1, 1, 5000}, Size{1, 9, 300},
+    Size{5, 7, 3},    Size{3, 17, 33},  Size{16, 32, 32},  Size{33, 31, 16}, Size{64, 64, 16}, Size{65, 64, 17},
+    Size{1, 300, 70}, Size{300, 1, 70}, Size{32, 128, 80}, Size{7, 1, 4096}, Size{1, 7, 5000}, Size{97, 130, 90}};
 
 /// The largest error of gemm against plain sums, in units of k·ε·Σ|a·b|, over all transpositions and both ways to write.
 template <class T> double worst_error(const Size& s, bool add) {
@@ -63,6 +65,34 @@ TEST_CASE("gemm: every transposition of every size, against plain sums") {
       CHECK(worst_error<float>(s, add) <= 1);
       CHECK(worst_error<double>(s, add) <= 1);
     }
+}
+
+TEST_CASE_TEMPLATE("gemm_with_bias: the product, and the bias in every row", T, float, double) {
+  using Exact = Eigen::Matrix<long double, Eigen::Dynamic, Eigen::Dynamic>;
+  tapegrad::Rng rng(4);
+  for (const Size& s : sizes) {
+    INFO(fmt::format("{}x{}, inner {}", s.m, s.n, s.k));
+    const auto a = random<T>(s.m, s.k, rng);
+    const auto b = random<T>(s.n, s.k, rng);
+    const auto bias = random<T>(1, s.n, rng);
+    tapegrad::BasicMatrix<T> c(s.m, s.n);
+    tapegrad::gemm_with_bias(s.m, s.n, s.k, a.data(), b.data(), bias.data(), c.data());
+    const Exact wide_a = a.template cast<long double>();
+    const Exact wide_b = b.template cast<long double>();
+    const Exact wide_bias = bias.template cast<long double>();
+    const Exact exact = (wide_a * wide_b.transpose()).rowwise() + wide_bias.row(0);
+    const Exact scale = (wide_a.cwiseAbs() * wide_b.cwiseAbs().transpose()).rowwise() + wide_bias.cwiseAbs().row(0);
+    const auto unit = static_cast<long double>(s.k + 1) * std::numeric_limits<T>::epsilon();
+    const Exact error = (c.template cast<long double>() - exact).cwiseAbs();
+    CHECK((error.array() <= unit * scale.array()).all());
+  }
+}
+
+TEST_CASE("gemm_with_bias: with nothing to multiply the bias is left") {
+  tapegrad::Matrix c = tapegrad::Matrix::Zero(2, 3);
+  const tapegrad::Matrix bias{{1, 2, 3}};
+  tapegrad::gemm_with_bias<float>(2, 3, 0, nullptr, nullptr, bias.data(), c.data());
+  CHECK(c == tapegrad::Matrix{{1, 2, 3}, {1, 2, 3}});
 }
 
 TEST_CASE("gemm: an empty inner dimension gives zeros, or leaves what is there") {

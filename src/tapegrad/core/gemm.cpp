@@ -239,20 +239,6 @@ template <int R, class T> void multiply_rows(const Product<T>& p, Index row, con
 /// op(B) by rows of a multiple of the pack's size, as multiply_rows() wants it.
 template <class T> void copy_by_rows(const Product<T>& p, T* to, Index stride) {
   constexpr Index width = Pack<T>::size;
-#ifdef EIGEN_VECTORIZE_AVX512
-  if constexpr (sizeof(T) == 4 && width == 16) {
-    const Index size = p.n * p.k;
-    if (p.transpose_b && p.stride_b == p.k && size <= 2 * width) {  // all of it in two registers
-      const __m512 low = Pack<T>::load(p.b, static_cast<int>(std::min(width, size))).v;
-      const __m512 high = size > width ? Pack<T>::load(p.b + width, static_cast<int>(size - width)).v : low;
-      const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-      __m512i from = _mm512_mullo_epi32(lanes, _mm512_set1_epi32(static_cast<int>(p.k)));
-      for (Index i = 0; i < p.k; ++i, from = _mm512_add_epi32(from, _mm512_set1_epi32(1)))
-        _mm512_storeu_ps(to + i * stride, _mm512_permutex2var_ps(low, from, high));
-      return;
-    }
-  }
-#endif
   if (!p.transpose_b) {
     for (Index i = 0; i < p.k; ++i)
       for (Index col = 0; col < p.n; col += width)
@@ -284,13 +270,8 @@ template <class T> void copy_by_rows(const Product<T>& p, T* to, Index stride) {
 
 #pragma GCC diagnostic pop
 
-template <class T> void multiply_small(const Product<T>& p) {
+template <class T> void multiply_in_blocks(const Product<T>& p) {
   constexpr Index width = Pack<T>::size;
-  if (p.n == 1 && p.m > 1) {  // a column is computed as a row
-    if (p.bias != nullptr) std::fill_n(p.c, p.m, *p.bias);
-    return multiply_small(Product<T>{false, !p.transpose_a, 1, p.m, p.k, p.b, p.k, p.a, p.stride_a, p.c, p.m,
-                                     p.add || p.bias != nullptr});
-  }
   alignas(64) T copy[small_operand];
   const T* b = p.b;
   Index stride_b = p.stride_b;
@@ -305,11 +286,145 @@ template <class T> void multiply_small(const Product<T>& p) {
   for (; row < p.m; ++row) multiply_rows<1>(p, row, b, stride_b);
 }
 
+/// A column of C is computed as the row that it is in memory.
+template <class T> void multiply_small(Product<T> p) {
+  if (p.n > 1 || p.m == 1) return multiply_in_blocks(p);
+  if (p.bias != nullptr) {
+    std::fill_n(p.c, p.m, *p.bias);
+    p.add = true;
+  }
+  multiply_in_blocks(Product<T>{false, !p.transpose_a, 1, p.m, p.k, p.b, p.k, p.a, p.stride_a, p.c, p.m, p.add});
+}
+
 template <class T> bool is_small(Index m, Index n, Index k) {
   constexpr Index width = Pack<T>::size;
   const Index cols = n == 1 ? m : n;
   return m * n * k <= small_product && k * ((cols + width - 1) / width * width) <= small_operand;
 }
+
+// Narrow products: a row of C fits in a register. The smallest networks are made of them, so no operand is copied, or
+// described in memory.
+
+#ifdef EIGEN_VECTORIZE_AVX512
+
+/// B by rows, of no more columns than a register has.
+template <class T> struct RowsInMemory {
+  using Lanes = typename Pack<T>::Lanes;
+  const T* values;
+  Index step;
+  typename Lanes::Mask columns;
+
+  EIGEN_ALWAYS_INLINE RowsInMemory(const T* b, Index stride, Index /*k*/, Index n)
+      : values(b), step(stride), columns(Lanes::first(static_cast<int>(n))) {}
+  EIGEN_ALWAYS_INLINE Pack<T> row(Index i) const {
+    return Pack<T>::wrap(Lanes::load(columns, values + i * step, Pack<T>::broadcast(T(0)).v));
+  }
+};
+
+/// Bᵀ, where all of B fits in two registers.
+struct TransposedInRegisters {
+  static constexpr Index most = 2 * Pack<float>::size;
+  __m512 low, high;
+  __m512i first;  ///< where the columns of Bᵀ start
+
+  EIGEN_ALWAYS_INLINE TransposedInRegisters(const float* b, Index /*stride*/, Index k, Index n) {
+    constexpr int width = Pack<float>::size;
+    const auto size = static_cast<int>(n * k);
+    low = high = Pack<float>::load(b, std::min(width, size)).v;
+    if (size > width) high = Pack<float>::load(b + width, size - width).v;
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    first = _mm512_mullo_epi32(lanes, _mm512_set1_epi32(static_cast<int>(k)));
+  }
+  EIGEN_ALWAYS_INLINE Pack<float> row(Index i) const {
+    const __m512i at = _mm512_add_epi32(first, _mm512_set1_epi32(static_cast<int>(i)));
+    return Pack<float>::wrap(_mm512_permutex2var_ps(low, at, high));
+  }
+};
+
+/// R rows of C, each from `start` or the bias on. A function of its own: inside of a loop over more rows the compiler
+/// keeps more addresses than there are registers.
+template <int R, class B, class T>
+[[gnu::noinline]] void multiply_narrow_rows(const T* a, Index next_row, Index next_inner, Index k, const T* b,
+                                            Index stride_b, T start, const T* bias, T* c, Index n, bool add) {
+  const B right(b, stride_b, k, n);
+  Pack<T> sums[R];
+  const Pack<T> first = bias == nullptr ? Pack<T>::broadcast(start) : RowsInMemory<T>(bias, 0, 1, n).row(0);
+  unrolled<R>([&](auto r) { sums[r] = first; });
+  for (Index i = 0; i < k; ++i, a += next_inner) {
+    const Pack<T> row = right.row(i);
+    unrolled<R>([&](auto r) { sums[r] = madd(Pack<T>::broadcast(a[r * next_row]), row, sums[r]); });
+  }
+  const int count = static_cast<int>(n);
+  unrolled<R>([&](auto r) {
+    T* const to = c + r * n;
+    (add ? Pack<T>::load(to, count) + sums[r] : sums[r]).store(to, count);
+  });
+}
+
+template <class B, class T>
+[[gnu::noinline]] void multiply_narrow_blocks(const T* a, Index next_row, Index next_inner, Index k, const T* b,
+                                              Index stride_b, T start, const T* bias, T* c, Index n, bool add,
+                                              Index m) {
+  const auto rows = [&]<int R>(Index row, std::integral_constant<int, R>) {
+    multiply_narrow_rows<R, B>(a + row * next_row, next_row, next_inner, k, b, stride_b, start, bias, c + row * n,
+                               n, add);
+    return row + R;
+  };
+  Index row = 0;
+  while (row + 8 <= m) row = rows(row, std::integral_constant<int, 8>());
+  while (row + 4 <= m) row = rows(row, std::integral_constant<int, 4>());
+  while (row < m) row = rows(row, std::integral_constant<int, 1>());
+}
+
+template <class B, class T>
+EIGEN_ALWAYS_INLINE void multiply_narrow_by(const T* a, Index next_row, Index next_inner, Index k, const T* b,
+                                            Index stride_b, T start, const T* bias, T* c, Index n, bool add,
+                                            Index m) {
+  if (m == 1) return multiply_narrow_rows<1, B>(a, next_row, next_inner, k, b, stride_b, start, bias, c, n, add);
+  if (m == 4) return multiply_narrow_rows<4, B>(a, next_row, next_inner, k, b, stride_b, start, bias, c, n, add);
+  if (m == 8) return multiply_narrow_rows<8, B>(a, next_row, next_inner, k, b, stride_b, start, bias, c, n, add);
+  multiply_narrow_blocks<B>(a, next_row, next_inner, k, b, stride_b, start, bias, c, n, add, m);
+}
+
+/// Computes C = op(A)·op(B) (+ the bias, or + C) and returns true if a row of C fits in a register, and a Bᵀ in two; else
+/// does nothing. A column of C is the row that it is in memory.
+template <class T>
+EIGEN_ALWAYS_INLINE bool multiply_narrow(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a,
+                                         const T* b, const T* bias, T* c, bool add) {
+  Index stride_a = transpose_a ? m : k;
+  Index stride_b = transpose_b ? k : n;
+  T start = 0;
+  if (n == 1 && m > 1) {
+    if (bias != nullptr) start = *std::exchange(bias, nullptr);
+    std::swap(a, b);
+    n = std::exchange(m, 1);
+    transpose_b = !std::exchange(transpose_a, false);
+    stride_b = std::exchange(stride_a, k);
+  }
+  if (n > Pack<T>::size || m * n * k > small_product) return false;
+  if (m == 1 && k * Pack<T>::size > small_operand)
+    return false;  // one sum of many terms, each waiting for the last
+  const Index next_row = transpose_a ? 1 : stride_a;
+  const Index next_inner = transpose_a ? stride_a : 1;
+  if (!transpose_b) {
+    multiply_narrow_by<RowsInMemory<T>>(a, next_row, next_inner, k, b, stride_b, start, bias, c, n, add, m);
+    return true;
+  }
+  if constexpr (std::is_same_v<T, float>) {
+    if (n * k > TransposedInRegisters::most) return false;
+    multiply_narrow_by<TransposedInRegisters>(a, next_row, next_inner, k, b, stride_b, start, bias, c, n, add, m);
+    return true;
+  }
+  return false;
+}
+
+#else
+
+template <class T> bool multiply_narrow(bool, bool, Index, Index, Index, const T*, const T*, const T*, T*, bool) {
+  return false;  // needs registers that are loaded and stored in parts
+}
+
+#endif
 
 constexpr Index least_to_divide = 512 * 1024;  ///< multiplications: about 10 µs of work
 
@@ -341,24 +456,40 @@ template <class T> void multiply_large(const Product<T>& p) {
     parallel::divide(p.n, least, 48, [&](Index first, Index last) { multiply(p.cols(first, last)); });
 }
 
-}  // namespace
-
 template <class T>
-void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, const T* b, T* c, bool add) {
-  if (m == 0 || n == 0 || k == 0) {
-    if (!add) std::fill_n(c, m * n, T(0));
-    return;
-  }
+[[gnu::noinline]] void multiply_any(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a,
+                                    const T* b, T* c, bool add) {
   const Product<T> product{transpose_a, transpose_b,         m, n, k,  a, transpose_a ? m : k,
                            b,           transpose_b ? k : n, c, n, add};
   return is_small<T>(m, n, k) ? multiply_small(product) : multiply_large(product);
 }
 
-template <class T> void gemm_with_bias(Index m, Index n, Index k, const T* a, const T* b, const T* bias, T* c) {
-  if (k > 0 && m > 0 && n > 0 && is_small<T>(m, n, k))
+template <class T>
+[[gnu::noinline]] void multiply_any_with_bias(Index m, Index n, Index k, const T* a, const T* b, const T* bias,
+                                              T* c) {
+  if (k > 0 && is_small<T>(m, n, k))
     return multiply_small(Product<T>{false, true, m, n, k, a, k, b, k, c, n, false, bias});
   for (Index row = 0; row < m; ++row) std::copy_n(bias, n, c + row * n);
-  gemm(false, true, m, n, k, a, b, c, true);
+  if (k > 0) multiply_any(false, true, m, n, k, a, b, c, true);
+}
+
+}  // namespace
+
+template <class T>
+void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, const T* b, T* c, bool add) {
+  if (m == 0 || n == 0 || k == 0) [[unlikely]] {
+    if (!add) std::fill_n(c, m * n, T(0));
+    return;
+  }
+  if (!multiply_narrow<T>(transpose_a, transpose_b, m, n, k, a, b, nullptr, c, add))
+    multiply_any(transpose_a, transpose_b, m, n, k, a, b, c, add);
+}
+
+template <class T> void gemm_with_bias(Index m, Index n, Index k, const T* a, const T* b, const T* bias, T* c) {
+  if (m == 0 || n == 0) [[unlikely]]
+    return;
+  if (k == 0 || !multiply_narrow<T>(false, true, m, n, k, a, b, bias, c, false))
+    multiply_any_with_bias(m, n, k, a, b, bias, c);
 }
 
 template void gemm(bool, bool, Index, Index, Index, const float*, const float*, float*, bool);

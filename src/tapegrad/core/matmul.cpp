@@ -76,6 +76,16 @@ template <class T> struct Matmul {
   static constexpr Op<T> op{.name = "matmul", .pull_back = &pull_back, .taped_vjp = &taped_vjp};
 };
 
+/// sink (1×cols) += Σ over the rows of x
+template <class T> [[gnu::noinline]] void sum_rows(Shape shape, const T* x, GradSink<T> sink) {
+  elementwise::for_each_pack<T>(0, shape.cols, [&](Index col, int count) {
+    Pack<T> sum = sink.add ? Pack<T>::load(sink.data + col, count) : Pack<T>(0);
+    const T* from = x + col;
+    for (Index row = 0; row < shape.rows; ++row, from += shape.cols) sum = sum + Pack<T>::load(from, count);
+    sum.store(sink.data + col, count);
+  });
+}
+
 template <class T> struct LinearOp {
   static void pull_back(BasicTape<T>& tape, NodeIndex self) {
     const Node<T>& node = tape.node(self);
@@ -87,11 +97,7 @@ template <class T> struct LinearOp {
     const T* xv = tape.node(x).value;
     const T* wv = tape.node(weight).value;
     if (tape.needs_grad(weight)) multiply_into(tape, weight, true, false, shape.rows, g, xv);
-    if (tape.needs_grad(bias)) {
-      const std::array in{elementwise::operand(g, shape, shape)};
-      elementwise::accumulate<T>(shape, false, in, tape.grad_sink(bias), tape.node(bias).shape(),
-                                 [](Pack<T> v) { return v; });
-    }
+    if (tape.needs_grad(bias)) sum_rows(shape, g, tape.grad_sink(bias));
     if (tape.needs_grad(x)) multiply_into(tape, x, false, false, shape.cols, g, wv);
   }
   static BasicVar<T> taped_vjp(const TapedRuleInput<T>& at, std::size_t parent) {
