@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <numeric>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -225,6 +226,57 @@ TEST_CASE("a parameter recorded twice is one node, shared ones get the sum") {
   CHECK_FALSE(other == w);
 }
 
+TEST_CASE("parameters may come in any order, and some not at all") {
+  std::vector<tg::Parameter> parameters;
+  for (int i = 0; i < 4; ++i) parameters.emplace_back(fmt::format("p{}", i), matrix(1, 1, {i + 1.0}));
+  const std::vector<std::vector<std::size_t>> steps{
+      {0, 1, 2, 3}, {0, 1, 2, 3}, {3, 1, 3, 0, 0}, {2}, {1, 2, 1, 3, 0}};
+  tg::Tape tape;
+  for (const auto& step : steps) {
+    tape.reset();
+    std::vector<double> uses(parameters.size(), 0);
+    std::vector<tg::Var> first(parameters.size());
+    tg::Var sum = tape.constant(0);
+    for (const std::size_t i : step) {
+      const tg::Var p = tape.parameter(parameters[i]);
+      if (uses[i]++ == 0) first[i] = p;
+      CHECK(p.index() == first[i].index());
+      CHECK(p.item() == static_cast<double>(i) + 1);
+      sum = sum + p;
+    }
+    sum.backward();
+    for (std::size_t i = 0; i < parameters.size(); ++i) CHECK(parameters[i].grad()(0) == uses[i]);
+  }
+}
+
+TEST_CASE("a parameter may change its shape between steps") {
+  tg::Tape tape;
+  tg::Parameter w("w", matrix(1, 2, {1, 2}));
+  for (const Eigen::Index rows : {1, 3, 2}) {
+    w.value() = tg::Matrix::Constant(rows, 2, 2);
+    tape.reset();
+    tg::sum(tg::square(tape.parameter(w))).backward();
+    CHECK(w.grad() == tg::Matrix::Constant(rows, 2, 4));
+  }
+}
+
+TEST_CASE("what is too large is not recorded") {
+  tg::Tape tape;
+  tg::Parameter good("good", matrix(1, 1, {3}));
+  tg::Parameter bad("bad", tg::Matrix(Eigen::Index{1} << 32, 0));
+  for (int step = 0; step < 2; ++step) {
+    tape.reset();
+    const tg::Var before = tape.parameter(good);
+    for (int i = 0; i < 2; ++i)
+      CHECK_THROWS_WITH_AS(tape.parameter(bad), "[tape] too large a value: 4294967296x0", tg::Error);
+    CHECK(tape.size() == 1);
+    const tg::Var after = tape.input(5);
+    CHECK(after.index() == 1);
+    (before * after).backward();
+    CHECK(good.grad()(0) == 5);
+  }
+}
+
 TEST_CASE("a frozen parameter takes part and gets nothing") {
   tg::Tape tape;
   tg::Parameter w("w", matrix(1, 1, {3}));
@@ -316,6 +368,25 @@ TEST_CASE("observers see every node in order, complete, forward and backward") {
                             "after 2 mul",
                             "backward 1 parameter 24",
                         });
+}
+
+TEST_CASE("what an observer throws comes out, and the node stays") {
+  struct Throwing final : tg::Observer {
+    void on_forward(const tg::Tape& tape, tg::NodeIndex i) override {
+      if (tape.node(i).op->name == "parameter") throw std::runtime_error("seen enough");
+    }
+  } observer;
+  tg::Tape tape;
+  tg::Parameter w("w", matrix(1, 1, {3}));
+  for (int i = 0; i < 15; ++i) tape.constant(i);  // the next node is the one for which the list grows
+  tape.attach(observer);
+  CHECK_THROWS_WITH_AS(tape.parameter(w), "seen enough", std::runtime_error);
+  tape.detach(observer);
+  CHECK(tape.size() == 16);
+  CHECK(tape.parameter(w).index() == 15);
+  for (int i = 0; i < 100; ++i) tape.constant(i);
+  tg::square(tape.parameter(w)).backward();
+  CHECK(w.grad()(0) == 6);
 }
 
 TEST_CASE("gradients of gradients") {

@@ -13,12 +13,13 @@ inline namespace TAPEGRAD_ABI {
 namespace {
 
 void check_target(std::string_view op, Shape prediction, Shape target) {
-  if (prediction != target)
+  if (prediction != target) [[unlikely]]
     fail(op, "the prediction is " + to_string(prediction) + ", the target " + to_string(target));
 }
 
 void check_batch(std::string_view op, Shape shape) {
-  if (shape.size() == 0) fail(op, "empty batch: the prediction is " + to_string(shape));
+  if (shape.size() == 0) [[unlikely]]
+    fail(op, "empty batch: the prediction is " + to_string(shape));
 }
 
 void check_labels(std::string_view op, Shape shape, std::span<const int> labels) {
@@ -85,18 +86,22 @@ template <class Rule, class T> struct ElementwiseLoss {
 template <class Rule, class T>
 BasicVar<T> elementwise_loss(const Rule& rule, BasicVar<T> prediction, BasicVar<T> target, Reduction reduction) {
   BasicTape<T>& tape = common_tape(Rule::loss, prediction, target);
-  const Shape shape = prediction.shape();
-  check_target(Rule::loss, shape, target.shape());
+  const Node<T>& a = tape.node(prediction.index());
+  const Node<T>& b = tape.node(target.index());
+  const Shape shape = a.shape();
+  check_target(Rule::loss, shape, b.shape());
   check_batch(Rule::loss, shape);
-  // A narrow matrix is one long row.
-  const Shape flat = shape.cols < Pack<T>::size ? Shape{1, shape.size()} : shape;
-  const std::array in{elementwise::operand(prediction.value().data(), flat, flat),
-                      elementwise::operand(target.value().data(), flat, flat)};
-  T* out = tape.allocate(1);
-  elementwise::accumulate<T>(flat, false, in, GradSink<T>{out, false}, {1, 1},
-                             [&rule](Pack<T> a, Pack<T> b) { return rule.value(a, b); });
+  const bool narrow = shape.cols < Pack<T>::size;  // such a matrix is one long row
+  const Index rows = narrow ? 1 : shape.rows;
+  const Index cols = narrow ? shape.size() : shape.cols;
+  T total = 0;
+  for (Index row = 0; row < rows; ++row)
+    total += elementwise::sum_of_packs<T>(cols, [&, first = row * cols](Index i, int count) {
+      return rule.value(Pack<T>::load(a.value + first + i, count), Pack<T>::load(b.value + first + i, count));
+    });
   const double scale = reduction == Reduction::mean ? 1 / static_cast<double>(shape.size()) : 1;
-  *out = static_cast<T>(static_cast<double>(*out) * scale);
+  T* out = tape.allocate(1);
+  *out = static_cast<T>(static_cast<double>(total) * scale);
   using Loss = ElementwiseLoss<Rule, T>;
   return tape.push(Loss::op, {1, 1}, out, {prediction, target},
                    tape.remember(typename Loss::Attributes{rule, scale}));

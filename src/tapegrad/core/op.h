@@ -1,7 +1,8 @@
 #pragma once
 
+#include <memory>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 #include "tapegrad/core/types.h"
 
@@ -46,27 +47,33 @@ template <class T> struct alignas(64) Node {
   Index size() const { return shape().size(); }
 };
 
-/** The nodes of a step in their order. Like a vector that keeps what it has constructed: to append is most of what
- * recording costs. */
+/** The nodes of a step in their order. Like a vector that keeps what it has constructed, and always has room for one
+ * more: to append is most of what recording costs. */
 template <class T> class NodeList {
  public:
+  NodeList() { reserve(16); }
+  NodeList(const NodeList&) = delete;
+  NodeList& operator=(const NodeList&) = delete;
+
   std::size_t size() const { return size_; }
   Node<T>& operator[](std::size_t index) { return nodes_[index]; }
   const Node<T>& operator[](std::size_t index) const { return nodes_[index]; }
-  Node<T>& append() {
-    if (size_ == nodes_.size()) [[unlikely]]
-      reserve(size_ == 0 ? 64 : 2 * size_);
-    Node<T>& node = nodes_[size_++];
-    node = {};
-    return node;
-  }
-  void clear() { size_ = 0; }
-  /** Throws when an index could not count so many. */
+  /** Where the next node is to be constructed. When the list is full() after that, the caller must reserve() more. */
+  Node<T>* append() { return &nodes_[size_++]; }
+  bool full() const { return size_ == capacity_; }
   void reserve(std::size_t count);
+  void drop_last() { --size_; }
+  void clear() { size_ = 0; }
+  void swap(NodeList& other) {
+    std::swap(nodes_, other.nodes_);
+    std::swap(size_, other.size_);
+    std::swap(capacity_, other.capacity_);
+  }
 
  private:
-  std::vector<Node<T>> nodes_;
+  std::unique_ptr<Node<T>[]> nodes_;
   std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
 };
 
 /** Where a fused rule puts its result: writes at the first use, so nothing needs to be zeroed, then adds. */

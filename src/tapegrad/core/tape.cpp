@@ -19,47 +19,75 @@ template <class T> constexpr Op<T> constant_op{.name = "constant"};
 }  // namespace
 
 template <class T> void NodeList<T>::reserve(std::size_t count) {
-  constexpr std::size_t most = std::numeric_limits<NodeIndex>::max();
-  if (size_ == most) fail("tape", "more than 4294967295 nodes in one step");
-  if (count > nodes_.size()) nodes_.resize(std::min(count, most));
+  if (count <= capacity_) return;
+  auto more = std::make_unique<Node<T>[]>(count);
+  std::copy_n(nodes_.get(), size_, more.get());
+  nodes_ = std::move(more);
+  capacity_ = count;
 }
 
 template <class T> BasicTape<T>::~BasicTape() {
   if (pass_ == 0) return;
-  for (auto& recorded : parameters_)
-    if (recorded.step == step_) recorded.data->step_is_over = true;
+  for (const RecordedParameter& recorded : recorded_parameters()) recorded.data->step_is_over = true;
 }
 
 template <class T> void BasicTape<T>::reset() {
   if (step_ == std::numeric_limits<std::uint32_t>::max()) fail("tape", "more than 4294967294 steps");
-  std::erase_if(parameters_, [&](const RecordedParameter& recorded) { return recorded.step != step_; });
+  previous_.reserve(nodes_.size() + 1);
+  parameters_.erase(parameters_.begin() + static_cast<std::ptrdiff_t>(parameter_cursor_), parameters_.end());
   if (pass_ != 0)  // a tape that only predicts leaves the gradients of others alone
-    for (auto& recorded : parameters_) recorded.data->has_grad = false;
+    for (const RecordedParameter& recorded : parameters_) recorded.data->has_grad = false;
   parameter_cursor_ = 0;
   arena_.reset();
-  std::swap(nodes_, previous_);
+  nodes_.swap(previous_);
   nodes_.clear();
-  nodes_.reserve(previous_.size());
   pass_ = 0;
   ++step_;
 }
 
+/// Appends `made`, whose shape is still missing, and shows it to the observers. Always inlined, so that it is written where
+/// it stays: a node that is built elsewhere and copied stalls.
+template <class T> EIGEN_ALWAYS_INLINE BasicVar<T> BasicTape<T>::add_node(Node<T>&& made, Shape shape) {
+  if (is_too_large(shape)) [[unlikely]]
+    fail_too_large(shape);
+  const auto index = static_cast<NodeIndex>(nodes_.size());
+  made.rows = static_cast<std::uint32_t>(shape.rows);
+  made.cols = static_cast<std::uint32_t>(shape.cols);
+  new (nodes_.append()) Node<T>(made);
+  if (nodes_.full() || !observers_.empty()) [[unlikely]]
+    return added_last();
+  return var(index);
+}
+
+template <class T> BasicVar<T> BasicTape<T>::added_last() {
+  constexpr std::size_t most = std::numeric_limits<NodeIndex>::max();
+  const auto node = static_cast<NodeIndex>(nodes_.size() - 1);
+  if (nodes_.full()) {
+    try {
+      if (nodes_.size() == most) fail("tape", "more than 4294967294 nodes in one step");
+      nodes_.reserve(std::min(2 * nodes_.size(), most));
+    } catch (...) {
+      if (nodes_[node].op == &parameter_op<T>) --parameter_cursor_;
+      nodes_.drop_last();
+      throw;
+    }
+  }
+  for (BasicObserver<T>* observer : observers_) observer->on_forward(*this, node);
+  return var(node);
+}
+
 template <class T> BasicVar<T> BasicTape<T>::leaf(Shape shape, T* values, InputOptions options) {
-  Node<T>& node = begin_node(input_op<T>, shape, values);
-  node.leaf = true;
-  node.requires_grad = options.requires_grad && grad_enabled_;
-  return end_node();
+  return add_node({.op = &input_op<T>,
+                   .value = values,
+                   .owner = owner_,
+                   .requires_grad = options.requires_grad && grad_enabled_,
+                   .leaf = true},
+                  shape);
 }
 
 template <class T> BasicVar<T> BasicTape<T>::input(const BasicMatrixRef<T>& values, InputOptions options) {
   const Shape shape{values.rows(), values.cols()};
   T* copy = allocate(shape.size());
-  if (shape.size() <= 64 && (shape.rows == 1 || values.outerStride() == shape.cols)) {
-    elementwise::for_each_pack<T>(0, shape.size(), [&](Index i, int count) {
-      Pack<T>::load(values.data() + i, count).store(copy + i, count);
-    });
-    return leaf(shape, copy, options);
-  }
   const Index least = shape.size() < parallel::least_elements ? std::numeric_limits<Index>::max() : 0;
   parallel::divide(shape.rows, least, 1, [&](Index first, Index last) {
     const T* from = values.data() + first * values.outerStride();
@@ -85,38 +113,40 @@ template <class T> BasicVar<T> BasicTape<T>::constant(double value) {
   return push(constant_op<T>, {1, 1}, copy, std::span<const NodeIndex>());
 }
 
-template <class T> auto BasicTape<T>::slot_of(const BasicParameter<T>& parameter) -> ParameterSlot {
-  if (parameter.data_ == nullptr) fail("tape", "the parameter is empty");
-  const auto found = std::find_if(parameters_.begin(), parameters_.end(), [&](const RecordedParameter& recorded) {
-    return recorded.data == parameter.data_;
-  });
-  if (found != parameters_.end()) return found;
-  return parameters_.insert(found, {parameter.data_, step_ - 1, 0});
-}
-
-template <class T> void BasicTape<T>::make_grad(ParameterData& data) {
-  data.grad.resize(data.value.rows(), data.value.cols());
-  data.has_grad = false;
-}
-
 template <class T> BasicVar<T> BasicTape<T>::parameter(const BasicParameter<T>& parameter) {
   ParameterData* const data = parameter.data_.get();
-  auto slot = parameters_.begin() + parameter_cursor_;
-  if (slot == parameters_.end() || slot->data.get() != data) [[unlikely]]
-    slot = slot_of(parameter);
-  if (slot->step == step_) return var(slot->node);
-  parameter_cursor_ = slot - parameters_.begin() + 1;
-  if (data->grad.rows() != data->value.rows() || data->grad.cols() != data->value.cols()) [[unlikely]]
-    make_grad(*data);
-  Node<T>& node = begin_node(parameter_op<T>, parameter.shape(), data->value.data());
-  slot->step = step_;
-  slot->node = static_cast<NodeIndex>(nodes_.size() - 1);
-  node.grad = data->grad.data();
-  node.attributes = data;
-  node.leaf = true;
-  // Also in a no-grad scope: the node is shared with whatever uses the parameter after it.
-  node.requires_grad = data->requires_grad;
-  return end_node();
+  if (parameter_cursor_ == parameters_.size() || parameters_[parameter_cursor_].data.get() != data ||
+      data->grad.rows() != data->value.rows() || data->grad.cols() != data->value.cols() ||
+      is_too_large(parameter.shape())) [[unlikely]]
+    return unexpected_parameter(parameter);
+  parameters_[parameter_cursor_++].node = static_cast<NodeIndex>(nodes_.size());
+  // It requires a gradient also in a no-grad scope: the node is shared with whatever uses the parameter after it.
+  return add_node({.op = &parameter_op<T>,
+                   .value = data->value.data(),
+                   .grad = data->grad.data(),
+                   .attributes = data,
+                   .owner = owner_,
+                   .requires_grad = data->requires_grad,
+                   .leaf = true},
+                  parameter.shape());
+}
+
+/// One that is recorded already, that is not at the cursor, or that has no gradient of its shape yet.
+template <class T> BasicVar<T> BasicTape<T>::unexpected_parameter(const BasicParameter<T>& parameter) {
+  if (parameter.data_ == nullptr) fail("tape", "the parameter is empty");
+  ParameterData& data = *parameter.data_;
+  auto found = std::find_if(parameters_.begin(), parameters_.end(),
+                            [&](const RecordedParameter& recorded) { return recorded.data.get() == &data; });
+  const auto cursor = static_cast<std::ptrdiff_t>(parameter_cursor_);
+  if (found - parameters_.begin() < cursor) return var(found->node);
+  if (is_too_large(parameter.shape())) fail_too_large(parameter.shape());
+  if (data.grad.rows() != data.value.rows() || data.grad.cols() != data.value.cols()) {
+    data.grad.resize(data.value.rows(), data.value.cols());
+    data.has_grad = false;
+  }
+  if (found == parameters_.end()) found = parameters_.insert(found, {parameter.data_, 0});
+  std::swap(*found, parameters_[parameter_cursor_]);
+  return this->parameter(parameter);
 }
 
 template <class T>
@@ -128,17 +158,16 @@ BasicVar<T> BasicTape<T>::push(const Op<T>& op, Shape shape, T* value, std::span
     kept[k] = parents[k];
     requires_grad = requires_grad || nodes_[parents[k]].requires_grad;
   }
-  Node<T>& node = begin_node(op, shape, value);
-  node.attributes = attributes;
-  node.parents = kept;
-  node.parent_count = static_cast<std::uint32_t>(parents.size());
-  node.requires_grad = requires_grad && grad_enabled_ && op.pull_back != nullptr;
-  return end_node();
+  return add_node({.op = &op,
+                   .value = value,
+                   .attributes = attributes,
+                   .parents = kept,
+                   .owner = owner_,
+                   .parent_count = static_cast<std::uint32_t>(parents.size()),
+                   .requires_grad = requires_grad && grad_enabled_ && op.pull_back != nullptr},
+                  shape);
 }
 
-template <class T> void BasicTape<T>::show_forward(NodeIndex node) {
-  for (BasicObserver<T>* observer : observers_) observer->on_forward(*this, node);
-}
 template <class T> void BasicTape<T>::show_backward(NodeIndex node) {
   for (BasicObserver<T>* observer : observers_) observer->on_backward(*this, node);
 }
@@ -165,8 +194,8 @@ template <class T> GradSink<T> BasicTape<T>::leaf_sink(Node<T>& node) {
 
 template <class T> void BasicTape<T>::backward(NodeIndex from, const T* seed) {
   ++pass_;
-  for (auto& recorded : parameters_) {
-    if (recorded.step != step_ || !recorded.data->step_is_over) continue;
+  for (const RecordedParameter& recorded : recorded_parameters()) {
+    if (!recorded.data->step_is_over) continue;
     recorded.data->has_grad = false;
     recorded.data->step_is_over = false;
   }
@@ -177,8 +206,9 @@ template <class T> void BasicTape<T>::backward(NodeIndex from, const T* seed) {
     if (nodes_[i].pass != pass_) continue;
     if (!observers_.empty()) [[unlikely]]
       show_backward(i);
-    if (nodes_[i].op->pull_back == nullptr) continue;
-    nodes_[i].op->pull_back(*this, i);
+    const auto pull_back = nodes_[i].op->pull_back;
+    if (pull_back == nullptr) continue;
+    pull_back(*this, i);
     if (!observers_.empty()) [[unlikely]]
       show_after_pull_back(i);
   }

@@ -134,39 +134,23 @@ template <class T> class BasicTape {
  private:
   friend class BasicVar<T>;
   using ParameterData = typename BasicParameter<T>::Data;
-  struct alignas(32) RecordedParameter {
+  struct RecordedParameter {
     std::shared_ptr<ParameterData> data;
-    std::uint32_t step = 0;
     NodeIndex node = 0;
   };
 
   BasicVar<T> leaf(Shape shape, T* values, InputOptions options);
-  using ParameterSlot = typename std::vector<RecordedParameter>::iterator;
-  [[gnu::noinline]] ParameterSlot slot_of(const BasicParameter<T>& parameter);
-  [[gnu::noinline]] static void make_grad(ParameterData& data);
-  /// Begins a node in place; end_node() shows it to the observers, complete. A node that is built elsewhere and copied
-  /// stalls.
-  Node<T>& begin_node(const Op<T>& op, Shape shape, T* value) {
-    if ((static_cast<std::uint64_t>(shape.rows) | static_cast<std::uint64_t>(shape.cols)) >> 32 != 0) [[unlikely]]
-      fail_too_large(shape);
-    Node<T>& node = nodes_.append();
-    node.op = &op;
-    node.value = value;
-    node.owner = owner_;
-    node.rows = static_cast<std::uint32_t>(shape.rows);
-    node.cols = static_cast<std::uint32_t>(shape.cols);
-    return node;
-  }
-  BasicVar<T> end_node() {
-    const auto index = static_cast<NodeIndex>(nodes_.size() - 1);
-    if (!observers_.empty()) [[unlikely]]
-      show_forward(index);
-    return BasicVar<T>(this, index, step_);
-  }
-  [[gnu::noinline]] void show_forward(NodeIndex node);
+  [[gnu::noinline]] BasicVar<T> unexpected_parameter(const BasicParameter<T>& parameter);
+  BasicVar<T> add_node(Node<T>&& made, Shape shape);
+  [[gnu::noinline]] BasicVar<T> added_last();
   [[gnu::noinline]] void show_backward(NodeIndex node);
   [[gnu::noinline]] void show_after_pull_back(NodeIndex node);
+  static bool is_too_large(Shape shape) {
+    return (static_cast<std::uint64_t>(shape.rows) | static_cast<std::uint64_t>(shape.cols)) >> 32 != 0;
+  }
   [[noreturn]] static void fail_too_large(Shape shape);
+  /// The parameters of this step.
+  std::span<const RecordedParameter> recorded_parameters() const { return {parameters_.data(), parameter_cursor_}; }
   void backward(NodeIndex from, const T* seed);
   const T* readable_grad(NodeIndex node);
   GradSink<T> leaf_sink(Node<T>& node);
@@ -178,9 +162,10 @@ template <class T> class BasicTape {
   NodeList<T> nodes_;
   NodeList<T> previous_;  ///< those of the step before, for the names in error messages
   std::vector<BasicObserver<T>*> observers_;
-  /// In the order of first use, which hardly changes from step to step: the next one is usually at the cursor.
+  /// Those of this step in the order of their first use, up to the cursor, then those of the step before: the next one is
+  /// usually at the cursor.
   std::vector<RecordedParameter> parameters_;
-  std::ptrdiff_t parameter_cursor_ = 0;
+  std::size_t parameter_cursor_ = 0;
   const void* owner_ = nullptr;
   std::uint32_t step_ = 1;
   std::uint32_t pass_ = 0;
