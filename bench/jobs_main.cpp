@@ -142,7 +142,11 @@ bool measure(const Job& job, const Options& options, std::vector<std::unique_ptr
   // The peak is measured with every job: the clock of a machine changes.
   double peak = 0;
   for (int round = 0; round < options.rounds; ++round) {
-    for (Entry& entry : entries) entry.rates.push_back(entry.rate(entry.steps) * job.per_step());
+    // Another one begins every round: what went before leaves the clock and the caches as it likes.
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      Entry& entry = entries[(i + static_cast<std::size_t>(round)) % entries.size()];
+      entry.rates.push_back(entry.rate(entry.steps) * job.per_step());
+    }
     peak = std::max(peak, fma_peak(0.01));
   }
   const double limit = peak * 1e9 * options.threads / job.flops_per_step() * job.per_step();

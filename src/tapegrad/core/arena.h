@@ -25,7 +25,9 @@ class Arena {
     return block_ + start;
   }
 
-  template <class T> T* allocate_array(std::size_t count) { return static_cast<T*>(allocate(count * sizeof(T))); }
+  template <class T> [[gnu::always_inline]] T* allocate_array(std::size_t count) {
+    return static_cast<T*>(allocate(count * sizeof(T)));
+  }
 
   void reset();
 

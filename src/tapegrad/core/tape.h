@@ -95,8 +95,10 @@ template <class T> class BasicTape {
     Parent(BasicVar<T> var) : index(var.index()) {}
     NodeIndex index;
   };
-  T* allocate(Index count) { return allocate_array<T>(static_cast<std::size_t>(count)); }
-  template <class A> A* allocate_array(std::size_t count) { return arena_.allocate_array<A>(count); }
+  [[gnu::always_inline]] T* allocate(Index count) { return allocate_array<T>(static_cast<std::size_t>(count)); }
+  template <class A> [[gnu::always_inline]] A* allocate_array(std::size_t count) {
+    return arena_.allocate_array<A>(count);
+  }
   /** Keeps a copy of a trivially copyable value until reset(). */
   template <class A> const A* remember(const A& attributes) {
     static_assert(std::is_trivially_copyable_v<A>);
