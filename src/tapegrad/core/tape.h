@@ -31,7 +31,7 @@ inline namespace TAPEGRAD_ABI {
  *      }
  *
  * Not thread-safe: one tape belongs to one thread at a time. */
-template <class T> class BasicTape {
+template <class T> class alignas(64) BasicTape {
  public:
   BasicTape() = default;
   BasicTape(const BasicTape&) = delete;
@@ -160,18 +160,19 @@ template <class T> class BasicTape {
     return *static_cast<ParameterData*>(const_cast<void*>(node.attributes));
   }
 
+  // What recording needs comes first, in as few lines of the cache as it takes.
   Arena arena_;
   NodeList<T> nodes_;
-  NodeList<T> previous_;  ///< those of the step before, for the names in error messages
-  std::vector<BasicObserver<T>*> observers_;
   /// Those of this step in the order of their first use, up to the cursor, then those of the step before: the next one is
   /// usually at the cursor.
   std::vector<RecordedParameter> parameters_;
   std::size_t parameter_cursor_ = 0;
-  const void* owner_ = nullptr;
   std::uint32_t step_ = 1;
   std::uint32_t pass_ = 0;
+  const void* owner_ = nullptr;
+  std::vector<BasicObserver<T>*> observers_;
   bool grad_enabled_ = true;
+  NodeList<T> previous_;  ///< nodes of the step before, for the names in error messages
 };
 
 extern template class BasicTape<float>;
