@@ -84,7 +84,7 @@ template <class T, class Term> EIGEN_ALWAYS_INLINE T sum_of_packs(Index size, co
     else
       rest = term(i, count).sum(count);
   });
-  return sums.sum(Pack<T>::size) + rest;
+  return size < Pack<T>::size ? rest : sums.sum(Pack<T>::size) + rest;
 }
 
 /** Calls body(row, col, count) for every pack of every row. */
@@ -93,10 +93,12 @@ template <class T, class Body> void for_each_pack(Shape shape, const Body& body)
     for_each_pack<T>(0, shape.cols, [&](Index col, int count) { body(row, col, count); });
 }
 
-/** Calls body(i, count) for every pack of an array. Long ones are divided among the threads. */
-template <class T, class Body> void for_each_pack(Index size, const Body& body) {
+/** Calls body(i, count) for every pack of an array. Long ones are divided among the threads, with a copy of the body: what
+ * it holds can stay in registers for the others. */
+template <class T, class Body> EIGEN_ALWAYS_INLINE void for_each_pack(Index size, const Body& body) {
+  if (size < parallel::least_elements) return for_each_pack<T>(0, size, body);
   parallel::divide(size, parallel::least_elements, 1024,
-                   [&](Index first, Index last) { for_each_pack<T>(first, last, body); });
+                   [body](Index first, Index last) { for_each_pack<T>(first, last, body); });
 }
 
 /** out = f(operands), or out + f(operands), for arrays of one shape. All of f is inlined here, or every pack would pay
@@ -121,8 +123,9 @@ template <bool add, class T, class F, std::size_t N>
 /** The same for a whole array. Long ones are divided among the threads. */
 template <bool add, class T, class F, std::size_t N>
 void map_array(Index size, const std::array<const T*, N>& in, T* out, const F& f) {
+  if (size < parallel::least_elements) return map_range<add>(0, size, in, out, f);
   parallel::divide(size, parallel::least_elements, 1024,
-                   [&](Index first, Index last) { map_range<add>(first, last, in, out, f); });
+                   [&in, out, &f](Index first, Index last) { map_range<add>(first, last, in, out, f); });
 }
 template <class T, class F, std::size_t N>
 void map_array(Index size, const std::array<const T*, N>& in, GradSink<T> sink, const F& f) {
@@ -338,30 +341,29 @@ template <class Rule, class T, std::size_t N> BasicVar<T> record(const Rule& rul
   if constexpr (requires { Rule::settings; }) check_settings(rule);
   BasicTape<T>& tape = common_tape<T>(Rule::name, x);
   const auto value = [&rule](auto... pack) { return rule.value(pack...); };
-  std::array<NodeIndex, N> parents;
-  for (std::size_t k = 0; k < N; ++k) parents[k] = x[k].index();
-  Shape shape = tape.node(parents[0]).shape();
+  const auto node = [&](std::size_t k) -> const Node<T>& { return tape.node(x[k].index()); };
+  Shape shape = node(0).shape();
   T* out = nullptr;
   if constexpr (N == 1) {
     out = tape.allocate(shape.size());
-    elementwise::map_array<false>(shape.size(), std::array<const T*, 1>{tape.node(parents[0]).value}, out, value);
+    elementwise::map_array<false>(shape.size(), std::array<const T*, 1>{node(0).value}, out, value);
   } else {
     std::array<Shape, N> shapes;
     bool contiguous = true;
     for (std::size_t k = 0; k < N; ++k) {
-      shapes[k] = tape.node(parents[k]).shape();
+      shapes[k] = node(k).shape();
       contiguous = contiguous && shapes[k] == shape;
     }
     if (!contiguous) shape = elementwise::broadcast_shape(Rule::name, shapes);
     std::array<elementwise::Operand<T>, N> in;
     for (std::size_t k = 0; k < N; ++k)
-      in[k] = elementwise::operand(static_cast<const T*>(tape.node(parents[k]).value), shapes[k], shape);
+      in[k] = elementwise::operand(static_cast<const T*>(node(k).value), shapes[k], shape);
     out = tape.allocate(shape.size());
     elementwise::map(shape, contiguous, in, out, value);
   }
   const void* attributes = nullptr;
   if constexpr (!std::is_empty_v<Rule>) attributes = tape.remember(rule);
-  return tape.push(Made::op, shape, out, parents, attributes);
+  return tape.push(Made::op, shape, out, std::span<const BasicVar<T>, N>(x), attributes);
 }
 
 /** A rule as a function: `tanh(x)`, `leaky_relu(x, {.negative_slope = 0.2})`, `maximum(a, b)`; on Vars it records,

@@ -176,14 +176,12 @@ template <class T> BasicVar<T> concat_cols(std::span<const BasicVar<T>> parts) {
     shape.cols += part.cols();
   }
   T* out = tape.allocate(shape.size());
-  NodeIndex* parents = tape.template allocate_array<NodeIndex>(parts.size());
   Index first = 0;
-  for (std::size_t k = 0; k < parts.size(); ++k) {
-    columns(out, shape, first, parts[k].cols()) = parts[k].value();
-    parents[k] = parts[k].index();
-    first += parts[k].cols();
+  for (const BasicVar<T>& part : parts) {
+    columns(out, shape, first, part.cols()) = part.value();
+    first += part.cols();
   }
-  return tape.push(ConcatCols<T>::op, shape, out, std::span<const NodeIndex>(parents, parts.size()));
+  return tape.push(ConcatCols<T>::op, shape, out, parts);
 }
 
 template <class T> BasicVar<T> slice_cols(BasicVar<T> x, Index first, Index count) {

@@ -45,20 +45,6 @@ template <class T> void BasicTape<T>::reset() {
   ++step_;
 }
 
-/// Appends `made`, whose shape is still missing, and shows it to the observers. Always inlined, so that it is written where
-/// it stays: a node that is built elsewhere and copied stalls.
-template <class T> EIGEN_ALWAYS_INLINE BasicVar<T> BasicTape<T>::add_node(Node<T>&& made, Shape shape) {
-  if (is_too_large(shape)) [[unlikely]]
-    fail_too_large(shape);
-  const auto index = static_cast<NodeIndex>(nodes_.size());
-  made.rows = static_cast<std::uint32_t>(shape.rows);
-  made.cols = static_cast<std::uint32_t>(shape.cols);
-  new (nodes_.append()) Node<T>(made);
-  if (nodes_.full() || !observers_.empty()) [[unlikely]]
-    return added_last();
-  return var(index);
-}
-
 template <class T> BasicVar<T> BasicTape<T>::added_last() {
   constexpr std::size_t most = std::numeric_limits<NodeIndex>::max();
   const auto node = static_cast<NodeIndex>(nodes_.size() - 1);
@@ -110,7 +96,7 @@ template <class T> BasicVar<T> BasicTape<T>::input(double value, InputOptions op
 template <class T> BasicVar<T> BasicTape<T>::constant(double value) {
   T* copy = allocate(1);
   *copy = static_cast<T>(value);
-  return push(constant_op<T>, {1, 1}, copy, std::span<const NodeIndex>());
+  return push(constant_op<T>, {1, 1}, copy, std::span<const BasicVar<T>>());
 }
 
 template <class T> BasicVar<T> BasicTape<T>::parameter(const BasicParameter<T>& parameter) {
@@ -149,25 +135,6 @@ template <class T> BasicVar<T> BasicTape<T>::unexpected_parameter(const BasicPar
   return this->parameter(parameter);
 }
 
-template <class T>
-BasicVar<T> BasicTape<T>::push(const Op<T>& op, Shape shape, T* value, std::span<const NodeIndex> parents,
-                               const void* attributes) {
-  auto* const kept = static_cast<NodeIndex*>(arena_.allocate(parents.size_bytes(), alignof(NodeIndex)));
-  bool requires_grad = false;
-  for (std::size_t k = 0; k < parents.size(); ++k) {
-    kept[k] = parents[k];
-    requires_grad = requires_grad || nodes_[parents[k]].requires_grad;
-  }
-  return add_node({.op = &op,
-                   .value = value,
-                   .attributes = attributes,
-                   .parents = kept,
-                   .owner = owner_,
-                   .parent_count = static_cast<std::uint32_t>(parents.size()),
-                   .requires_grad = requires_grad && grad_enabled_ && op.pull_back != nullptr},
-                  shape);
-}
-
 template <class T> void BasicTape<T>::show_backward(NodeIndex node) {
   for (BasicObserver<T>* observer : observers_) observer->on_backward(*this, node);
 }
@@ -202,14 +169,16 @@ template <class T> void BasicTape<T>::backward(NodeIndex from, const T* seed) {
   const GradSink<T> start = grad_sink(from);
   const Index size = nodes_[from].size();
   for (Index i = 0; i < size; ++i) start.data[i] = seed[i] + (start.add ? start.data[i] : T(0));
+  const bool watched = !observers_.empty();
   for (NodeIndex i = from + 1; i-- > 0;) {
-    if (nodes_[i].pass != pass_) continue;
-    if (!observers_.empty()) [[unlikely]]
+    const Node<T>& node = nodes_[i];
+    if (node.pass != pass_) continue;
+    const auto pull_back = node.op->pull_back;
+    if (watched) [[unlikely]]
       show_backward(i);
-    const auto pull_back = nodes_[i].op->pull_back;
     if (pull_back == nullptr) continue;
     pull_back(*this, i);
-    if (!observers_.empty()) [[unlikely]]
+    if (watched) [[unlikely]]
       show_after_pull_back(i);
   }
 }

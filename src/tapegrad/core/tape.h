@@ -90,11 +90,6 @@ template <class T> class alignas(64) BasicTape {
 
   // For ops: compute into allocate(), then push(). Everything that can throw comes before push().
 
-  /** A Var given to push(). */
-  struct Parent {
-    Parent(BasicVar<T> var) : index(var.index()) {}
-    NodeIndex index;
-  };
   [[gnu::always_inline]] T* allocate(Index count) { return allocate_array<T>(static_cast<std::size_t>(count)); }
   template <class A> [[gnu::always_inline]] A* allocate_array(std::size_t count) {
     return arena_.allocate_array<A>(count);
@@ -110,14 +105,30 @@ template <class T> class alignas(64) BasicTape {
     std::copy(values.begin(), values.end(), copy);
     return {copy, values.size()};
   }
-  BasicVar<T> push(const Op<T>& op, Shape shape, T* value, std::span<const NodeIndex> parents,
-                   const void* attributes = nullptr);
-  BasicVar<T> push(const Op<T>& op, Shape shape, T* value, std::initializer_list<Parent> parents,
-                   const void* attributes = nullptr) {
-    NodeIndex indices[8];
-    std::size_t count = 0;
-    for (const Parent parent : parents) indices[count++] = parent.index;
-    return push(op, shape, value, std::span<const NodeIndex>(indices, count), attributes);
+  /** Appends the node of `value`. The parents are given as `{x, weight, bias}`, or as a span. */
+  template <std::size_t N>
+  EIGEN_ALWAYS_INLINE BasicVar<T> push(const Op<T>& op, Shape shape, T* value, const BasicVar<T> (&parents)[N],
+                                       const void* attributes = nullptr) {
+    return push(op, shape, value, std::span<const BasicVar<T>, N>(parents), attributes);
+  }
+  template <std::size_t N>
+  EIGEN_ALWAYS_INLINE BasicVar<T> push(const Op<T>& op, Shape shape, T* value,
+                                       std::span<const BasicVar<T>, N> parents, const void* attributes = nullptr) {
+    auto* const kept =
+        static_cast<NodeIndex*>(arena_.allocate(parents.size() * sizeof(NodeIndex), alignof(NodeIndex)));
+    bool requires_grad = false;
+    for (std::size_t k = 0; k < parents.size(); ++k) {
+      kept[k] = parents[k].index();
+      requires_grad |= needs_grad(kept[k]);
+    }
+    return add_node({.op = &op,
+                     .value = value,
+                     .attributes = attributes,
+                     .parents = kept,
+                     .owner = owner_,
+                     .parent_count = static_cast<std::uint32_t>(parents.size()),
+                     .requires_grad = requires_grad && grad_enabled_ && op.pull_back != nullptr},
+                    shape);
   }
 
   // For fused rules.
@@ -143,7 +154,19 @@ template <class T> class alignas(64) BasicTape {
 
   BasicVar<T> leaf(Shape shape, T* values, InputOptions options);
   [[gnu::noinline]] BasicVar<T> unexpected_parameter(const BasicParameter<T>& parameter);
-  BasicVar<T> add_node(Node<T>&& made, Shape shape);
+  /// Appends `made`, whose shape is still missing, and shows it to the observers. Always inlined, so that it is written
+  /// where it stays: a node that is built elsewhere and copied stalls.
+  EIGEN_ALWAYS_INLINE BasicVar<T> add_node(Node<T>&& made, Shape shape) {
+    if (is_too_large(shape)) [[unlikely]]
+      fail_too_large(shape);
+    const auto index = static_cast<NodeIndex>(nodes_.size());
+    made.rows = static_cast<std::uint32_t>(shape.rows);
+    made.cols = static_cast<std::uint32_t>(shape.cols);
+    new (nodes_.append()) Node<T>(made);
+    if (nodes_.full() || !observers_.empty()) [[unlikely]]
+      return added_last();
+    return var(index);
+  }
   [[gnu::noinline]] BasicVar<T> added_last();
   [[gnu::noinline]] void show_backward(NodeIndex node);
   [[gnu::noinline]] void show_after_pull_back(NodeIndex node);

@@ -22,10 +22,10 @@ void run(void (*body)(void* context, int part, int parts), void* context);
 
 /** Calls body(first, last) for parts of 0 … count − 1 that begin at multiples of `grain`, or once for everything when
  * there are fewer than `least` elements. */
-template <class Body> void divide(Index count, Index least, Index grain, Body&& body) {
+template <class Body> void divide(Index count, Index least, Index grain, const Body& body) {
   if (count < least || threads() == 1) return body(Index{0}, count);
   struct Work {
-    std::remove_reference_t<Body>& body;
+    const Body& body;
     Index count, grain;
   } work{body, count, grain};
   run(

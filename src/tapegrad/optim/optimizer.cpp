@@ -36,7 +36,7 @@ template <class T> struct Lanes {
 
 /** Calls body(lanes) for every pack of an array: one pass over the memory of a parameter and its buffers. */
 template <class T, class Body> void each_pack(Index size, const Body& body) {
-  elementwise::for_each_pack<T>(size, [&](Index first, int count) { body(Lanes<T>{first, count}); });
+  elementwise::for_each_pack<T>(size, [body](Index first, int count) { body(Lanes<T>{first, count}); });
 }
 
 /** a + weight·(b − a), exact at both ends */
@@ -74,8 +74,12 @@ BasicOptimizer<T>::BasicOptimizer(std::string_view name, BasicParameterGroups<T>
 
 template <class T> void BasicOptimizer<T>::step() {
   const auto is_live = [](const BasicParameter<T>& p) { return p.requires_grad() && p.has_grad(); };
-  for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    const BasicParameter<T>& p = parameters_[i];
+  // Calls of update() hide from the compiler that these stay what they are.
+  const std::size_t count = parameters_.size();
+  const std::size_t buffers_each = buffer_names_.size();
+  BasicParameter<T>* const parameters = parameters_.data();
+  for (std::size_t i = 0; i < count; ++i) {
+    const BasicParameter<T>& p = parameters[i];
     if (!is_live(p)) continue;
     const Shape grad{p.grad().rows(), p.grad().cols()};
     if (p.shape() != shapes_[i] || grad != shapes_[i]) [[unlikely]]
@@ -83,14 +87,15 @@ template <class T> void BasicOptimizer<T>::step() {
   }
   ++steps_;
   BasicMatrix<T>* buffers = buffers_.data();
-  for (std::size_t i = 0; i < parameters_.size(); ++i, buffers += buffer_names_.size()) {
-    BasicParameter<T>& p = parameters_[i];
+  for (std::size_t i = 0; i < count; ++i, buffers += buffers_each) {
+    BasicParameter<T>& p = parameters[i];
     if (!is_live(p)) continue;
+    const std::size_t group = group_of_[i];
     update({.value = p.value().data(),
             .grad = p.grad().data(),
             .size = p.size(),
-            .lr = lr_ * lr_scales_[group_of_[i]],
-            .weight_decay = weight_decays_[group_of_[i]],
+            .lr = lr_ * lr_scales_[group],
+            .weight_decay = weight_decays_[group],
             .buffers = buffers});
   }
 }
@@ -181,13 +186,13 @@ BasicSgd<T>::BasicSgd(BasicParameterGroups<T> parameters, SgdOptions options)
 
 template <class T> void BasicSgd<T>::update(const typename BasicOptimizer<T>::Update& given) {
   const SgdOptions& o = options_;
-  const double share = this->steps() == 1 ? 1 : 1 - o.dampening;
   if (o.momentum == 0 && given.weight_decay == 0) {
     const Pack<T> lr(given.lr);
     return each_pack<T>(given.size, [value = given.value, grad = given.grad, lr](auto at) {
       at.store(value, at.load(value) - lr * at.load(grad));
     });
   }
+  const double share = this->steps() == 1 ? 1 : 1 - o.dampening;
   const auto p = given;  // stores to memory cannot change it
   T* const momentum = o.momentum == 0 ? nullptr : p.buffers[0].data();
   each_pack<T>(p.size, [&](auto at) {
