@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "contestant.h"
 #include "fma_peak.h"
@@ -139,14 +140,15 @@ bool measure(const Job& job, const Options& options, std::vector<std::unique_ptr
   std::vector<Entry> entries = entries_of(job, peers);
   const bool same = same_learning(job, entries, json["loss_difference"][job.name]);
   for (Entry& entry : entries) entry.steps = entry.steps_for(options.seconds);
+  std::vector<Entry*> order;
+  for (Entry& entry : entries) order.push_back(&entry);
+  std::mt19937 random(1);
   // The peak is measured with every job: the clock of a machine changes.
   double peak = 0;
   for (int round = 0; round < options.rounds; ++round) {
-    // Another one begins every round: what went before leaves the clock and the caches as it likes.
-    for (std::size_t i = 0; i < entries.size(); ++i) {
-      Entry& entry = entries[(i + static_cast<std::size_t>(round)) % entries.size()];
-      entry.rates.push_back(entry.rate(entry.steps) * job.per_step());
-    }
+    // In another order every round: what went before leaves the clock and the caches as it likes.
+    std::shuffle(order.begin(), order.end(), random);
+    for (Entry* entry : order) entry->rates.push_back(entry->rate(entry->steps) * job.per_step());
     peak = std::max(peak, fma_peak(0.01));
   }
   const double limit = peak * 1e9 * options.threads / job.flops_per_step() * job.per_step();

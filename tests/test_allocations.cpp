@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
+#include <limits>
 #include <memory>
 #include <new>
 #include <vector>
@@ -30,7 +31,14 @@
 #if TEST_COUNTS_ALLOCATIONS
 namespace {
 std::atomic<std::size_t> allocations{0};
+std::atomic<std::size_t> refused_from{
+    std::numeric_limits<std::size_t>::max()};  ///< bytes: memory is "full" for these
+
+bool granted(std::size_t size) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  return size < refused_from.load(std::memory_order_relaxed);
 }
+}  // namespace
 
 // NOLINTBEGIN: these are the C library's names.
 extern "C" {
@@ -39,29 +47,19 @@ void* __libc_calloc(std::size_t, std::size_t);
 void* __libc_realloc(void*, std::size_t);
 void* __libc_memalign(std::size_t, std::size_t);
 
-void* malloc(std::size_t size) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  return __libc_malloc(size);
-}
+void* malloc(std::size_t size) { return granted(size) ? __libc_malloc(size) : nullptr; }
 void* calloc(std::size_t count, std::size_t size) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  return __libc_calloc(count, size);
+  return granted(count * size) ? __libc_calloc(count, size) : nullptr;
 }
-void* realloc(void* old, std::size_t size) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  return __libc_realloc(old, size);
-}
+void* realloc(void* old, std::size_t size) { return granted(size) ? __libc_realloc(old, size) : nullptr; }
 void* memalign(std::size_t alignment, std::size_t size) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  return __libc_memalign(alignment, size);
+  return granted(size) ? __libc_memalign(alignment, size) : nullptr;
 }
 void* aligned_alloc(std::size_t alignment, std::size_t size) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  return __libc_memalign(alignment, size);
+  return granted(size) ? __libc_memalign(alignment, size) : nullptr;
 }
 int posix_memalign(void** out, std::size_t alignment, std::size_t size) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  *out = __libc_memalign(alignment, size);
+  *out = granted(size) ? __libc_memalign(alignment, size) : nullptr;
   return *out == nullptr ? ENOMEM : 0;
 }
 }
@@ -189,6 +187,33 @@ TEST_CASE("no heap allocation from the third training step on, float") { check_t
 TEST_CASE("no heap allocation from the third training step on, double") { check_training<double>(); }
 TEST_CASE("no heap allocation whatever the step does, float") { check_everything<float>(); }
 TEST_CASE("no heap allocation whatever the step does, double") { check_everything<double>(); }
+
+TEST_CASE("when there is no memory a tape keeps its word") {
+  tapegrad::Tape tape;
+  const tapegrad::Matrix wide = tapegrad::Matrix::Constant(1, 25'000, 3);
+  const tapegrad::Var old = tape.input(wide);  // 100 kB do not fit into the first block
+  const auto refusing = [](const auto& code) {
+    refused_from = 90'000;
+    CHECK_THROWS_AS(code(), std::bad_alloc);
+    refused_from = std::numeric_limits<std::size_t>::max();
+  };
+
+  // A value that has no place leaves the step as it was.
+  tape.input(1);
+  const std::size_t size = tape.size();
+  refusing([&] { tape.input(tapegrad::Shape{1, 100'000}, [](float*) {}); });
+  CHECK(tape.size() == size);
+  CHECK(old.value()(24'999) == 3);
+
+  // reset() joins the blocks; when it cannot, the step is over all the same and no Var sees memory that is gone.
+  tape.input(wide);
+  refusing([&] { tape.reset(); });
+  CHECK(tape.step() == 2);
+  CHECK(tape.size() == 0);
+  CHECK_THROWS_WITH_AS(old.value(), "[tape] variable #0 (input) is from step 1, the tape is at step 2",
+                       tapegrad::Error);
+  CHECK(tape.input(wide).value()(24'999) == 3);
+}
 #endif
 
 TEST_CASE_TEMPLATE("the same seed gives bitwise the same losses and weights", T, float, double) {

@@ -2,7 +2,11 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <atomic>
 #include <cmath>
+#include <set>
+#include <stdexcept>
+#include <string>
 
 #include "tapegrad/core/gemm.h"
 #include "tapegrad/core/rng.h"
@@ -177,4 +181,36 @@ TEST_CASE("threads: the number is checked, and belongs to the thread that said i
   CHECK(tapegrad::threads() == 3);
   tapegrad::set_threads(1);
   CHECK(tapegrad::threads() == 1);
+}
+
+TEST_CASE("threads: what a part throws arrives when all parts are done, and the threads go on") {
+  const auto run = [](int n, std::set<int> failing) {
+    tapegrad::set_threads(n);
+    struct Context {
+      std::set<int> failing;
+      std::atomic<int> done = 0;
+    } context{std::move(failing)};
+    std::string error;
+    try {
+      tapegrad::parallel::run(
+          [](void* given, int part, int) {
+            auto& c = *static_cast<Context*>(given);
+            if (c.failing.contains(part)) throw std::runtime_error("part " + std::to_string(part));
+            ++c.done;
+          },
+          &context);
+    } catch (const std::runtime_error& e) {
+      error = e.what();
+    }
+    return std::to_string(context.done) + " done, " + error;
+  };
+  for (int again = 0; again < 3; ++again) {
+    CHECK(run(3, {0}) == "2 done, part 0");
+    CHECK(run(3, {2}) == "2 done, part 2");
+    CHECK(run(3, {1, 2}) == "1 done, part 1");
+    CHECK(run(3, {0, 1, 2}) == "0 done, part 0");
+    CHECK(run(3, {}) == "3 done, ");
+    CHECK(run(1, {0}) == "0 done, part 0");
+  }
+  tapegrad::set_threads(1);
 }

@@ -120,7 +120,7 @@ template <bool wrong_fused, bool wrong_taped> struct SquareMatmul {
   static constexpr tg::Op<double> op{.name = "square_matmul", .pull_back = &pull_back, .taped_vjp = &taped_vjp};
   static tg::Var record(tg::Var a, tg::Var b) {
     tg::Tape& tape = a.tape();
-    double* out = tape.allocate(a.shape().size());
+    double* out = tape.allocate(a.shape());
     Eigen::Map<tg::Matrix>(out, a.rows(), b.cols()) = a.value() * b.value();
     return tape.push(op, {a.rows(), b.cols()}, out, {a, b});
   }

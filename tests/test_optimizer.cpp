@@ -258,28 +258,33 @@ TEST_CASE("optimizer: the defaults are PyTorch's") {
 
 TEST_CASE_TEMPLATE("optimizer: a number's path depends neither on its tensor nor on its place in it", T, float,
                    double) {
-  for (const Variant<T>& variant : variants<T>()) {
-    CAPTURE(variant.name);
-    BasicMatrix<T> all(1, 13);
-    const std::vector<BasicParameter<T>> parts{BasicParameter<T>("a", wave<T>(1, 8, 0.4)),
-                                               BasicParameter<T>("b", wave<T>(1, 5, 0.7))};
-    all << parts[0].value(), parts[1].value();
-    const std::vector<BasicParameter<T>> whole{BasicParameter<T>("ab", all)};
-    const auto one = variant.make(parts);
-    const auto other = variant.make(whole);
-    for (Index step = 1; step <= 10; ++step) {
-      BasicParameter<T>(whole[0]).mutable_grad() = wave<T>(1, 13, static_cast<double>(step));
-      BasicParameter<T>(parts[0]).mutable_grad() = whole[0].grad().leftCols(8);
-      BasicParameter<T>(parts[1]).mutable_grad() = whole[0].grad().rightCols(5);
-      one->step();
-      other->step();
-      CHECK(one->steps() == step);
-      CHECK(whole[0].value().leftCols(8) == parts[0].value());
-      CHECK(whole[0].value().rightCols(5) == parts[1].value());
+  // Parts of registers, whole ones, and an array that is long enough to be divided among threads.
+  for (const auto& sizes : {std::pair<Index, Index>{8, 5}, {37, 63}, {1007, 39000}})
+    for (const Variant<T>& variant : variants<T>()) {
+      const Index left = sizes.first;
+      const Index right = sizes.second;
+      CAPTURE(variant.name);
+      CAPTURE(left);
+      BasicMatrix<T> all(1, left + right);
+      const std::vector<BasicParameter<T>> parts{BasicParameter<T>("a", wave<T>(1, left, 0.4)),
+                                                 BasicParameter<T>("b", wave<T>(1, right, 0.7))};
+      all << parts[0].value(), parts[1].value();
+      const std::vector<BasicParameter<T>> whole{BasicParameter<T>("ab", all)};
+      const auto one = variant.make(parts);
+      const auto other = variant.make(whole);
+      for (Index step = 1; step <= 30; ++step) {
+        BasicParameter<T>(whole[0]).mutable_grad() = wave<T>(1, left + right, static_cast<double>(step));
+        BasicParameter<T>(parts[0]).mutable_grad() = whole[0].grad().leftCols(left);
+        BasicParameter<T>(parts[1]).mutable_grad() = whole[0].grad().rightCols(right);
+        one->step();
+        other->step();
+        CHECK(one->steps() == step);
+        CHECK((whole[0].value().leftCols(left) == parts[0].value()));
+        CHECK((whole[0].value().rightCols(right) == parts[1].value()));
+      }
+      CHECK((whole[0].value() != all));
+      CHECK(whole[0].value().allFinite());
     }
-    CHECK(whole[0].value() != all);
-    CHECK(whole[0].value().allFinite());
-  }
 }
 
 TEST_CASE("optimizer: a value that no longer varies does not make centered RMSprop fail") {

@@ -277,6 +277,20 @@ TEST_CASE("what is too large is not recorded") {
   }
 }
 
+TEST_CASE("what is too large to have an address is refused before it is written") {
+  constexpr Eigen::Index big = Eigen::Index{1} << 31;
+  tg::Tape tape;
+  bool written = false;
+  const auto fill = [&](double*) { written = true; };
+  CHECK_THROWS_WITH_AS(tape.input({big, big}, fill), "[tape] too large a value: 2147483648x2147483648", tg::Error);
+  CHECK_THROWS_WITH_AS(tape.input({2 * big, 0}, fill), "[tape] too large a value: 4294967296x0", tg::Error);
+  CHECK_THROWS_WITH_AS(tape.input({-1, 1}, fill), "[tape] too large a value: -1x1", tg::Error);
+  CHECK_THROWS_WITH_AS(tg::broadcast_to(tape.input(1), {big, big}),
+                       "[tape] too large a value: 2147483648x2147483648", tg::Error);
+  CHECK_FALSE(written);
+  CHECK(tape.size() == 1);
+}
+
 TEST_CASE("a frozen parameter takes part and gets nothing") {
   tg::Tape tape;
   tg::Parameter w("w", matrix(1, 1, {3}));

@@ -247,7 +247,7 @@ template <class T> struct MaxoutOp {
 template <class T> BasicVar<T> softmax(BasicVar<T> x) {
   BasicTape<T>& tape = x.tape();
   if (x.cols() == 0) fail("softmax", "needs at least one column, got " + to_string(x.shape()));
-  T* out = tape.allocate(x.shape().size());
+  T* out = tape.allocate(x.shape());
   for (Index row = 0; row < x.rows(); ++row)
     softmax_row(x.value().data() + row * x.cols(), out + row * x.cols(), x.cols());
   return tape.push(SoftmaxOp<T>::op, x.shape(), out, {x});
@@ -257,7 +257,7 @@ template <class T> BasicVar<T> log_softmax(BasicVar<T> x) {
   BasicTape<T>& tape = x.tape();
   if (x.cols() == 0) fail("log_softmax", "needs at least one column, got " + to_string(x.shape()));
   const Index cols = x.cols();
-  T* out = tape.allocate(x.shape().size());
+  T* out = tape.allocate(x.shape());
   for (Index row = 0; row < x.rows(); ++row) {
     const T* in = x.value().data() + row * cols;
     T* to = out + row * cols;
@@ -274,7 +274,7 @@ template <class T> BasicVar<T> maxout(BasicVar<T> x, int pieces) {
   BasicTape<T>& tape = x.tape();
   const Shape shape{x.rows(), x.cols() / pieces};
   const T* in = x.value().data();
-  T* out = tape.allocate(shape.size());
+  T* out = tape.allocate(shape);
   Index* chosen = tape.template allocate_array<Index>(static_cast<std::size_t>(shape.size()));
   for (Index i = 0; i < shape.size(); ++i) {
     const T* largest = in + i * pieces;

@@ -34,18 +34,17 @@ void* Arena::allocate_in_new_block(std::size_t bytes) {
 }
 
 void Arena::reset() {
-  if (!full_blocks_.empty()) {
-    const std::size_t total = capacity();
-    for (std::byte* block : full_blocks_) delete_block(block);
-    full_blocks_.clear();
-    full_bytes_ = 0;
-    delete_block(block_);
-    block_ = nullptr;
-    capacity_ = 0;
-    block_ = new_block(total);
-    capacity_ = total;
-  }
   used_ = 0;
+  if (full_blocks_.empty()) return;
+  const std::size_t total = capacity();
+  for (std::byte* block : full_blocks_) delete_block(block);
+  full_blocks_.clear();
+  full_bytes_ = 0;
+  delete_block(block_);
+  block_ = nullptr;
+  capacity_ = 0;
+  block_ = new_block(total);
+  capacity_ = total;
 }
 
 }  // namespace tapegrad

@@ -93,12 +93,11 @@ template <class T, class Body> void for_each_pack(Shape shape, const Body& body)
     for_each_pack<T>(0, shape.cols, [&](Index col, int count) { body(row, col, count); });
 }
 
-/** Calls body(i, count) for every pack of an array. Long ones are divided among the threads, with a copy of the body: what
- * it holds can stay in registers for the others. */
+/** Calls body(i, count) for every pack of an array. Long ones are divided among the threads, which get a copy of the
+ * body: its address does not escape, so for short ones what it holds stays in registers. */
 template <class T, class Body> EIGEN_ALWAYS_INLINE void for_each_pack(Index size, const Body& body) {
   if (size < parallel::least_elements) return for_each_pack<T>(0, size, body);
-  parallel::divide(size, parallel::least_elements, 1024,
-                   [body](Index first, Index last) { for_each_pack<T>(first, last, body); });
+  parallel::divide(size, 0, 1024, [body](Index first, Index last) { for_each_pack<T>(first, last, body); });
 }
 
 /** out = f(operands), or out + f(operands), for arrays of one shape. All of f is inlined here, or every pack would pay
@@ -124,7 +123,7 @@ template <bool add, class T, class F, std::size_t N>
 template <bool add, class T, class F, std::size_t N>
 void map_array(Index size, const std::array<const T*, N>& in, T* out, const F& f) {
   if (size < parallel::least_elements) return map_range<add>(0, size, in, out, f);
-  parallel::divide(size, parallel::least_elements, 1024,
+  parallel::divide(size, 0, 1024,
                    [&in, out, &f](Index first, Index last) { map_range<add>(first, last, in, out, f); });
 }
 template <class T, class F, std::size_t N>
@@ -345,7 +344,7 @@ template <class Rule, class T, std::size_t N> BasicVar<T> record(const Rule& rul
   Shape shape = node(0).shape();
   T* out = nullptr;
   if constexpr (N == 1) {
-    out = tape.allocate(shape.size());
+    out = tape.allocate(shape);
     elementwise::map_array<false>(shape.size(), std::array<const T*, 1>{node(0).value}, out, value);
   } else {
     std::array<Shape, N> shapes;
@@ -358,7 +357,7 @@ template <class Rule, class T, std::size_t N> BasicVar<T> record(const Rule& rul
     std::array<elementwise::Operand<T>, N> in;
     for (std::size_t k = 0; k < N; ++k)
       in[k] = elementwise::operand(static_cast<const T*>(node(k).value), shapes[k], shape);
-    out = tape.allocate(shape.size());
+    out = tape.allocate(shape);
     elementwise::map(shape, contiguous, in, out, value);
   }
   const void* attributes = nullptr;

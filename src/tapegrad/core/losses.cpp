@@ -100,7 +100,7 @@ BasicVar<T> elementwise_loss(const Rule& rule, BasicVar<T> prediction, BasicVar<
       return rule.value(Pack<T>::load(a.value + first + i, count), Pack<T>::load(b.value + first + i, count));
     });
   const double scale = reduction == Reduction::mean ? 1 / static_cast<double>(shape.size()) : 1;
-  T* out = tape.allocate(1);
+  T* out = tape.allocate({1, 1});
   *out = static_cast<T>(static_cast<double>(total) * scale);
   using Loss = ElementwiseLoss<Rule, T>;
   return tape.push(Loss::op, {1, 1}, out, {prediction, target},
@@ -177,7 +177,7 @@ BasicVar<T> cross_entropy(BasicVar<T> logits, std::span<const int> labels, Cross
   check_batch("cross_entropy", shape);
   check_labels("cross_entropy", shape, labels);
   check_smoothing(options.label_smoothing);
-  T* probabilities = tape.allocate(shape.size());
+  T* probabilities = tape.allocate(shape);
   double total = 0;
   for (Index row = 0; row < shape.rows; ++row) {
     const T* z = logits.value().data() + row * shape.cols;
@@ -194,7 +194,7 @@ BasicVar<T> cross_entropy(BasicVar<T> logits, std::span<const int> labels, Cross
     total += loss;
   }
   const double scale = options.reduction == Reduction::mean ? 1 / static_cast<double>(shape.rows) : 1;
-  T* out = tape.allocate(1);
+  T* out = tape.allocate({1, 1});
   *out = static_cast<T>(total * scale);
   const typename CrossEntropy<T>::Attributes attributes{tape.remember(labels).data(), probabilities,
                                                         options.label_smoothing, scale};

@@ -131,7 +131,7 @@ template <class T> struct Transpose {
 template <class T> BasicVar<T> matmul(BasicVar<T> a, BasicVar<T> b, MatmulOptions options) {
   BasicTape<T>& tape = common_tape("matmul", a, b);
   const auto [m, n, k] = checked_sizes(a.shape(), b.shape(), options);
-  T* out = tape.allocate(m * n);
+  T* out = tape.allocate({m, n});
   gemm(options.transpose_a, options.transpose_b, m, n, k, a.value().data(), b.value().data(), out, false);
   return tape.push(Matmul<T>::op, {m, n}, out, {a, b}, tape.remember(options));
 }
@@ -144,7 +144,7 @@ template <class T> BasicVar<T> linear(BasicVar<T> x, BasicVar<T> weight, BasicVa
   const auto [m, n, k] = checked_sizes(x_node.shape(), w_node.shape(), {.transpose_b = true});
   if (b_node.shape() != Shape{1, n}) [[unlikely]]
     fail_bias(b_node.shape(), w_node.shape());
-  T* out = tape.allocate(m * n);
+  T* out = tape.allocate({m, n});
   gemm_with_bias(m, n, k, x_node.value, w_node.value, b_node.value, out);
   return tape.push(LinearOp<T>::op, {m, n}, out, {x, weight, bias});
 }
@@ -152,7 +152,7 @@ template <class T> BasicVar<T> linear(BasicVar<T> x, BasicVar<T> weight, BasicVa
 template <class T> BasicVar<T> transpose(BasicVar<T> x) {
   BasicTape<T>& tape = x.tape();
   const Shape shape{x.cols(), x.rows()};
-  T* out = tape.allocate(shape.size());
+  T* out = tape.allocate(shape);
   Eigen::Map<BasicMatrix<T>>(out, shape.rows, shape.cols) = x.value().transpose();
   return tape.push(Transpose<T>::op, shape, out, {x});
 }

@@ -45,7 +45,8 @@ template <class T> class BasicParameter {
 
  private:
   friend class BasicTape<T>;
-  /// What a step needs lies in one line of the cache: objects that straddle two cost small networks up to a tenth.
+  /// What a step reads of a parameter, but for the arrays, is in one line of the cache: straddling two made small networks
+  /// up to a tenth slower.
   struct alignas(64) Data {
     BasicMatrix<T> value;
     BasicMatrix<T> grad;

@@ -45,7 +45,7 @@ template <class T> struct ScaledSum {
   static BasicVar<T> record(const Op<T>& op, BasicVar<T> x, Shape target, double scale) {
     BasicTape<T>& tape = x.tape();
     const Shape shape = x.shape();
-    T* out = tape.allocate(target.size());
+    T* out = tape.allocate(target);
     const std::array in{operand(x.value().data(), shape, shape)};
     accumulate<T>(shape, false, in, GradSink<T>{out, false}, target, [](Pack<T> v) { return v; });
     if (scale != 1)
@@ -120,7 +120,7 @@ template <class T, bool largest> struct Extreme {
     require_elements(op.name, x.shape(), axis);
     const Shape target = reduced(x.shape(), axis);
     const T* in = x.value().data();
-    T* out = tape.allocate(target.size());
+    T* out = tape.allocate(target);
     for_each_group(x.shape(), axis, [&](Index i, Index first, Index step, Index count) {
       T best = in[first];
       for (Index k = 1; k < count; ++k) {
@@ -158,13 +158,13 @@ template <class T> struct LogSumExp {
     require_elements(op.name, shape, axis);
     const Shape target = reduced(shape, axis);
     const T* in = x.value().data();
-    T* largest = tape.allocate(target.size());
+    T* largest = tape.allocate(target);
     for_each_group(shape, axis, [&](Index i, Index first, Index step, Index count) {
       largest[i] = in[first];
       for (Index k = 1; k < count; ++k) largest[i] = std::max(largest[i], in[first + k * step]);
       if (std::isinf(largest[i])) largest[i] = 0;  // all −∞, or one +∞: nothing to take out
     });
-    T* out = tape.allocate(target.size());
+    T* out = tape.allocate(target);
     const std::array operands{operand(in, shape, shape), operand(static_cast<const T*>(largest), target, shape)};
     accumulate<T>(shape, false, operands, GradSink<T>{out, false}, target,
                   [](Pack<T> v, Pack<T> m) { return simd::exp(v - m); });
@@ -190,8 +190,8 @@ template <class T> struct Standardize {
     const Shape target = reduced(shape, attributes.axis);
     if (shape.size() == 0) return;
     const T inverse_count = T(1) / static_cast<T>(shape.size() / target.size());
-    T* mean_g = tape.allocate(target.size());
-    T* mean_gy = tape.allocate(target.size());
+    T* mean_g = tape.allocate(target);
+    T* mean_gy = tape.allocate(target);
     const auto whole = [&](const T* data) { return operand(data, shape, shape); };
     const auto group = [&](const T* data) { return operand(data, target, shape); };
     accumulate<T>(shape, false, std::array{whole(node.grad)}, GradSink<T>{mean_g, false}, target,
@@ -221,9 +221,9 @@ template <class T> struct Standardize {
     if (!(eps >= 0)) fail(op.name, "eps must not be negative, got " + to_string(eps));
     const Shape target = reduced(shape, axis);
     const double inverse_count = static_cast<double>(target.size()) / static_cast<double>(shape.size());
-    T* mean = tape.allocate(target.size());
-    T* inverse_std = tape.allocate(target.size());
-    T* out = tape.allocate(shape.size());
+    T* mean = tape.allocate(target);
+    T* inverse_std = tape.allocate(target);
+    T* out = tape.allocate(shape);
     const Operand<T> whole = operand(x.value().data(), shape, shape);
     const Operand<T> centre = operand(static_cast<const T*>(mean), target, shape);
     accumulate<T>(shape, false, std::array{whole}, GradSink<T>{mean, false}, target,
@@ -272,7 +272,7 @@ template <class T> BasicVar<T> broadcast_to(BasicVar<T> x, Shape shape) {
   if (elementwise::broadcast_shape("broadcast_to", shapes) != shape)
     fail("broadcast_to", to_string(x.shape()) + " does not fit into " + to_string(shape));
   BasicTape<T>& tape = x.tape();
-  T* out = tape.allocate(shape.size());
+  T* out = tape.allocate(shape);
   const std::array in{operand(x.value().data(), x.shape(), shape)};
   map(shape, false, in, out, [](Pack<T> v) { return v; });
   return tape.push(BroadcastTo<T>::op, shape, out, {x});

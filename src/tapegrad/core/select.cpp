@@ -175,7 +175,7 @@ template <class T> BasicVar<T> concat_cols(std::span<const BasicVar<T>> parts) {
       fail("concat_cols", "rows differ: " + to_string(parts[0].shape()) + " and " + to_string(part.shape()));
     shape.cols += part.cols();
   }
-  T* out = tape.allocate(shape.size());
+  T* out = tape.allocate(shape);
   Index first = 0;
   for (const BasicVar<T>& part : parts) {
     columns(out, shape, first, part.cols()) = part.value();
@@ -190,7 +190,7 @@ template <class T> BasicVar<T> slice_cols(BasicVar<T> x, Index first, Index coun
          std::to_string(count) + " columns from " + std::to_string(first) + " are not in " + to_string(x.shape()));
   BasicTape<T>& tape = x.tape();
   const Shape shape{x.rows(), count};
-  T* out = tape.allocate(shape.size());
+  T* out = tape.allocate(shape);
   Eigen::Map<BasicMatrix<T>>(out, shape.rows, shape.cols) =
       columns<T>(static_cast<const T*>(x.value().data()), x.shape(), first, count);
   return tape.push(SliceCols<T>::op, shape, out, {x}, tape.remember(first));
@@ -201,7 +201,7 @@ template <class T> BasicVar<T> pad_cols(BasicVar<T> x, Index before, Index after
     fail("pad_cols", "cannot add " + std::to_string(before) + " and " + std::to_string(after) + " columns");
   BasicTape<T>& tape = x.tape();
   const Shape shape{x.rows(), before + x.cols() + after};
-  T* out = tape.allocate(shape.size());
+  T* out = tape.allocate(shape);
   std::fill_n(out, shape.size(), T(0));
   columns(out, shape, before, x.cols()) = x.value();
   return tape.push(PadCols<T>::op, shape, out, {x}, tape.remember(before));
@@ -211,7 +211,7 @@ template <class T> BasicVar<T> select_rows(BasicVar<T> x, std::span<const Index>
   BasicTape<T>& tape = x.tape();
   check_rows("select_rows", rows, x.rows());
   const Shape shape{static_cast<Index>(rows.size()), x.cols()};
-  T* out = tape.allocate(shape.size());
+  T* out = tape.allocate(shape);
   const T* in = x.value().data();
   for (std::size_t k = 0; k < rows.size(); ++k)
     std::copy_n(in + rows[k] * shape.cols, shape.cols, out + static_cast<Index>(k) * shape.cols);
@@ -224,7 +224,7 @@ template <class T> BasicVar<T> scatter_rows(BasicVar<T> x, std::span<const Index
     fail("scatter_rows", std::to_string(rows.size()) + " row numbers for " + to_string(x.shape()));
   check_rows("scatter_rows", rows, row_count);
   const Shape shape{row_count, x.cols()};
-  T* out = tape.allocate(shape.size());
+  T* out = tape.allocate(shape);
   std::fill_n(out, shape.size(), T(0));
   const T* in = x.value().data();
   for (std::size_t k = 0; k < rows.size(); ++k)
@@ -236,7 +236,7 @@ template <class T> BasicVar<T> scatter_rows(BasicVar<T> x, std::span<const Index
 template <class T> BasicVar<T> gather(BasicVar<T> x, std::span<const Index> elements, Shape shape) {
   BasicTape<T>& tape = x.tape();
   check_elements("gather", elements, shape, x.shape());
-  T* out = tape.allocate(shape.size());
+  T* out = tape.allocate(shape);
   const T* in = x.value().data();
   for (std::size_t i = 0; i < elements.size(); ++i) out[i] = in[elements[i]];
   return tape.push(Gather<T>::op, shape, out, {x}, tape.remember(elements).data());
@@ -245,7 +245,7 @@ template <class T> BasicVar<T> gather(BasicVar<T> x, std::span<const Index> elem
 template <class T> BasicVar<T> scatter(BasicVar<T> x, std::span<const Index> elements, Shape shape) {
   BasicTape<T>& tape = x.tape();
   check_elements("scatter", elements, x.shape(), shape);
-  T* out = tape.allocate(shape.size());
+  T* out = tape.allocate(shape);
   std::fill_n(out, shape.size(), T(0));
   const T* in = x.value().data();
   for (std::size_t i = 0; i < elements.size(); ++i) out[elements[i]] += in[i];

@@ -38,11 +38,11 @@ template <class T> void BasicTape<T>::reset() {
   if (pass_ != 0)  // a tape that only predicts leaves the gradients of others alone
     for (const RecordedParameter& recorded : parameters_) recorded.data->has_grad = false;
   parameter_cursor_ = 0;
-  arena_.reset();
   nodes_.swap(previous_);
   nodes_.clear();
   pass_ = 0;
   ++step_;
+  arena_.reset();  // last: it may need memory, and when there is none no Var may point into what is gone
 }
 
 template <class T> BasicVar<T> BasicTape<T>::added_last() {
@@ -73,7 +73,7 @@ template <class T> BasicVar<T> BasicTape<T>::leaf(Shape shape, T* values, InputO
 
 template <class T> BasicVar<T> BasicTape<T>::input(const BasicMatrixRef<T>& values, InputOptions options) {
   const Shape shape{values.rows(), values.cols()};
-  T* copy = allocate(shape.size());
+  T* copy = allocate(shape);
   const Index least = shape.size() < parallel::least_elements ? std::numeric_limits<Index>::max() : 0;
   parallel::divide(shape.rows, least, 1, [&](Index first, Index last) {
     const T* from = values.data() + first * values.outerStride();
@@ -88,13 +88,13 @@ template <class T> BasicVar<T> BasicTape<T>::input(const BasicMatrixRef<T>& valu
 }
 
 template <class T> BasicVar<T> BasicTape<T>::input(double value, InputOptions options) {
-  T* copy = allocate(1);
+  T* copy = allocate({1, 1});
   *copy = static_cast<T>(value);
   return leaf({1, 1}, copy, options);
 }
 
 template <class T> BasicVar<T> BasicTape<T>::constant(double value) {
-  T* copy = allocate(1);
+  T* copy = allocate({1, 1});
   *copy = static_cast<T>(value);
   return push(constant_op<T>, {1, 1}, copy, std::span<const BasicVar<T>>());
 }
@@ -153,7 +153,7 @@ template <class T> GradSink<T> BasicTape<T>::leaf_sink(Node<T>& node) {
     add = data.has_grad;
     data.has_grad = true;
   } else if (node.grad == nullptr) {
-    node.grad = allocate(node.size());
+    node.grad = memory_for(node);
   }
   node.pass = pass_;
   return {node.grad, add};
@@ -189,7 +189,7 @@ template <class T> const T* BasicTape<T>::readable_grad(NodeIndex index) {
     ParameterData& data = parameter_of(node);
     if (!data.has_grad) data.grad.setZero();
   } else if (node.pass == 0) {
-    if (node.grad == nullptr) node.grad = allocate(node.size());
+    if (node.grad == nullptr) node.grad = memory_for(node);
     std::fill_n(node.grad, node.size(), T(0));
   }
   return node.grad;

@@ -52,7 +52,7 @@ template <class T> class alignas(64) BasicTape {
   /** An input whose values the caller writes before they are used: `fill(T* row_major)`. Saves a copy. */
   template <class Fill>
   requires std::is_invocable_v<Fill, T*> BasicVar<T> input(Shape shape, Fill&& fill) {
-    T* values = allocate(shape.size());
+    T* values = allocate(shape);
     fill(values);
     return leaf(shape, values, {});
   }
@@ -82,6 +82,7 @@ template <class T> class alignas(64) BasicTape {
   std::size_t bytes_used() const { return arena_.used(); }
   std::size_t bytes_reserved() const { return arena_.capacity(); }
 
+  /** Not from within an observer, and not during a backward pass: it would miss a part. */
   void attach(BasicObserver<T>& observer) { observers_.push_back(&observer); }
   void detach(BasicObserver<T>& observer) { std::erase(observers_, &observer); }
   /** The module that is recording now; kept in every node. Set by Module, opaque to the tape. */
@@ -90,8 +91,13 @@ template <class T> class alignas(64) BasicTape {
 
   // For ops: compute into allocate(), then push(). Everything that can throw comes before push().
 
-  [[gnu::always_inline]] T* allocate(Index count) { return allocate_array<T>(static_cast<std::size_t>(count)); }
-  template <class A> [[gnu::always_inline]] A* allocate_array(std::size_t count) {
+  /** Memory for a value. Throws when a side has 2³² or more, or all of it 2⁶⁰ or more elements. */
+  EIGEN_ALWAYS_INLINE T* allocate(Shape shape) {
+    if (is_too_large(shape)) [[unlikely]]
+      fail_too_large(shape);
+    return allocate_array<T>(static_cast<std::size_t>(shape.size()));
+  }
+  template <class A> EIGEN_ALWAYS_INLINE A* allocate_array(std::size_t count) {
     return arena_.allocate_array<A>(count);
   }
   /** Keeps a copy of a trivially copyable value until reset(). */
@@ -105,7 +111,8 @@ template <class T> class alignas(64) BasicTape {
     std::copy(values.begin(), values.end(), copy);
     return {copy, values.size()};
   }
-  /** Appends the node of `value`. The parents are given as `{x, weight, bias}`, or as a span. */
+  /** Appends the node of `value`. The parents are given as `{x, weight, bias}`, or as a `std::span<const Var>`, empty for
+   * none. */
   template <std::size_t N>
   EIGEN_ALWAYS_INLINE BasicVar<T> push(const Op<T>& op, Shape shape, T* value, const BasicVar<T> (&parents)[N],
                                        const void* attributes = nullptr) {
@@ -139,7 +146,7 @@ template <class T> class alignas(64) BasicTape {
     if (node.leaf) return leaf_sink(node);
     const bool add = node.pass == pass_;
     node.pass = pass_;
-    if (node.grad == nullptr) node.grad = allocate(node.size());
+    if (node.grad == nullptr) node.grad = memory_for(node);
     return {node.grad, add};
   }
   bool needs_grad(NodeIndex node) const { return nodes_[node].requires_grad; }
@@ -157,8 +164,6 @@ template <class T> class alignas(64) BasicTape {
   /// Appends `made`, whose shape is still missing, and shows it to the observers. Always inlined, so that it is written
   /// where it stays: a node that is built elsewhere and copied stalls.
   EIGEN_ALWAYS_INLINE BasicVar<T> add_node(Node<T>&& made, Shape shape) {
-    if (is_too_large(shape)) [[unlikely]]
-      fail_too_large(shape);
     const auto index = static_cast<NodeIndex>(nodes_.size());
     made.rows = static_cast<std::uint32_t>(shape.rows);
     made.cols = static_cast<std::uint32_t>(shape.cols);
@@ -171,30 +176,33 @@ template <class T> class alignas(64) BasicTape {
   [[gnu::noinline]] void show_backward(NodeIndex node);
   [[gnu::noinline]] void show_after_pull_back(NodeIndex node);
   static bool is_too_large(Shape shape) {
-    return (static_cast<std::uint64_t>(shape.rows) | static_cast<std::uint64_t>(shape.cols)) >> 32 != 0;
+    const auto rows = static_cast<std::uint64_t>(shape.rows);
+    const auto cols = static_cast<std::uint64_t>(shape.cols);
+    return ((rows | cols) >> 32 | (rows * cols) >> 60) != 0;
   }
   [[noreturn]] static void fail_too_large(Shape shape);
   /// The parameters of this step.
   std::span<const RecordedParameter> recorded_parameters() const { return {parameters_.data(), parameter_cursor_}; }
   void backward(NodeIndex from, const T* seed);
   const T* readable_grad(NodeIndex node);
+  T* memory_for(const Node<T>& node) { return allocate_array<T>(static_cast<std::size_t>(node.size())); }
   GradSink<T> leaf_sink(Node<T>& node);
   static ParameterData& parameter_of(const Node<T>& node) {
     return *static_cast<ParameterData*>(const_cast<void*>(node.attributes));
   }
 
-  // What recording needs comes first, in as few lines of the cache as it takes.
+  // In two lines of the cache what every op needs, in a third what only parameters need.
   Arena arena_;
   NodeList<T> nodes_;
+  std::vector<BasicObserver<T>*> observers_;
+  const void* owner_ = nullptr;
+  std::uint32_t step_ = 1;
+  std::uint32_t pass_ = 0;
+  bool grad_enabled_ = true;
   /// Those of this step in the order of their first use, up to the cursor, then those of the step before: the next one is
   /// usually at the cursor.
   std::vector<RecordedParameter> parameters_;
   std::size_t parameter_cursor_ = 0;
-  std::uint32_t step_ = 1;
-  std::uint32_t pass_ = 0;
-  const void* owner_ = nullptr;
-  std::vector<BasicObserver<T>*> observers_;
-  bool grad_enabled_ = true;
   NodeList<T> previous_;  ///< nodes of the step before, for the names in error messages
 };
 

@@ -3,7 +3,9 @@
 #include <fmt/core.h>
 
 #include <atomic>
+#include <exception>
 #include <memory>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -23,32 +25,64 @@ void pause() {
 /// awake; a helper that has waited in vain for a while sleeps.
 class Helpers {
  public:
-  explicit Helpers(int n) {
-    for (int part = 1; part < n; ++part) threads_.emplace_back([this, part] { help(part); });
+  explicit Helpers(int n) : errors_(static_cast<std::size_t>(n)) {
+    threads_.reserve(static_cast<std::size_t>(n - 1));
+    try {
+      for (int part = 1; part < n; ++part) threads_.emplace_back([this, part] { help(part); });
+    } catch (const std::system_error&) {
+      const std::size_t started = threads_.size();
+      dismiss();
+      fail("threads", fmt::format("the system does not start {} threads, only {}", n, started + 1));
+    }
   }
-  ~Helpers() {
-    body_ = nullptr;
-    announce();
-    for (std::thread& thread : threads_) thread.join();
-  }
+  ~Helpers() { dismiss(); }
 
   int parts() const { return static_cast<int>(threads_.size()) + 1; }
 
+  /// All parts run to their end; then the error of the first part that has one is thrown.
   void run(void (*body)(void*, int, int), void* context) {
     body_ = body;
     context_ = context;
     busy_.store(parts() - 1, std::memory_order_relaxed);
     announce();
-    body(context, 0, parts());
+    work(0);
     for (int i = 0; busy_.load(std::memory_order_acquire) != 0; ++i)
       if (i < patience)
         pause();
       else
         std::this_thread::yield();  // a helper has lost its processor to somebody else
+    if (failed_.load(std::memory_order_relaxed)) [[unlikely]]
+      rethrow();
   }
 
  private:
   static constexpr int patience = 4000;  ///< pauses before a helper sleeps: some 100 µs
+
+  void work(int part) noexcept {
+    try {
+      body_(context_, part, parts());
+    } catch (...) {
+      errors_[static_cast<std::size_t>(part)] = std::current_exception();
+      failed_.store(true, std::memory_order_relaxed);
+    }
+  }
+
+  [[noreturn]] void rethrow() {
+    std::exception_ptr first;
+    for (std::exception_ptr& error : errors_) {
+      if (first == nullptr) first = error;
+      error = nullptr;
+    }
+    failed_.store(false, std::memory_order_relaxed);
+    std::rethrow_exception(first);
+  }
+
+  void dismiss() {
+    body_ = nullptr;
+    announce();
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
 
   void announce() {
     job_.fetch_add(1, std::memory_order_release);
@@ -69,7 +103,7 @@ class Helpers {
       }
       done = job;
       if (body_ == nullptr) return;
-      body_(context_, part, parts());
+      work(part);
       busy_.fetch_sub(1, std::memory_order_release);
     }
   }
@@ -78,6 +112,8 @@ class Helpers {
   std::atomic<int> busy_ = 0;
   void (*body_)(void*, int, int) = nullptr;
   void* context_ = nullptr;
+  std::atomic<bool> failed_ = false;  ///< some part has left an error
+  std::vector<std::exception_ptr> errors_;
   std::vector<std::thread> threads_;
 };
 

@@ -41,7 +41,7 @@ template <class T, class Body> void each_pack(Index size, const Body& body) {
 
 /** a + weight·(b − a), exact at both ends */
 template <class T> Pack<T> lerp(Pack<T> a, Pack<T> b, double weight) {
-  return weight < 0.5 ? a + weight * (b - a) : b - (b - a) * (1 - weight);
+  return weight < 0.5 ? madd(Pack<T>(weight), b - a, a) : madd(Pack<T>(weight - 1), b - a, b);
 }
 
 }  // namespace
@@ -74,9 +74,9 @@ BasicOptimizer<T>::BasicOptimizer(std::string_view name, BasicParameterGroups<T>
 
 template <class T> void BasicOptimizer<T>::step() {
   const auto is_live = [](const BasicParameter<T>& p) { return p.requires_grad() && p.has_grad(); };
-  // Calls of update() hide from the compiler that these stay what they are.
+  // Locals, because the compiler must assume that update(), a virtual call, changes the members.
   const std::size_t count = parameters_.size();
-  const std::size_t buffers_each = buffer_names_.size();
+  const std::size_t buffers_per_parameter = buffer_names_.size();
   BasicParameter<T>* const parameters = parameters_.data();
   for (std::size_t i = 0; i < count; ++i) {
     const BasicParameter<T>& p = parameters[i];
@@ -87,7 +87,7 @@ template <class T> void BasicOptimizer<T>::step() {
   }
   ++steps_;
   BasicMatrix<T>* buffers = buffers_.data();
-  for (std::size_t i = 0; i < count; ++i, buffers += buffers_each) {
+  for (std::size_t i = 0; i < count; ++i, buffers += buffers_per_parameter) {
     BasicParameter<T>& p = parameters[i];
     if (!is_live(p)) continue;
     const std::size_t group = group_of_[i];
@@ -187,9 +187,9 @@ BasicSgd<T>::BasicSgd(BasicParameterGroups<T> parameters, SgdOptions options)
 template <class T> void BasicSgd<T>::update(const typename BasicOptimizer<T>::Update& given) {
   const SgdOptions& o = options_;
   if (o.momentum == 0 && given.weight_decay == 0) {
-    const Pack<T> lr(given.lr);
-    return each_pack<T>(given.size, [value = given.value, grad = given.grad, lr](auto at) {
-      at.store(value, at.load(value) - lr * at.load(grad));
+    const Pack<T> minus_lr(-given.lr);
+    return each_pack<T>(given.size, [value = given.value, grad = given.grad, minus_lr](auto at) {
+      at.store(value, madd(minus_lr, at.load(grad), at.load(value)));
     });
   }
   const double share = this->steps() == 1 ? 1 : 1 - o.dampening;
@@ -236,7 +236,8 @@ template <class T> void BasicAdam<T>::update(const typename BasicOptimizer<T>::U
   const double shrink = decoupled_ ? 1 - p.lr * p.weight_decay : 1;
   const auto t = static_cast<double>(this->steps());
   const double step_size = p.lr / (1 - std::pow(o.beta1, t));
-  const double correction = std::sqrt(1 - std::pow(o.beta2, t));
+  const double inverse_correction =
+      1 / std::sqrt(1 - std::pow(o.beta2, t));  // one division per element is slow enough
   T* const mean = p.buffers[0].data();
   T* const square = p.buffers[1].data();
   T* const largest = o.amsgrad ? p.buffers[2].data() : nullptr;
@@ -246,14 +247,14 @@ template <class T> void BasicAdam<T>::update(const typename BasicOptimizer<T>::U
     if (penalty) g = g + p.weight_decay * w;
     w = shrink * w;
     const Pack<T> m = lerp(at.load(mean), g, 1 - o.beta1);
-    Pack<T> v = o.beta2 * at.load(square) + (1 - o.beta2) * g * g;
+    Pack<T> v = madd(Pack<T>(o.beta2), at.load(square), (1 - o.beta2) * g * g);
     at.store(mean, m);
     at.store(square, v);
     if (largest != nullptr) {
       v = simd::max(at.load(largest), v);
       at.store(largest, v);
     }
-    at.store(p.value, w - step_size * m / (simd::sqrt(v) / correction + o.eps));
+    at.store(p.value, w - step_size * m / madd(simd::sqrt(v), Pack<T>(inverse_correction), Pack<T>(o.eps)));
   });
 }
 

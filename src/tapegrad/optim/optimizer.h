@@ -19,9 +19,9 @@
 ///       adam.step();
 ///     }
 ///
-/// Formulas, defaults and the order of operations are PyTorch's, but for one thing: an optimizer counts its steps
-/// once, not per parameter. In the formulas below w is a parameter, g its gradient, t the number of the step,
-/// from 1.
+/// Formulas and defaults are PyTorch's, but for one thing: an optimizer counts its steps once, not per parameter. In
+/// the formulas below w is a parameter, g its gradient, t the number of the step, from 1. What becomes of an element
+/// depends neither on its place nor on the size of the array.
 
 namespace tapegrad {
 
