@@ -171,9 +171,9 @@ int main(int argc, char** argv) {
   app.add_option("--hidden", options.hidden, "Hidden units")->check(CLI::Range(1, 4096))->capture_default_str();
   app.add_option("--optimizer", options.optimizer, "sgd, adam, adamw, rmsprop, adagrad")->capture_default_str();
   app.add_option("--lr", options.lr, "Learning rate")->capture_default_str();
-  app.add_option("--steps", options.steps, "Training steps")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--steps", options.steps, "Training steps")->check(example::at_least(1))->capture_default_str();
   app.add_option("--seeds", options.seeds, "Train from this many seeds and print the success rate")
-      ->check(CLI::PositiveNumber);
+      ->check(example::at_least(1));
   options.inspect.add_to(app);
   return example::run(app, options.common, argc, argv, [&]() -> example::Json {
     if (options.seeds > 0) return compare(options);

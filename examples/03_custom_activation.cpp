@@ -52,7 +52,7 @@ int main(int argc, char** argv) {
   example::CommonOptions common;
   int steps = 600;
   double a = 2;
-  app.add_option("--steps", steps, "Training steps")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--steps", steps, "Training steps")->check(example::at_least(1))->capture_default_str();
   app.add_option("-a", a, "The setting a of snake")->capture_default_str();
 
   return example::run(app, common, argc, argv, [&] {

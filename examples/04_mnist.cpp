@@ -156,8 +156,8 @@ int main(int argc, char** argv) {
   app.add_option("--lr", o.lr, "Learning rate")->capture_default_str();
   app.add_option("--schedule", o.schedule, "Learning rate over time: constant, cosine, one_cycle, …")
       ->capture_default_str();
-  app.add_option("--epochs", o.epochs, "Passes over the data")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--batch", o.batch, "Samples per step")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--epochs", o.epochs, "Passes over the data")->check(example::at_least(1))->capture_default_str();
+  app.add_option("--batch", o.batch, "Samples per step")->check(example::at_least(1))->capture_default_str();
   app.add_option("--dropout", o.dropout, "Probability of dropping a hidden unit")->capture_default_str();
   app.add_flag("--batch-norm", o.batch_norm, "Batch normalization before every activation");
   app.add_option("--weight-decay", o.weight_decay, "Weight decay of the optimizer")->capture_default_str();
@@ -168,7 +168,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
   app.add_option("--limit", o.limit, "Use only the first N images; 0 for all")
-      ->check(CLI::NonNegativeNumber)
+      ->check(example::at_least(0))
       ->capture_default_str();
   o.inspect.add_to(app);
   return example::run(app, o.common, argc, argv, [&] {

@@ -86,8 +86,8 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--init", options.init, "Initializer of the weights; biases start at 0")->capture_default_str();
   app.add_option("--lr", options.lr, "Learning rate of plain SGD")->capture_default_str();
-  app.add_option("--batch", options.batch, "Samples per step")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--steps", options.steps, "Training steps")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--batch", options.batch, "Samples per step")->check(example::at_least(1))->capture_default_str();
+  app.add_option("--steps", options.steps, "Training steps")->check(example::at_least(1))->capture_default_str();
   inspect.add_to(app);
 
   return example::run(app, common, argc, argv, [&] {

@@ -33,8 +33,8 @@ void show_certificates(const twin::Run& run) {
     const auto revived = std::count_if(layer.deaths.begin(), layer.deaths.end(),
                                        [](const tg::Death& d) { return d.revived.has_value(); });
     if (layer.deaths.empty()) continue;
-    fmt::print("\nlayer {}: {} deaths, {} came back   dead share {}\n", i + 1, layer.deaths.size(), revived,
-               terminal::sparkline(dead, 30));
+    fmt::print("\nlayer {}: {} death{}, {} came back   dead share {}\n", i + 1, layer.deaths.size(),
+               layer.deaths.size() == 1 ? "" : "s", revived, terminal::sparkline(dead, 30));
     for (std::size_t k = 0; k < std::min<std::size_t>(layer.deaths.size(), 3); ++k) {
       const tg::Death& death = layer.deaths[k];
       fmt::print("  unit {:>3} at step {:>4}: {}\n", death.unit, death.step, death.cause);
@@ -74,8 +74,8 @@ int main(int argc, char** argv) {
       ->delimiter(',')
       ->capture_default_str();
   app.add_option("--init", options.init, "Initializer of the weights; biases start at 0")->capture_default_str();
-  app.add_option("--batch", options.batch, "Samples per step")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--steps", options.steps, "Training steps")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--batch", options.batch, "Samples per step")->check(example::at_least(1))->capture_default_str();
+  app.add_option("--steps", options.steps, "Training steps")->check(example::at_least(1))->capture_default_str();
   app.add_flag("--revive", revive, "Reinitialize dead units ten times on the way");
   inspect.add_to(app);
 

@@ -59,13 +59,13 @@ int main(int argc, char** argv) {
       "Hessian-vector products, the edge of stability, and a network that solves a differential equation.");
   app.add_option("--lr", options.lr, "Learning rate of gradient descent, or several")
       ->delimiter(',')
-      ->check(CLI::PositiveNumber)
+      ->check(example::above(0))
       ->capture_default_str();
   app.add_option("--steps", options.steps, "Steps of gradient descent")
-      ->check(CLI::PositiveNumber)
+      ->check(example::at_least(1))
       ->capture_default_str();
   app.add_option("--ode-steps", options.ode_steps, "Steps of training for the differential equation")
-      ->check(CLI::PositiveNumber)
+      ->check(example::at_least(1))
       ->capture_default_str();
   app.add_option("--report", options.report, "Write a page with the figures to FILE.html")->type_name("FILE");
   return example::run(app, options.common, argc, argv, [&] {

@@ -107,6 +107,10 @@ class ExampleTest(unittest.TestCase):
         self.assertEqual((result.err, result.code), (err, code))
         self.assertEqual(os.listdir(self.scratch), [])
 
+    def assert_too_small(self, program, option, value, bound="at least 1"):
+        self.assert_fails(program, option, value, code=105,
+                          err=f"{option}: must be {bound}, got {value}\nRun with --help for more information.\n")
+
     def assert_out_of_range(self, program, option, value):
         """The words are CLI11's."""
         result = run(program, option, value, "--json", self.path())
@@ -221,8 +225,11 @@ class Xor(ExampleTest):
         self.assert_fails("xor", "--optimizer", "adm",
                           err="error: [optimizer] no optimizer named 'adm'; did you mean 'adam'?\n")
         self.assert_fails("xor", "--lr", "-1", err="error: [adam] lr must not be negative, got -1\n")
-        for option, value in (("--steps", "-5"), ("--steps", "0"), ("--seeds", "-1"), ("--hidden", "0")):
-            self.assert_out_of_range("xor", option, value)
+        for option, value in (("--steps", "-5"), ("--steps", "0"), ("--steps", "nan"), ("--seeds", "-1")):
+            self.assert_too_small("xor", option, value)
+        self.assert_out_of_range("xor", "--hidden", "0")
+        self.assert_fails("xor", "--steps", "1.5", code=104,
+                          err="Could not convert: --steps = 1.5\nRun with --help for more information.\n")
 
 
 class Mnist(ExampleTest):
@@ -267,8 +274,10 @@ class Mnist(ExampleTest):
         self.assert_fails("mnist", "--data", folder,
                           err=f"error: [idx] {folder}: found neither train-images-idx3-ubyte nor "
                               "train-images-idx3-ubyte.gz\n")
-        for option, value in (("--epochs", "0"), ("--batch", "-64"), ("--limit", "-1"), ("--hidden", "0")):
-            self.assert_out_of_range("mnist", option, value)
+        for option, value in (("--epochs", "0"), ("--batch", "-64")):
+            self.assert_too_small("mnist", option, value)
+        self.assert_too_small("mnist", "--limit", "-1", "at least 0")
+        self.assert_out_of_range("mnist", "--hidden", "0")
         self.assert_fails("mnist", "--precision", "half", code=105,
                           err="--precision: half not in {float,double}\nRun with --help for more information.\n")
 
@@ -402,7 +411,8 @@ class Curvature(ExampleTest):
 
     def test_errors(self):
         for option in ("--steps", "--ode-steps"):
-            self.assert_out_of_range("curvature", option, "0")
+            self.assert_too_small("curvature", option, "0")
+        self.assert_too_small("curvature", "--lr", "0", "above 0")
 
 
 class SeeingInside(ExampleTest):

@@ -8,8 +8,10 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <system_error>
 
 namespace example {
@@ -17,7 +19,20 @@ namespace {
 
 volatile std::sig_atomic_t interrupted = 0;
 
+template <class Compare> CLI::Validator compared(const char* words, Compare compare, int bound) {
+  const auto check = [=](std::string& text) -> std::string {
+    char* end = nullptr;
+    const double value = std::strtod(text.c_str(), &end);
+    if (!text.empty() && *end == '\0' && compare(value, bound)) return {};
+    return fmt::format("must be {} {}, got {}", words, bound, text);
+  };
+  return CLI::Validator(check, "", words);
+}
+
 }  // namespace
+
+CLI::Validator at_least(int least) { return compared("at least", std::greater_equal<>(), least); }
+CLI::Validator above(int bound) { return compared("above", std::greater<>(), bound); }
 
 int run(CLI::App& app, CommonOptions& common, int argc, char** argv, const std::function<Json()>& body) {
   app.add_option("--seed", common.seed, "Seed of all random numbers")->capture_default_str();

@@ -36,6 +36,10 @@ struct InspectOptions {
   void write(std::span<const tapegrad::RunRecord> runs, const std::string& title = {}) const;
 };
 
+/** Checks of options: "--steps: must be at least 1, got 0". */
+CLI::Validator at_least(int least);
+CLI::Validator above(int bound);
+
 /** Runs an example: adds --seed and --json to `app`, parses, calls `body`, and writes what it returns to --json.
  * An error is printed as "error: …" and gives exit code 1; wrong options give CLI11's text and code. */
 int run(CLI::App& app, CommonOptions& common, int argc, char** argv, const std::function<Json()>& body);
