@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <exception>
+#include <limits>
 #include <memory>
 #include <system_error>
 #include <thread>
@@ -28,7 +29,7 @@ class Helpers {
   explicit Helpers(int n) : errors_(static_cast<std::size_t>(n)) {
     threads_.reserve(static_cast<std::size_t>(n - 1));
     try {
-      for (int part = 1; part < n; ++part) threads_.emplace_back([this, part] { help(part); });
+      for (int part = 1; part < n; ++part) threads_.emplace_back([this] { help(); });
     } catch (const std::system_error&) {
       const std::size_t started = threads_.size();
       dismiss();
@@ -43,10 +44,11 @@ class Helpers {
   void run(void (*body)(void*, int, int), void* context) {
     body_ = body;
     context_ = context;
-    busy_.store(parts() - 1, std::memory_order_relaxed);
+    finished_.store(0, std::memory_order_relaxed);
+    next_.store(0, std::memory_order_release);
     announce();
-    work(0);
-    for (int i = 0; busy_.load(std::memory_order_acquire) != 0; ++i)
+    work();
+    for (int i = 0; finished_.load(std::memory_order_acquire) != parts(); ++i)
       if (i < patience)
         pause();
       else
@@ -58,12 +60,16 @@ class Helpers {
  private:
   static constexpr int patience = 4000;  ///< pauses before a helper sleeps: some 100 µs
 
-  void work(int part) noexcept {
-    try {
-      body_(context_, part, parts());
-    } catch (...) {
-      errors_[static_cast<std::size_t>(part)] = std::current_exception();
-      failed_.store(true, std::memory_order_relaxed);
+  /// Does parts that nobody has begun until there are none: what a helper does not come to do, the caller does.
+  void work() noexcept {
+    for (int part; (part = next_.fetch_add(1, std::memory_order_acq_rel)) < parts();) {
+      try {
+        body_(context_, part, parts());
+      } catch (...) {
+        errors_[static_cast<std::size_t>(part)] = std::current_exception();
+        failed_.store(true, std::memory_order_relaxed);
+      }
+      finished_.fetch_add(1, std::memory_order_release);
     }
   }
 
@@ -78,7 +84,7 @@ class Helpers {
   }
 
   void dismiss() {
-    body_ = nullptr;
+    over_.store(true, std::memory_order_relaxed);
     announce();
     for (std::thread& thread : threads_) thread.join();
     threads_.clear();
@@ -89,7 +95,7 @@ class Helpers {
     job_.notify_all();
   }
 
-  void help(int part) {
+  void help() {
     unsigned done = 0;
     while (true) {
       unsigned job = done;
@@ -102,14 +108,17 @@ class Helpers {
         job = job_.load(std::memory_order_acquire);
       }
       done = job;
-      if (body_ == nullptr) return;
-      work(part);
-      busy_.fetch_sub(1, std::memory_order_release);
+      if (over_.load(std::memory_order_relaxed)) return;
+      work();
     }
   }
 
+  static constexpr int none = std::numeric_limits<int>::max() / 2;
+
   std::atomic<unsigned> job_ = 0;  ///< counts the jobs announced
-  std::atomic<int> busy_ = 0;
+  std::atomic<int> next_ = none;   ///< the part of the job that is to begin next
+  std::atomic<int> finished_ = 0;  ///< parts of the job that are done
+  std::atomic<bool> over_ = false;
   void (*body_)(void*, int, int) = nullptr;
   void* context_ = nullptr;
   std::atomic<bool> failed_ = false;  ///< some part has left an error
