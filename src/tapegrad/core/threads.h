@@ -9,16 +9,16 @@ namespace tapegrad {
 /** From now on the calling thread computes with n threads (itself and n − 1 helpers); 1 is the default. Large matrix
  * products, elementwise ops and optimizer updates are divided among them in fixed parts, so for a given n the results
  * are bit by bit the same from run to run; small ones stay on one thread, where they are faster. Other threads are not
- * affected: each says for itself. Throws "[threads] the number must be from 1 to 256, got 0", and when the system does not
- * start as many. */
+ * affected: each says for itself. Throws "[threads] the number must be from 1 to 256, got 0", and when the system does
+ * not start as many. */
 void set_threads(int n);
 /** How many threads the calling thread computes with. */
 int threads();
 
 namespace parallel {
 
-/** Calls body(context, part, parts) once for every part, each in its own thread; returns when all are done, and throws
- * what the first part that failed has thrown. */
+/** Calls body(context, part, parts) once for every part, on whichever thread is free; returns when all are done, and
+ * throws what the first part that failed has thrown. */
 void run(void (*body)(void* context, int part, int parts), void* context);
 
 /** Calls body(first, last) for parts of 0 … count − 1 that begin at multiples of `grain`, or once for everything when
