@@ -24,13 +24,16 @@ template <class T> tapegrad::BasicMatrix<T> random(tapegrad::Index rows, tapegra
 struct Size {
   tapegrad::Index m, n, k;
 };
-/// Vector tails, single rows and columns, rows that just fit in a register, both sides of the limit of a small product,
-/// and one that is divided.
+/// Vector tails, single rows and columns, rows that just fit in a register, both sides of the limit of a small product.
 constexpr std::array sizes{
     Size{1, 1, 1},    Size{4, 8, 2},    Size{4, 1, 8},     Size{1, 4, 8},    Size{8, 2, 4},    Size{8, 16, 2},
     Size{13, 10, 20}, Size{21, 16, 3},  Size{40, 1, 8},    Size{16, 1, 20},  Size{1, 1, 5000}, Size{1, 9, 300},
     Size{5, 7, 3},    Size{3, 17, 33},  Size{16, 32, 32},  Size{33, 31, 16}, Size{64, 64, 16}, Size{65, 64, 17},
     Size{1, 300, 70}, Size{300, 1, 70}, Size{32, 128, 80}, Size{7, 1, 4096}, Size{1, 7, 5000}, Size{97, 130, 90}};
+
+/// Products that are divided: along either side, with a side that is too short, and with parts of unequal size.
+constexpr std::array divided_sizes{Size{97, 130, 90}, Size{300, 20, 50}, Size{20, 300, 50}, Size{250, 33, 70},
+                                   Size{33, 250, 70}};
 
 /// The largest error of gemm against plain sums, in units of k·ε·Σ|a·b|, over all transpositions and both ways to write.
 template <class T> double worst_error(const Size& s, bool add) {
@@ -60,6 +63,25 @@ template <class T> double worst_error(const Size& s, bool add) {
   return worst;
 }
 
+/// Whether gemm_with_bias gives the product, and the bias in every row.
+template <class T> bool right_with_bias(const Size& s) {
+  using Exact = Eigen::Matrix<long double, Eigen::Dynamic, Eigen::Dynamic>;
+  tapegrad::Rng rng(4);
+  const auto a = random<T>(s.m, s.k, rng);
+  const auto b = random<T>(s.n, s.k, rng);
+  const auto bias = random<T>(1, s.n, rng);
+  tapegrad::BasicMatrix<T> c(s.m, s.n);
+  tapegrad::gemm_with_bias(s.m, s.n, s.k, a.data(), b.data(), bias.data(), c.data());
+  const Exact wide_a = a.template cast<long double>();
+  const Exact wide_b = b.template cast<long double>();
+  const Exact wide_bias = bias.template cast<long double>();
+  const Exact exact = (wide_a * wide_b.transpose()).rowwise() + wide_bias.row(0);
+  const Exact scale = (wide_a.cwiseAbs() * wide_b.cwiseAbs().transpose()).rowwise() + wide_bias.cwiseAbs().row(0);
+  const auto unit = static_cast<long double>(s.k + 1) * std::numeric_limits<T>::epsilon();
+  const Exact error = (c.template cast<long double>() - exact).cwiseAbs();
+  return (error.array() <= unit * scale.array()).all();
+}
+
 }  // namespace
 
 TEST_CASE("gemm: every transposition of every size, against plain sums") {
@@ -72,24 +94,23 @@ TEST_CASE("gemm: every transposition of every size, against plain sums") {
 }
 
 TEST_CASE_TEMPLATE("gemm_with_bias: the product, and the bias in every row", T, float, double) {
-  using Exact = Eigen::Matrix<long double, Eigen::Dynamic, Eigen::Dynamic>;
-  tapegrad::Rng rng(4);
   for (const Size& s : sizes) {
     INFO(fmt::format("{}x{}, inner {}", s.m, s.n, s.k));
-    const auto a = random<T>(s.m, s.k, rng);
-    const auto b = random<T>(s.n, s.k, rng);
-    const auto bias = random<T>(1, s.n, rng);
-    tapegrad::BasicMatrix<T> c(s.m, s.n);
-    tapegrad::gemm_with_bias(s.m, s.n, s.k, a.data(), b.data(), bias.data(), c.data());
-    const Exact wide_a = a.template cast<long double>();
-    const Exact wide_b = b.template cast<long double>();
-    const Exact wide_bias = bias.template cast<long double>();
-    const Exact exact = (wide_a * wide_b.transpose()).rowwise() + wide_bias.row(0);
-    const Exact scale = (wide_a.cwiseAbs() * wide_b.cwiseAbs().transpose()).rowwise() + wide_bias.cwiseAbs().row(0);
-    const auto unit = static_cast<long double>(s.k + 1) * std::numeric_limits<T>::epsilon();
-    const Exact error = (c.template cast<long double>() - exact).cwiseAbs();
-    CHECK((error.array() <= unit * scale.array()).all());
+    CHECK(right_with_bias<T>(s));
   }
+}
+
+TEST_CASE_TEMPLATE("threads: products divided in every way are right", T, float, double) {
+  for (const int n : {1, 2, 3}) {
+    tapegrad::set_threads(n);
+    for (const Size& s : divided_sizes) {
+      INFO(fmt::format("{}x{}, inner {}, {} threads", s.m, s.n, s.k, n));
+      CHECK(worst_error<T>(s, false) <= 1);
+      CHECK(worst_error<T>(s, true) <= 1);
+      CHECK(right_with_bias<T>(s));
+    }
+  }
+  tapegrad::set_threads(1);
 }
 
 TEST_CASE("gemm_with_bias: with nothing to multiply the bias is left") {

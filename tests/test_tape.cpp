@@ -361,6 +361,61 @@ TEST_CASE("an input can be filled in place") {
   CHECK(in.grad() == matrix(2, 2, {4, 6, 10, 12}));
 }
 
+TEST_CASE("a borrowed input is not copied") {
+  tg::Tape tape;
+  const tg::Matrix values = matrix(2, 2, {1, 2, 3, 4});
+  const tg::Var x = tape.borrow(values, {.requires_grad = true});
+  CHECK(x.value().data() == values.data());
+  CHECK(tape.bytes_used() == 0);
+  const tg::Var last_row = tape.borrow(tg::BasicView<double>(values.data() + 2, 1, 2));
+  CHECK(last_row.value() == matrix(1, 2, {3, 4}));
+  CHECK_FALSE(last_row.requires_grad());
+  tg::sum(x * x * last_row).backward();
+  CHECK(x.grad() == matrix(2, 2, {6, 16, 18, 32}));
+  CHECK(values == matrix(2, 2, {1, 2, 3, 4}));
+  constexpr tg::Index big = tg::Index{1} << 31;
+  CHECK_THROWS_WITH_AS(tape.borrow(tg::BasicView<double>(values.data(), big, big)),
+                       "[tape] too large a value: 2147483648x2147483648", tg::Error);
+}
+
+TEST_CASE("a seed on the tape is not copied, and never written to") {
+  tg::Tape tape;
+  const tg::Var x = tape.input(matrix(1, 2, {2, 3}), {.requires_grad = true});
+  const tg::Var seed = tape.input(matrix(1, 2, {10, 100}));
+  const tg::Var y = x * x;
+  y.backward(seed);
+  CHECK(x.grad() == matrix(1, 2, {40, 600}));
+  CHECK(y.grad().data() == seed.value().data());
+
+  // A second pass goes through y and writes its gradient, which is that of the last pass; x's are added up.
+  tg::sum(y * 5.0).backward();
+  CHECK(seed.value() == matrix(1, 2, {10, 100}));
+  CHECK(y.grad() == matrix(1, 2, {5, 5}));
+  CHECK(x.grad() == matrix(1, 2, {60, 630}));
+
+  // One that does not reach y leaves its gradient.
+  y.backward(seed);
+  tg::sum(x).backward();
+  CHECK(y.grad() == matrix(1, 2, {10, 100}));
+  CHECK(x.grad() == matrix(1, 2, {101, 1231}));
+
+  // From a leaf, the seed is added.
+  x.backward(seed);
+  CHECK(x.grad() == matrix(1, 2, {111, 1331}));
+  CHECK(x.grad().data() != seed.value().data());
+
+  CHECK_THROWS_WITH_AS(y.backward(tape.input(1)), "[backward] the seed is 1x1, variable #2 (mul) is 1x2",
+                       tg::Error);
+  CHECK_THROWS_WITH_AS(seed.backward(seed),
+                       "[backward] variable #1 (input) depends on nothing that requires a gradient", tg::Error);
+  tg::Tape other;
+  CHECK_THROWS_WITH_AS(y.backward(other.input(1)),
+                       "[backward] variables #2 (mul) and #0 (input) are on different tapes", tg::Error);
+  tape.reset();
+  CHECK_THROWS_WITH_AS(tape.input(1, {.requires_grad = true}).backward(seed),
+                       "[tape] variable #1 (input) is from step 1, the tape is at step 2", tg::Error);
+}
+
 TEST_CASE("observers see every node in order, complete, forward and backward") {
   tg::Tape tape;
   Recorder recorder;

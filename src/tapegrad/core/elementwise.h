@@ -97,7 +97,7 @@ template <class T, class Body> void for_each_pack(Shape shape, const Body& body)
  * body: its address does not escape, so for short ones what it holds stays in registers. */
 template <class T, class Body> EIGEN_ALWAYS_INLINE void for_each_pack(Index size, const Body& body) {
   if (size < parallel::least_elements) return for_each_pack<T>(0, size, body);
-  parallel::divide(size, 0, 1024, [body](Index first, Index last) { for_each_pack<T>(first, last, body); });
+  parallel::divide(size, 1024, true, [body](Index first, Index last) { for_each_pack<T>(first, last, body); });
 }
 
 /** out = f(operands), or out + f(operands), for arrays of one shape. All of f is inlined here, or every pack would pay
@@ -123,7 +123,7 @@ template <bool add, class T, class F, std::size_t N>
 template <bool add, class T, class F, std::size_t N>
 void map_array(Index size, const std::array<const T*, N>& in, T* out, const F& f) {
   if (size < parallel::least_elements) return map_range<add>(0, size, in, out, f);
-  parallel::divide(size, 0, 1024,
+  parallel::divide(size, 1024, true,
                    [&in, out, &f](Index first, Index last) { map_range<add>(first, last, in, out, f); });
 }
 template <class T, class F, std::size_t N>

@@ -7,7 +7,6 @@
 #endif
 
 #include <algorithm>
-#include <limits>
 #include <memory>
 #include <new>
 #include <type_traits>
@@ -92,6 +91,15 @@ template <class T> struct Product {
     part.c += first;
     if (bias != nullptr) part.bias += first;
     return part;
+  }
+  /// What is left to do when the bias has been written to C.
+  Product started() const {
+    Product rest = *this;
+    if (bias == nullptr) return rest;
+    for (Index row = 0; row < m; ++row) std::copy_n(bias, n, c + row * stride_c);
+    rest.bias = nullptr;
+    rest.add = true;
+    return rest;
   }
 };
 
@@ -289,10 +297,7 @@ template <class T> void multiply_in_blocks(const Product<T>& p) {
 /// A column of C is computed as the row that it is in memory.
 template <class T> void multiply_small(Product<T> p) {
   if (p.n > 1 || p.m == 1) return multiply_in_blocks(p);
-  if (p.bias != nullptr) {
-    std::fill_n(p.c, p.m, *p.bias);
-    p.add = true;
-  }
+  p = p.started();
   multiply_in_blocks(Product<T>{false, !p.transpose_a, 1, p.m, p.k, p.b, p.k, p.a, p.stride_a, p.c, p.m, p.add});
 }
 
@@ -427,6 +432,7 @@ template <class T> bool multiply_narrow(bool, bool, Index, Index, Index, const T
 #endif
 
 constexpr Index least_to_divide = 256 * 1024;  ///< multiplications: about 5 µs of work
+constexpr Index part_grain = 16;               ///< rows or columns: parts begin at lines of the cache
 
 /// y += A·x or y += Aᵀ·x, A row-major rows×cols.
 template <class T> void add_matrix_vector(bool transpose, Index rows, Index cols, const T* a, const T* x, T* y) {
@@ -440,37 +446,36 @@ template <class T> void add_matrix_vector(bool transpose, Index rows, Index cols
     Y.noalias() += A * X;
 }
 
-template <class T> void multiply_large(const Product<T>& p) {
-  if (p.n == 1 || p.m == 1) {
-    if (!p.add) std::fill_n(p.c, p.m * p.n, T(0));
-    if (p.n == 1)
-      return add_matrix_vector(p.transpose_a, p.transpose_a ? p.k : p.m, p.transpose_a ? p.m : p.k, p.a, p.b, p.c);
-    return add_matrix_vector(!p.transpose_b, p.transpose_b ? p.n : p.k, p.transpose_b ? p.k : p.n, p.b, p.a, p.c);
-  }
-  use_one_thread();
-  // Every part packs the other operand for itself: divide the longer side.
-  const Index least = p.m * p.n * p.k < least_to_divide ? std::numeric_limits<Index>::max() : 0;
-  if (p.m >= p.n)
-    parallel::divide(p.m, least, 16, [&](Index first, Index last) { multiply(p.rows(first, last)); });
+template <class T> void multiply_vector(const Product<T>& product) {
+  const Product<T> p = product.started();
+  if (!p.add) std::fill_n(p.c, p.m * p.n, T(0));
+  if (p.n == 1)
+    add_matrix_vector(p.transpose_a, p.transpose_a ? p.k : p.m, p.transpose_a ? p.m : p.k, p.a, p.b, p.c);
   else
-    parallel::divide(p.n, least, 48, [&](Index first, Index last) { multiply(p.cols(first, last)); });
+    add_matrix_vector(!p.transpose_b, p.transpose_b ? p.n : p.k, p.transpose_b ? p.k : p.n, p.b, p.a, p.c);
+}
+
+template <class T> void multiply_large(const Product<T>& p) {
+  if (p.n == 1 || p.m == 1) return multiply_vector(p);
+  use_one_thread();
+  const bool worth_dividing = p.m * p.n * p.k >= least_to_divide;
+  // Parts are rows of a layer's weight W: columns of x·Wᵀ, rows of dW = gᵀ·x. So every thread keeps its rows of W, of dW
+  // and of what an optimizer remembers in its own cache; between far processors they would travel slowly, every step.
+  const bool long_enough = (p.transpose_a ? p.m : p.n) >= 2 * part_grain;
+  if (p.transpose_a == long_enough)
+    parallel::divide(p.m, part_grain, worth_dividing,
+                     [&](Index first, Index last) { multiply(p.rows(first, last).started()); });
+  else
+    parallel::divide(p.n, part_grain, worth_dividing,
+                     [&](Index first, Index last) { multiply(p.cols(first, last).started()); });
 }
 
 template <class T>
 [[gnu::noinline]] void multiply_any(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a,
-                                    const T* b, T* c, bool add) {
-  const Product<T> product{transpose_a, transpose_b,         m, n, k,  a, transpose_a ? m : k,
-                           b,           transpose_b ? k : n, c, n, add};
+                                    const T* b, const T* bias, T* c, bool add) {
+  const Product<T> product{transpose_a, transpose_b,         m, n, k,   a,   transpose_a ? m : k,
+                           b,           transpose_b ? k : n, c, n, add, bias};
   return is_small<T>(m, n, k) ? multiply_small(product) : multiply_large(product);
-}
-
-template <class T>
-[[gnu::noinline]] void multiply_any_with_bias(Index m, Index n, Index k, const T* a, const T* b, const T* bias,
-                                              T* c) {
-  if (k > 0 && is_small<T>(m, n, k))
-    return multiply_small(Product<T>{false, true, m, n, k, a, k, b, k, c, n, false, bias});
-  for (Index row = 0; row < m; ++row) std::copy_n(bias, n, c + row * n);
-  if (k > 0) multiply_any(false, true, m, n, k, a, b, c, true);
 }
 
 }  // namespace
@@ -482,14 +487,18 @@ void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T
     return;
   }
   if (!multiply_narrow<T>(transpose_a, transpose_b, m, n, k, a, b, nullptr, c, add))
-    multiply_any(transpose_a, transpose_b, m, n, k, a, b, c, add);
+    multiply_any(transpose_a, transpose_b, m, n, k, a, b, static_cast<const T*>(nullptr), c, add);
 }
 
 template <class T> void gemm_with_bias(Index m, Index n, Index k, const T* a, const T* b, const T* bias, T* c) {
   if (m == 0 || n == 0) [[unlikely]]
     return;
-  if (k == 0 || !multiply_narrow<T>(false, true, m, n, k, a, b, bias, c, false))
-    multiply_any_with_bias(m, n, k, a, b, bias, c);
+  if (k == 0) [[unlikely]] {
+    for (Index row = 0; row < m; ++row) std::copy_n(bias, n, c + row * n);
+    return;
+  }
+  if (!multiply_narrow<T>(false, true, m, n, k, a, b, bias, c, false))
+    multiply_any(false, true, m, n, k, a, b, bias, c, false);
 }
 
 template void gemm(bool, bool, Index, Index, Index, const float*, const float*, float*, bool);

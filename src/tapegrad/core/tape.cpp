@@ -38,6 +38,7 @@ template <class T> void BasicTape<T>::reset() {
   if (pass_ != 0)  // a tape that only predicts leaves the gradients of others alone
     for (const RecordedParameter& recorded : parameters_) recorded.data->has_grad = false;
   parameter_cursor_ = 0;
+  seed_stays_ = false;
   nodes_.swap(previous_);
   nodes_.clear();
   pass_ = 0;
@@ -74,8 +75,7 @@ template <class T> BasicVar<T> BasicTape<T>::leaf(Shape shape, T* values, InputO
 template <class T> BasicVar<T> BasicTape<T>::input(const BasicMatrixRef<T>& values, InputOptions options) {
   const Shape shape{values.rows(), values.cols()};
   T* copy = allocate(shape);
-  const Index least = shape.size() < parallel::least_elements ? std::numeric_limits<Index>::max() : 0;
-  parallel::divide(shape.rows, least, 1, [&](Index first, Index last) {
+  parallel::divide(shape.rows, 1, shape.size() >= parallel::least_elements, [&](Index first, Index last) {
     const T* from = values.data() + first * values.outerStride();
     if (values.outerStride() == shape.cols || last - first == 1) {
       std::copy_n(from, (last - first) * shape.cols, copy + first * shape.cols);
@@ -85,6 +85,12 @@ template <class T> BasicVar<T> BasicTape<T>::input(const BasicMatrixRef<T>& valu
       std::copy_n(from, shape.cols, copy + row * shape.cols);
   });
   return leaf(shape, copy, options);
+}
+
+template <class T> BasicVar<T> BasicTape<T>::borrow(const BasicView<T>& values, InputOptions options) {
+  const Shape shape{values.rows(), values.cols()};
+  if (is_too_large(shape)) fail_too_large(shape);
+  return leaf(shape, const_cast<T*>(values.data()), options);  // the values of a leaf are only read
 }
 
 template <class T> BasicVar<T> BasicTape<T>::input(double value, InputOptions options) {
@@ -159,16 +165,28 @@ template <class T> GradSink<T> BasicTape<T>::leaf_sink(Node<T>& node) {
   return {node.grad, add};
 }
 
-template <class T> void BasicTape<T>::backward(NodeIndex from, const T* seed) {
+template <class T> void BasicTape<T>::backward(NodeIndex from, const T* seed, Seed kind) {
+  if (seed_stays_) {  // this pass may write there
+    Node<T>& node = nodes_[seeded_];
+    node.grad = std::copy_n(node.grad, node.size(), memory_for(node)) - node.size();
+    seed_stays_ = false;
+  }
   ++pass_;
   for (const RecordedParameter& recorded : recorded_parameters()) {
     if (!recorded.data->step_is_over) continue;
     recorded.data->has_grad = false;
     recorded.data->step_is_over = false;
   }
-  const GradSink<T> start = grad_sink(from);
-  const Index size = nodes_[from].size();
-  for (Index i = 0; i < size; ++i) start.data[i] = seed[i] + (start.add ? start.data[i] : T(0));
+  if (Node<T>& node = nodes_[from]; kind == Seed::stays && !node.leaf) {
+    node.grad = const_cast<T*>(seed);  // what uses `node` comes after it, so nothing is added in this pass
+    node.pass = pass_;
+    seed_stays_ = true;
+    seeded_ = from;
+  } else {
+    const GradSink<T> start = grad_sink(from);
+    const Index size = node.size();
+    for (Index i = 0; i < size; ++i) start.data[i] = seed[i] + (start.add ? start.data[i] : T(0));
+  }
   const bool watched = !observers_.empty();
   for (NodeIndex i = from + 1; i-- > 0;) {
     const Node<T>& node = nodes_[i];
@@ -235,21 +253,30 @@ template <class T> void BasicVar<T>::backward() const {
     fail("backward", fmt::format("needs a scalar (1x1) or a seed, variable {} is {}", label(), to_string(shape())));
   check_backward();
   const T one = 1;
-  tape_->backward(index_, &one);
+  tape_->backward(index_, &one, BasicTape<T>::Seed::copied);
+}
+
+template <class T> void BasicVar<T>::check_seed(Shape seed) const {
+  if (shape() != seed)
+    fail("backward",
+         fmt::format("the seed is {}, variable {} is {}", to_string(seed), label(), to_string(shape())));
+  check_backward();
 }
 
 template <class T> void BasicVar<T>::backward(const BasicMatrixRef<T>& seed) const {
-  const Shape seed_shape{seed.rows(), seed.cols()};
-  if (shape() != seed_shape)
-    fail("backward",
-         fmt::format("the seed is {}, variable {} is {}", to_string(seed_shape), label(), to_string(shape())));
-  check_backward();
+  check_seed({seed.rows(), seed.cols()});
   if (seed.outerStride() != seed.cols()) {
     const BasicMatrix<T> packed = seed;
-    tape_->backward(index_, packed.data());
+    tape_->backward(index_, packed.data(), BasicTape<T>::Seed::copied);
   } else {
-    tape_->backward(index_, seed.data());
+    tape_->backward(index_, seed.data(), BasicTape<T>::Seed::copied);
   }
+}
+
+template <class T> void BasicVar<T>::backward(BasicVar<T> seed) const {
+  common_tape("backward", *this, seed);
+  check_seed(seed.shape());
+  tape_->backward(index_, seed.node().value, BasicTape<T>::Seed::stays);
 }
 
 namespace detail {

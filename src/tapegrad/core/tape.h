@@ -47,6 +47,12 @@ template <class T> class alignas(64) BasicTape {
   /** A copy of `values` on the tape. It gets a gradient only when it asks: `tape.input(x, {.requires_grad =
    * true})`. */
   BasicVar<T> input(const BasicMatrixRef<T>& values, InputOptions options = {});
+  /** The same without a copy: the values must stay where and as they are until reset(). Not for a temporary. */
+  BasicVar<T> borrow(const BasicView<T>& values, InputOptions options = {});
+  BasicVar<T> borrow(const BasicMatrix<T>& values, InputOptions options = {}) {
+    return borrow(BasicView<T>(values.data(), values.rows(), values.cols()), options);
+  }
+  BasicVar<T> borrow(BasicMatrix<T>&& temporary, InputOptions options = {}) = delete;
   /** A 1x1 input. */
   BasicVar<T> input(double value, InputOptions options = {});
   /** An input whose values the caller writes before they are used: `fill(T* row_major)`. Saves a copy. */
@@ -183,7 +189,8 @@ template <class T> class alignas(64) BasicTape {
   [[noreturn]] static void fail_too_large(Shape shape);
   /// The parameters of this step.
   std::span<const RecordedParameter> recorded_parameters() const { return {parameters_.data(), parameter_cursor_}; }
-  void backward(NodeIndex from, const T* seed);
+  enum class Seed { copied, stays };
+  void backward(NodeIndex from, const T* seed, Seed kind);
   const T* readable_grad(NodeIndex node);
   T* memory_for(const Node<T>& node) { return allocate_array<T>(static_cast<std::size_t>(node.size())); }
   GradSink<T> leaf_sink(Node<T>& node);
@@ -199,6 +206,8 @@ template <class T> class alignas(64) BasicTape {
   std::uint32_t step_ = 1;
   std::uint32_t pass_ = 0;
   bool grad_enabled_ = true;
+  bool seed_stays_ = false;  ///< the gradient of seeded_ is the seed of the last backward pass itself
+  NodeIndex seeded_ = 0;
   /// Those of this step in the order of their first use, up to the cursor, then those of the step before: the next one is
   /// usually at the cursor.
   std::vector<RecordedParameter> parameters_;

@@ -39,6 +39,8 @@ template <class T> class BasicVar {
   void backward() const;
   /** The same for ⟨this, seed⟩. */
   void backward(const BasicMatrixRef<T>& seed) const;
+  /** The same with a seed that is on the tape already and need not be copied. */
+  void backward(BasicVar<T> seed) const;
 
   inline BasicTape<T>& tape() const;
   NodeIndex index() const { return index_; }
@@ -53,6 +55,7 @@ template <class T> class BasicVar {
  private:
   [[noreturn]] void fail_stale() const;
   void check_backward() const;
+  void check_seed(Shape seed) const;
 
   // No more than two registers: every op passes Vars by value.
   BasicTape<T>* tape_ = nullptr;

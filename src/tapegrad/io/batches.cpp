@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "tapegrad/core/error.h"
+#include "tapegrad/core/threads.h"
 
 namespace tapegrad {
 namespace {
@@ -47,10 +48,12 @@ inline namespace TAPEGRAD_ABI {
 template <class T>
 void gather_rows(const std::type_identity_t<BasicMatrixRef<T>>& matrix, std::span<const Index> rows, T* out) {
   check_rows("gather_rows", rows, matrix.rows());
-  for (const Index row : rows) {
-    const T* from = matrix.data() + row * matrix.outerStride();
-    out = std::copy(from, from + matrix.cols(), out);
-  }
+  const auto count = static_cast<Index>(rows.size());
+  parallel::divide(count, 1, count * matrix.cols() >= parallel::least_elements, [&](Index first, Index last) {
+    for (Index i = first; i < last; ++i)
+      std::copy_n(matrix.data() + rows[static_cast<std::size_t>(i)] * matrix.outerStride(), matrix.cols(),
+                  out + i * matrix.cols());
+  });
 }
 
 template void gather_rows(const BasicMatrixRef<float>&, std::span<const Index>, float*);

@@ -108,7 +108,9 @@ BasicMatrix<T> BasicModule<T>::predict(const BasicMatrixRef<T>& x, Index batch, 
   for (Index first = 0; first < x.rows() || first == 0; first += batch) {
     tape.reset();
     const Index rows = std::min(batch, x.rows() - first);
-    const Var y = (*this)(tape.input(x.middleRows(first, rows)));
+    const bool contiguous = x.outerStride() == x.cols();
+    const Var y = (*this)(contiguous ? tape.borrow(BasicView<T>(x.data() + first * x.cols(), rows, x.cols()))
+                                     : tape.input(x.middleRows(first, rows)));
     if (y.rows() != rows) fail("predict", fmt::format("{} rows went in, {} came out", rows, y.rows()));
     if (first == 0) result.resize(x.rows(), y.cols());
     result.middleRows(first, rows) = y.value();
