@@ -12,6 +12,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <thread>
 
 #include "contestant.h"
 #include "fma_peak.h"
@@ -76,11 +77,14 @@ std::vector<Entry> entries_of(const Job& job, std::vector<std::unique_ptr<Peer>>
   return entries;
 }
 
-double median(std::vector<double> values) {
+double quantile(std::vector<double> values, double q) {
   std::sort(values.begin(), values.end());
-  const std::size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+  const double at = q * static_cast<double>(values.size() - 1);
+  const auto below = static_cast<std::size_t>(at);
+  const double above = values[std::min(below + 1, values.size() - 1)];
+  return values[below] + (at - static_cast<double>(below)) * (above - values[below]);
 }
+double median(const std::vector<double>& values) { return quantile(values, 0.5); }
 
 double largest_difference(const std::vector<double>& a, const std::vector<double>& b) {
   if (a.size() != b.size()) return INFINITY;
@@ -135,6 +139,61 @@ void print_table(const Job& job, const std::vector<Entry>& entries, double limit
   }
 }
 
+/// The job in n programs that know nothing of each other, each on one thread: what n threads could reach at best on this
+/// machine at this moment.
+class Independent : public Contestant {
+ public:
+  Independent(int n, const Job& job, const Data& data) {
+    for (int i = 0; i < n; ++i) programs_.push_back(make_tapegrad(job, data));
+  }
+  void restart() override {
+    for (auto& program : programs_) program->restart();
+  }
+  void run(int steps) override {
+    std::vector<std::jthread> threads;  // each begins with one thread of the library's
+    for (auto& program : programs_) threads.emplace_back([&program, steps] { program->run(steps); });
+  }
+  double loss() const override { return programs_.front()->loss(); }
+
+ private:
+  std::vector<std::unique_ptr<Contestant>> programs_;
+};
+
+/// Prints what n threads gain over one. The two virtual processors of a shared machine are two only at times, so n
+/// independent programs run beside, and the rounds in which the machine gave those what it should are told apart.
+void measure_threads(const Job& job, const Options& options, Json& json) {
+  const Data data = make_data(job);
+  const int n = options.threads;
+  constexpr double enough = 0.95;
+  Entry one = local("one_thread", std::make_unique<Independent>(1, job, data));
+  Entry programs = local("independent", std::make_unique<Independent>(n, job, data));
+  Entry all = local("threads", make_tapegrad(job, data));
+  std::vector<Entry*> order{&one, &programs, &all};
+  const double seconds = options.seconds / 3;
+  for (Entry* entry : order) entry->steps = entry->steps_for(seconds);
+  std::mt19937 random(1);
+  for (int round = 0; round < 3 * options.rounds; ++round) {
+    std::shuffle(order.begin(), order.end(), random);
+    for (Entry* entry : order)
+      entry->rates.push_back(entry->rate(entry->steps) * job.per_step() * (entry == &programs ? n : 1));
+  }
+  const double usual = quantile(one.rates, 0.75);
+  std::vector<double> quiet_gains;
+  for (std::size_t i = 0; i < one.rates.size(); ++i)
+    if (one.rates[i] >= enough * usual && programs.rates[i] >= enough * n * usual)
+      quiet_gains.push_back(all.rates[i] / one.rates[i]);
+  fmt::print("   {} threads are {:.2f} x as fast as one, {} independent programs {:.2f} x (medians of {} rounds)",
+             n, ratio(all.rates, one.rates), n, ratio(programs.rates, one.rates), one.rates.size());
+  if (!quiet_gains.empty())
+    fmt::print("; {:.2f} x in the {} rounds in which nobody disturbed those", median(quiet_gains),
+               quiet_gains.size());
+  fmt::print("\n");
+  json["threads_over_one"][job.name] = {{"threads", ratio(all.rates, one.rates)},
+                                        {"independent_programs", ratio(programs.rates, one.rates)},
+                                        {"quiet_rounds", quiet_gains.size()},
+                                        {"threads_in_quiet_rounds", quiet_gains.empty() ? 0 : median(quiet_gains)}};
+}
+
 bool measure(const Job& job, const Options& options, std::vector<std::unique_ptr<Peer>>& peers, Json& json) {
   fmt::print("\n{}: {}\n", job.name, job.what);
   std::vector<Entry> entries = entries_of(job, peers);
@@ -162,6 +221,7 @@ bool measure(const Job& job, const Options& options, std::vector<std::unique_ptr
   }
   json["peak_gflops"][job.name] = peak;
   json["limit"][job.name] = limit;
+  if (options.threads > 1) measure_threads(job, options, json);
   std::fflush(stdout);
   return same;
 }
