@@ -1,5 +1,4 @@
 // The jobs in libtorch, as its documentation writes them. A peer of bench_jobs: bench_jobs --peer libtorch=bench_libtorch
-//   bench_libtorch --elementwise    ns per element of its elementwise functions, forward and with backward
 
 #include <dlfcn.h>
 #include <torch/torch.h>
@@ -125,59 +124,6 @@ class Libtorch : public Contestant {
   int batch_ = 0;
 };
 
-/// Seconds of one call, the least of several rounds.
-template <class F> double seconds_of(const F& f) {
-  double best = 1e9;
-  f();
-  for (int round = 0; round < 5; ++round) {
-    const auto start = std::chrono::steady_clock::now();
-    int calls = 0;
-    for (; calls == 0 || seconds_since(start) < 0.02; ++calls) f();
-    best = std::min(best, seconds_since(start) / calls);
-  }
-  return best;
-}
-
-int elementwise() {
-  namespace F = torch::nn::functional;
-  using Function = torch::Tensor (*)(const torch::Tensor&);
-  const std::pair<const char*, Function> functions[] = {
-      {"relu", [](const torch::Tensor& x) { return torch::relu(x); }},
-      {"leaky_relu", [](const torch::Tensor& x) { return torch::leaky_relu(x); }},
-      {"sigmoid", [](const torch::Tensor& x) { return torch::sigmoid(x); }},
-      {"tanh", [](const torch::Tensor& x) { return torch::tanh(x); }},
-      {"elu", [](const torch::Tensor& x) { return torch::elu(x); }},
-      {"selu", [](const torch::Tensor& x) { return torch::selu(x); }},
-      {"celu", [](const torch::Tensor& x) { return torch::celu(x); }},
-      {"softplus", [](const torch::Tensor& x) { return torch::softplus(x); }},
-      {"log_sigmoid", [](const torch::Tensor& x) { return torch::log_sigmoid(x); }},
-      {"softsign", [](const torch::Tensor& x) { return F::softsign(x); }},
-      {"swish", [](const torch::Tensor& x) { return torch::silu(x); }},
-      {"gelu", [](const torch::Tensor& x) { return torch::gelu(x); }},
-      {"gelu_tanh", [](const torch::Tensor& x) { return torch::gelu(x, "tanh"); }},
-      {"mish", [](const torch::Tensor& x) { return torch::mish(x); }},
-      {"hard_sigmoid", [](const torch::Tensor& x) { return torch::hardsigmoid(x); }},
-      {"hard_swish", [](const torch::Tensor& x) { return torch::hardswish(x); }},
-      {"hard_tanh", [](const torch::Tensor& x) { return torch::hardtanh(x); }},
-      {"relu6", [](const torch::Tensor& x) { return F::relu6(x); }},
-      {"exp", [](const torch::Tensor& x) { return torch::exp(x); }},
-      {"square", [](const torch::Tensor& x) { return torch::square(x); }},
-  };
-  std::printf("%-14s %9s %12s %22s\n", "libtorch", "elements", "forward ns", "forward+backward ns");
-  for (const auto& [name, function] : functions) {
-    for (const int64_t size : {64, 1024, 16384, 262144, 1048576}) {
-      torch::Tensor x = torch::empty({1, size}).uniform_(-3, 3);
-      const torch::Tensor seed = torch::ones({1, size});
-      const double forward = seconds_of([&] { function(x); });
-      x.requires_grad_();
-      const double both = seconds_of([&, f = function] { torch::autograd::grad({f(x)}, {x}, {seed}); });
-      const double unit = 1e9 / static_cast<double>(size);
-      std::printf("%-14s %9lld %12.3f %22.3f\n", name, static_cast<long long>(size), forward * unit, both * unit);
-    }
-  }
-  return 0;
-}
-
 }  // namespace
 }  // namespace bench
 
@@ -186,7 +132,6 @@ int main(int argc, char** argv) {
   bench::one_thread = bench::threads == 1;
   at::set_num_threads(bench::threads);
   at::set_num_interop_threads(1);
-  if (argc == 2 && std::strcmp(argv[1], "--elementwise") == 0) return bench::elementwise();
   return bench::serve(
       [](const bench::Job& job, const bench::Data& data) { return std::make_unique<bench::Libtorch>(job, data); });
 }

@@ -19,7 +19,11 @@ inline benchmark::internal::Benchmark* add(const std::string& name, long items, 
   });
 }
 
+constexpr long elementwise_sizes[] = {64, 1024, 16384, 262144, 1048576};
+
 void add_elementwise();
+/** Only where libtorch was found. */
+void add_libtorch();
 void add_matrices();
 void add_programs();
 

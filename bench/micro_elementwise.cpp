@@ -13,8 +13,6 @@ namespace {
 
 using Array = Eigen::ArrayXf;
 
-constexpr long sizes[] = {64, 1024, 16384, 262144, 1048576};
-
 tg::Matrix random_row(long size, double low, double high) {
   tg::Rng rng(7);
   tg::Matrix x(1, size);
@@ -23,17 +21,17 @@ tg::Matrix random_row(long size, double low, double high) {
 }
 
 /// `f` records the op; `value` and `slope` assign Eigen's expressions for f(x) and for g·f′(x).
-/// A parameter is the input, because its value is not copied. Both sides copy the incoming gradient.
+/// The input and the incoming gradient are there already, on both sides.
 template <class F, class Value, class Slope>
 void unary(const std::string& name, F f, Value value, Slope slope, double low = -3, double high = 3) {
-  for (const long size : sizes) {
+  for (const long size : elementwise_sizes) {
     const std::string at = "/" + std::to_string(size) + "/";
     add("forward/" + name + at + "tapegrad", size, [=](benchmark::State& state) {
-      const tg::Parameter x("x", random_row(size, low, high));
+      const tg::Matrix x = random_row(size, low, high);
       tg::Tape tape;
       for (auto _ : state) {
         tape.reset();
-        benchmark::DoNotOptimize(f(tape.parameter(x)).value().data());
+        benchmark::DoNotOptimize(f(tape.borrow(x)).value().data());
       }
     });
     add("forward/" + name + at + "eigen", size, [=](benchmark::State& state) {
@@ -46,22 +44,22 @@ void unary(const std::string& name, F f, Value value, Slope slope, double low = 
       }
     });
     add("forward+backward/" + name + at + "tapegrad", size, [=](benchmark::State& state) {
-      const tg::Parameter x("x", random_row(size, low, high));
+      const tg::Matrix values = random_row(size, low, high);
       const tg::Matrix seed = random_row(size, 0, 1);
       tg::Tape tape;
       for (auto _ : state) {
         tape.reset();
-        f(tape.parameter(x)).backward(seed);
+        const tg::Var x = tape.borrow(values, {.requires_grad = true});
+        f(x).backward(tape.borrow(seed));
         benchmark::DoNotOptimize(x.grad().data());
       }
     });
     add("forward+backward/" + name + at + "eigen", size, [=](benchmark::State& state) {
       const Array x = random_row(size, low, high).reshaped();
-      const Array seed = random_row(size, 0, 1).reshaped();
-      Array y(size), g(size), dx(size);
+      const Array g = random_row(size, 0, 1).reshaped();
+      Array y(size), dx(size);
       for (auto _ : state) {
         value(x, y);
-        g = seed;
         slope(g, x, y, dx);
         benchmark::DoNotOptimize(dx.data());
         benchmark::ClobberMemory();

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <string_view>
 #include <vector>
@@ -25,7 +26,7 @@ class Table : public benchmark::BenchmarkReporter {
       const std::string name = run.run_name.function_name;
       const std::size_t slash = name.rfind('/');
       Row& row = row_of(name.substr(0, slash));
-      row.order = run.family_index;
+      row.order = std::min<std::int64_t>(row.order, run.family_index);
       if (run.error_occurred) {
         row.note = run.error_message;
         continue;
@@ -40,12 +41,19 @@ class Table : public benchmark::BenchmarkReporter {
     // They were run in random order; the table has that of the program.
     std::sort(rows_.begin(), rows_.end(),
               [](const auto& a, const auto& b) { return a.second.order < b.second.order; });
-    fmt::print("{:<44} {:>12} {:>12} {:>10}\n", "ns per item", "tapegrad", "Eigen", "tapegrad is");
+    fmt::print("{:<44} {:>10} {:>10} {:>12} {:>10} {:>12}\n", "ns per item", "tapegrad", "Eigen", "tapegrad is",
+               "libtorch", "tapegrad is");
     for (const auto& [name, row] : rows_) {
-      const double ours = row.best.contains("tapegrad") ? row.best.at("tapegrad") : 0;
-      const double eigen = row.best.contains("eigen") ? row.best.at("eigen") : 0;
-      fmt::print("{:<44} {:>12}", name, ours == 0 ? row.note : fmt::format("{:.3f}", ours));
-      if (ours > 0 && eigen > 0) fmt::print(" {:>12.3f} {:>8.2f} x", eigen, eigen / ours);
+      const auto best = [&row = row](const char* who) { return row.best.contains(who) ? row.best.at(who) : 0; };
+      const double ours = best("tapegrad");
+      fmt::print("{:<44} {:>10}", name, ours == 0 ? row.note : fmt::format("{:.3f}", ours));
+      for (const char* other : {"eigen", "libtorch"}) {
+        const double theirs = best(other);
+        if (ours > 0 && theirs > 0)
+          fmt::print(" {:>10.3f} {:>10.2f} x", theirs, theirs / ours);
+        else
+          fmt::print(" {:>10} {:>12}", "", "");
+      }
       fmt::print("\n");
     }
   }
@@ -54,7 +62,7 @@ class Table : public benchmark::BenchmarkReporter {
   struct Row {
     std::map<std::string, double> best = {};
     std::string note = {};
-    std::int64_t order = 0;
+    std::int64_t order = std::numeric_limits<std::int64_t>::max();
   };
 
   Row& row_of(const std::string& name) {
@@ -81,6 +89,9 @@ int main(int argc, char** argv) {
   benchmark::Initialize(&count, pointers.data());
   if (benchmark::ReportUnrecognizedArguments(count, pointers.data())) return 1;
   bench::add_elementwise();
+#ifdef BENCH_LIBTORCH
+  bench::add_libtorch();
+#endif
   bench::add_matrices();
   bench::add_programs();
   bench::Table table;

@@ -3,7 +3,6 @@
 # (optimized at link time, all variants alike), and measures.
 #   scripts/bench.sh                 the jobs on one pinned core, then on two threads; memory; compile time and size
 #   scripts/bench.sh micro [REGEX]   ops, activations, tape, matrix products, optimizers, monitor, files, reports
-#   scripts/bench.sh torch           libtorch's elementwise functions, to put beside the micro-benchmarks
 # Options of the jobs: --json FILE (one core; two threads go to FILE with .2 before its end), --jobs A,B32,B256,C,D,
 # --rounds N, --seconds S. BENCH_CORE=1 is the core that is used; BENCH_BACKENDS="openblas onednn" are the matrix products
 # that the library is also built with.
@@ -109,7 +108,7 @@ run_user_program() {
 
 what="jobs"
 if (($#)) && [[ $1 != -* ]]; then what=$1 && shift; fi
-[[ $what =~ ^(jobs|micro|torch)$ ]] || die "no benchmarks named '$what'; there are: jobs micro torch"
+[[ $what =~ ^(jobs|micro)$ ]] || die "no benchmarks named '$what'; there are: jobs micro"
 
 install_missing "${build_packages[@]}" "${data_packages[@]}" libbenchmark-dev
 build_bench "$build" all
@@ -124,10 +123,5 @@ case $what in
   micro)
     heading "Micro-benchmarks on one core ($first_core)"
     on_cores "$first_core" "$build/bench/bench_micro" --benchmark_filter="${1:-.}"
-    ;;
-  torch)
-    [[ -x $build/bench/bench_libtorch ]] || die "libtorch is not installed: apt-get install libtorch-dev"
-    heading "libtorch's elementwise functions on one core ($first_core)"
-    on_cores "$first_core" "$build/bench/bench_libtorch" --elementwise
     ;;
 esac
