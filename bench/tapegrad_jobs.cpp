@@ -61,7 +61,8 @@ class Tapegrad : public Contestant {
     batch_ = batch_ + 1 == job_.batches ? 0 : batch_ + 1;
     const Rows x(data_.inputs.data() + first * static_cast<std::size_t>(job_.inputs()), job_.batch, job_.inputs());
     const tg::Var y = net_(tape_.borrow(x));
-    if (job_.loss == Loss::squared_error) return tg::mse(y, tape_.borrow(Rows(data_.targets.data(), job_.batch, job_.outputs())));
+    if (job_.loss == Loss::squared_error)
+      return tg::mse(y, tape_.borrow(Rows(data_.targets.data(), job_.batch, job_.outputs())));
     return tg::cross_entropy(
         y, std::span<const int>(data_.labels).subspan(first, static_cast<std::size_t>(job_.batch)));
   }

@@ -104,9 +104,10 @@ template <class T, class Body> EIGEN_ALWAYS_INLINE void for_each_pack(Index size
  * for a call and load all of its constants. */
 template <bool add, class T, class F, std::size_t N>
 [[gnu::flatten]] void map_range(Index first, Index last, const std::array<const T*, N>& in, T* out, const F& f) {
+  const std::array from = in;  // for all that the compiler knows, what is stored might change `in`
   const auto compute = [&](Index i, int count) {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
-      Pack<T> result = f(Pack<T>::load(in[I] + i, count)...);
+      Pack<T> result = f(Pack<T>::load(from[I] + i, count)...);
       if constexpr (add) {
         // What is added has been rounded: a fused multiply-add would leave a rest where two parts cancel.
         EIGEN_OPTIMIZATION_BARRIER(result.v)
