@@ -24,12 +24,15 @@ template <class T> tapegrad::BasicMatrix<T> random(tapegrad::Index rows, tapegra
 struct Size {
   tapegrad::Index m, n, k;
 };
-/// Vector tails, single rows and columns, rows that just fit in a register, both sides of the limit of a small product.
+/// Vector tails, single rows and columns, rows that just fit in a register, both sides of the limits of a small product,
+/// of one that is computed in pieces, with and without copying them, and of a general one.
 constexpr std::array sizes{
-    Size{1, 1, 1},    Size{4, 8, 2},    Size{4, 1, 8},     Size{1, 4, 8},    Size{8, 2, 4},    Size{8, 16, 2},
-    Size{13, 10, 20}, Size{21, 16, 3},  Size{40, 1, 8},    Size{16, 1, 20},  Size{1, 1, 5000}, Size{1, 9, 300},
-    Size{5, 7, 3},    Size{3, 17, 33},  Size{16, 32, 32},  Size{33, 31, 16}, Size{64, 64, 16}, Size{65, 64, 17},
-    Size{1, 300, 70}, Size{300, 1, 70}, Size{32, 128, 80}, Size{7, 1, 4096}, Size{1, 7, 5000}, Size{97, 130, 90}};
+    Size{1, 1, 1},     Size{4, 8, 2},     Size{4, 1, 8},     Size{1, 4, 8},     Size{8, 2, 4},
+    Size{8, 16, 2},    Size{13, 10, 20},  Size{21, 16, 3},   Size{40, 1, 8},    Size{16, 1, 20},
+    Size{1, 1, 5000},  Size{1, 9, 300},   Size{5, 7, 3},     Size{3, 17, 33},   Size{16, 32, 32},
+    Size{33, 31, 16},  Size{64, 64, 16},  Size{65, 64, 17},  Size{1, 300, 70},  Size{300, 1, 70},
+    Size{32, 128, 80}, Size{7, 1, 4096},  Size{1, 7, 5000},  Size{97, 130, 90}, Size{7, 70, 300},
+    Size{46, 33, 260}, Size{20, 40, 900}, Size{50, 40, 900}, Size{600, 9, 20},  Size{513, 17, 1030}};
 
 /// Products that are divided: along either side, with a side that is too short, and with parts of unequal size.
 constexpr std::array divided_sizes{Size{97, 130, 90}, Size{300, 20, 50}, Size{20, 300, 50}, Size{250, 33, 70},
@@ -164,6 +167,26 @@ TEST_CASE("threads: products and elementwise ops agree with one thread, and are 
       CHECK(first[i].isApprox(one[i], 1e-13));
     }
   }
+}
+
+TEST_CASE("threads: a loss over many rows is that of one thread to the last bit") {
+  tapegrad::Rng rng(6);
+  const auto logits = random<float>(301, 7, rng);
+  std::vector<int> labels(301);
+  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int>(i % 7);
+  const auto compute = [&](int n) {
+    tapegrad::set_threads(n);
+    tapegrad::Tape tape;
+    const auto z = tape.input(logits, {.requires_grad = true});
+    const auto loss = tapegrad::cross_entropy(z, labels, {.label_smoothing = 0.1});
+    loss.backward();
+    tapegrad::set_threads(1);
+    return std::pair(loss.item(), tapegrad::Matrix(z.grad()));
+  };
+  const auto one = compute(1);
+  CHECK(one.first > 1);
+  CHECK(compute(2) == one);
+  CHECK(compute(3) == one);
 }
 
 TEST_CASE("threads: a training with two threads is the same every time") {

@@ -103,6 +103,15 @@ template <class T> struct Product {
   }
 };
 
+/// Whether the library that multiplies is better than what is computed here at all but the smallest products.
+#if defined(TAPEGRAD_MATMUL_OPENBLAS)
+template <class T> constexpr bool multiplies_better = true;
+#elif defined(TAPEGRAD_MATMUL_ONEDNN)
+template <class T> constexpr bool multiplies_better = std::is_same_v<T, float>;
+#else
+template <class T> constexpr bool multiplies_better = false;
+#endif
+
 #if defined(TAPEGRAD_MATMUL_OPENBLAS)
 
 void multiply(const Product<float>& p) {
@@ -179,9 +188,17 @@ void use_one_thread() {}
 
 #endif
 
-// Small products: the packing and blocking of a general product would cost more than the product.
+constexpr Index least_to_divide = 256 * 1024;  ///< multiplications: about 4 µs of work
+constexpr Index part_grain = 16;               ///< rows or columns: parts begin at lines of the cache
 
-constexpr Index small_operand = 4096;       ///< elements of op(B), which must stay in the cache
+// Products that are computed here: packing both operands, as a general product does, costs more than it saves in the
+// products of layers.
+
+constexpr Index cached_bytes = 128 * 1024;  ///< of op(B) that is used as it is: a part of the second-level cache
+constexpr Index copied = 4096;     ///< elements of op(B) that are copied at a time: half of the first-level cache
+constexpr Index copied_cols = 32;  ///< of them in a row
+constexpr Index few_rows = 32;     ///< of C, for which copying does not pay
+constexpr Index many_rows = 512;   ///< of C, for which packing pays
 constexpr Index small_product = 64 * 1024;  ///< multiplications
 
 /// body(0), …, body(N − 1) with constants, so that an array indexed by them stays in registers.
@@ -189,6 +206,9 @@ template <int N, class Body> EIGEN_ALWAYS_INLINE void unrolled(const Body& body)
   [&]<int... I>(std::integer_sequence<int, I...>) { (body(std::integral_constant<int, I>()), ...); }
   (std::make_integer_sequence<int, N>());
 }
+
+/// Rows of C at a time: their sums, in two packs of columns, are to stay in registers.
+constexpr int tallest = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS >= 32 ? 12 : 6;
 
 /// R rows of C in P packs of columns from `col` on. b holds op(B) by rows; those that are no multiple of the pack's size
 /// have room for one, unless parts of a pack can be loaded as well.
@@ -278,33 +298,68 @@ template <class T> void copy_by_rows(const Product<T>& p, T* to, Index stride) {
 
 #pragma GCC diagnostic pop
 
-template <class T> void multiply_in_blocks(const Product<T>& p) {
-  constexpr Index width = Pack<T>::size;
-  alignas(64) T copy[small_operand];
+/// n, rounded up to a multiple of the pack's size.
+template <class T> Index whole_packs(Index n) { return (n + Pack<T>::size - 1) / Pack<T>::size * Pack<T>::size; }
+
+template <class T> Index bytes_of_b(const Product<T>& p) { return p.k * whole_packs<T>(p.n) * Index{sizeof(T)}; }
+
+/// op(B) is copied when asked: then it has no more than `copied` elements.
+template <class T> void multiply_in_blocks(const Product<T>& p, bool copy) {
+  alignas(64) T memory[copied];
   const T* b = p.b;
   Index stride_b = p.stride_b;
-  if (p.transpose_b || (p.n % width != 0 && !Pack<T>::masked)) {
-    stride_b = (p.n + width - 1) / width * width;
-    copy_by_rows(p, copy, stride_b);
-    b = copy;
+  if (copy) {
+    stride_b = whole_packs<T>(p.n);
+    copy_by_rows(p, memory, stride_b);
+    b = memory;
   }
   Index row = 0;
-  for (; row + 8 <= p.m; row += 8) multiply_rows<8>(p, row, b, stride_b);
-  for (; row + 4 <= p.m; row += 4) multiply_rows<4>(p, row, b, stride_b);
-  for (; row < p.m; ++row) multiply_rows<1>(p, row, b, stride_b);
+  const auto rows = [&]<int R>(std::integral_constant<int, R>) {
+    multiply_rows<R>(p, row, b, stride_b);
+    row += R;
+  };
+  while (p.m - row >= tallest && !(tallest == 12 && p.m - row == 16)) rows(std::integral_constant<int, tallest>());
+  if constexpr (tallest > 8)
+    while (p.m - row >= 8) rows(std::integral_constant<int, 8>());  // 16 rows are twice 8, not 12 and 4
+  while (p.m - row >= 4) rows(std::integral_constant<int, 4>());
+  while (p.m - row >= 2) rows(std::integral_constant<int, 2>());
+  if (p.m - row == 1) rows(std::integral_constant<int, 1>());
 }
 
-/// A column of C is computed as the row that it is in memory.
-template <class T> void multiply_small(Product<T> p) {
-  if (p.n > 1 || p.m == 1) return multiply_in_blocks(p);
+template <class T> void multiply_here(const Product<T>& p) {
+  const bool as_it_is = !p.transpose_b && (Pack<T>::masked || p.n % Pack<T>::size == 0);
+  if (as_it_is && bytes_of_b(p) <= cached_bytes) return multiply_in_blocks(p, false);
+  const bool copy = !as_it_is || p.m > few_rows;
+  const Index cols = std::min(whole_packs<T>(p.n), copied_cols);
+  const Index inner = copied / cols;
+  for (Index col = 0; col < p.n; col += cols) {
+    Product<T> part = p.cols(col, std::min(col + cols, p.n));
+    for (Index i = 0; i < p.k; i += inner) {
+      part.k = std::min(inner, p.k - i);
+      multiply_in_blocks(part, copy);
+      part.a += part.transpose_a ? inner * part.stride_a : inner;
+      part.b += part.transpose_b ? inner : inner * part.stride_b;
+      part.bias = nullptr;
+      part.add = true;
+    }
+  }
+}
+
+/// A row times a matrix, or a matrix times a column, which is computed as the row that it is in memory.
+template <class T> void multiply_small_vector(Product<T> p) {
+  if (p.m == 1) return multiply_here(p);
   p = p.started();
-  multiply_in_blocks(Product<T>{false, !p.transpose_a, 1, p.m, p.k, p.b, p.k, p.a, p.stride_a, p.c, p.m, p.add});
+  multiply_here(Product<T>{false, !p.transpose_a, 1, p.m, p.k, p.b, p.k, p.a, p.stride_a, p.c, p.m, p.add});
 }
 
-template <class T> bool is_small(Index m, Index n, Index k) {
-  constexpr Index width = Pack<T>::size;
-  const Index cols = n == 1 ? m : n;
-  return m * n * k <= small_product && k * ((cols + width - 1) / width * width) <= small_operand;
+template <class T> bool is_small(const Product<T>& p) {
+  const Index width = p.n == 1 ? p.m : p.n;
+  return p.m * p.n * p.k <= small_product && p.k * whole_packs<T>(width) <= copied;
+}
+
+template <class T> bool is_better_here(const Product<T>& p) {
+  if (multiplies_better<T>) return is_small(p);
+  return p.m <= many_rows || bytes_of_b(p) <= cached_bytes;
 }
 
 // Narrow products: a row of C fits in a register. The smallest networks are made of them, so no operand is copied, or
@@ -407,8 +462,7 @@ EIGEN_ALWAYS_INLINE bool multiply_narrow(bool transpose_a, bool transpose_b, Ind
     stride_b = std::exchange(stride_a, k);
   }
   if (n > Pack<T>::size || m * n * k > small_product) return false;
-  if (m == 1 && k * Pack<T>::size > small_operand)
-    return false;  // one sum of many terms, each waiting for the last
+  if (m == 1 && k * Pack<T>::size > copied) return false;  // one sum of many terms, each waiting for the last
   const Index next_row = transpose_a ? 1 : stride_a;
   const Index next_inner = transpose_a ? stride_a : 1;
   if (!transpose_b) {
@@ -431,9 +485,6 @@ template <class T> bool multiply_narrow(bool, bool, Index, Index, Index, const T
 
 #endif
 
-constexpr Index least_to_divide = 256 * 1024;  ///< multiplications: about 5 µs of work
-constexpr Index part_grain = 16;               ///< rows or columns: parts begin at lines of the cache
-
 /// y += A·x or y += Aᵀ·x, A row-major rows×cols.
 template <class T> void add_matrix_vector(bool transpose, Index rows, Index cols, const T* a, const T* x, T* y) {
   using Vector = Eigen::Matrix<T, Eigen::Dynamic, 1>;
@@ -455,19 +506,23 @@ template <class T> void multiply_vector(const Product<T>& product) {
     add_matrix_vector(!p.transpose_b, p.transpose_b ? p.n : p.k, p.transpose_b ? p.k : p.n, p.b, p.a, p.c);
 }
 
-template <class T> void multiply_large(const Product<T>& p) {
-  if (p.n == 1 || p.m == 1) return multiply_vector(p);
+template <class T> void multiply_on_one_thread(const Product<T>& p) {
+  if (is_better_here(p)) return multiply_here(p);
   use_one_thread();
-  const bool worth_dividing = p.m * p.n * p.k >= least_to_divide;
-  // Parts are rows of a layer's weight W: columns of x·Wᵀ, rows of dW = gᵀ·x. So every thread keeps its rows of W, of dW
-  // and of what an optimizer remembers in its own cache; between far processors they would travel slowly, every step.
-  const bool long_enough = (p.transpose_a ? p.m : p.n) >= 2 * part_grain;
-  if (p.transpose_a == long_enough)
-    parallel::divide(p.m, part_grain, worth_dividing,
-                     [&](Index first, Index last) { multiply(p.rows(first, last).started()); });
+  multiply(p.started());
+}
+
+/// Parts are rows of a layer's weight W: columns of x·Wᵀ, rows of dW = gᵀ·x. So every thread keeps its rows of W, of dW and
+/// of what an optimizer remembers in its own cache; between far processors they would travel slowly, every step. A product
+/// of neither kind, as dx = g·W, is divided along its longer side.
+template <class T> void divide_among_threads(const Product<T>& p) {
+  const bool by_rows = p.transpose_a ? p.m >= 2 * part_grain : p.transpose_b ? p.n < 2 * part_grain : p.m >= p.n;
+  if (by_rows)
+    parallel::divide(p.m, part_grain, true,
+                     [&](Index first, Index last) { multiply_on_one_thread(p.rows(first, last)); });
   else
-    parallel::divide(p.n, part_grain, worth_dividing,
-                     [&](Index first, Index last) { multiply(p.cols(first, last).started()); });
+    parallel::divide(p.n, part_grain, true,
+                     [&](Index first, Index last) { multiply_on_one_thread(p.cols(first, last)); });
 }
 
 template <class T>
@@ -475,7 +530,9 @@ template <class T>
                                     const T* b, const T* bias, T* c, bool add) {
   const Product<T> product{transpose_a, transpose_b,         m, n, k,   a,   transpose_a ? m : k,
                            b,           transpose_b ? k : n, c, n, add, bias};
-  return is_small<T>(m, n, k) ? multiply_small(product) : multiply_large(product);
+  if (m == 1 || n == 1) return is_small(product) ? multiply_small_vector(product) : multiply_vector(product);
+  const bool worth_dividing = m * n * k >= least_to_divide && threads() > 1;
+  return worth_dividing ? divide_among_threads(product) : multiply_on_one_thread(product);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "tapegrad/core/losses.h"
 
 #include <cmath>
+#include <numeric>
 
 #include "tapegrad/core/activations.h"
 #include "tapegrad/core/arithmetic.h"
@@ -178,21 +179,26 @@ BasicVar<T> cross_entropy(BasicVar<T> logits, std::span<const int> labels, Cross
   check_labels("cross_entropy", shape, labels);
   check_smoothing(options.label_smoothing);
   T* probabilities = tape.allocate(shape);
-  double total = 0;
-  for (Index row = 0; row < shape.rows; ++row) {
-    const T* z = logits.value().data() + row * shape.cols;
-    const auto [largest, log_rest] = softmax_row(z, probabilities + row * shape.cols, shape.cols);
-    // ln Σeᶻ − Σqz with everything measured from the largest logit
-    double loss =
-        static_cast<double>(log_rest) +
-        (1 - options.label_smoothing) * static_cast<double>(largest - z[labels[static_cast<std::size_t>(row)]]);
-    if (options.label_smoothing > 0) {
-      double rest = 0;
-      for (Index i = 0; i < shape.cols; ++i) rest += static_cast<double>(largest - z[i]);
-      loss += options.label_smoothing / static_cast<double>(shape.cols) * rest;
+  double* losses = tape.template allocate_array<double>(labels.size());
+  const T* values = logits.value().data();
+  const bool worth_dividing = shape.rows >= 128 || shape.size() >= parallel::least_elements / 2;
+  parallel::divide(shape.rows, 1, worth_dividing, [&](Index first, Index last) {
+    for (Index row = first; row < last; ++row) {
+      const T* z = values + row * shape.cols;
+      const auto [largest, log_rest] = softmax_row(z, probabilities + row * shape.cols, shape.cols);
+      // ln Σeᶻ − Σqz with everything measured from the largest logit
+      double loss =
+          static_cast<double>(log_rest) +
+          (1 - options.label_smoothing) * static_cast<double>(largest - z[labels[static_cast<std::size_t>(row)]]);
+      if (options.label_smoothing > 0) {
+        double rest = 0;
+        for (Index i = 0; i < shape.cols; ++i) rest += static_cast<double>(largest - z[i]);
+        loss += options.label_smoothing / static_cast<double>(shape.cols) * rest;
+      }
+      losses[row] = loss;
     }
-    total += loss;
-  }
+  });
+  const double total = std::accumulate(losses, losses + shape.rows, 0.0);  // in the order of one thread
   const double scale = options.reduction == Reduction::mean ? 1 / static_cast<double>(shape.rows) : 1;
   T* out = tape.allocate({1, 1});
   *out = static_cast<T>(total * scale);

@@ -78,12 +78,14 @@ template <class T> struct Matmul {
 
 /// sink (1×cols) += Σ over the rows of x
 template <class T> [[gnu::noinline]] void sum_rows(Shape shape, const T* x, GradSink<T> sink) {
-  elementwise::for_each_pack<T>(0, shape.cols, [&](Index col, int count) {
+  const auto sum_column = [&](Index col, int count) {
     Pack<T> sum = sink.add ? Pack<T>::load(sink.data + col, count) : Pack<T>(0);
     const T* from = x + col;
     for (Index row = 0; row < shape.rows; ++row, from += shape.cols) sum = sum + Pack<T>::load(from, count);
     sum.store(sink.data + col, count);
-  });
+  };
+  parallel::divide(shape.cols, 16, shape.size() >= parallel::least_elements,
+                   [&](Index first, Index last) { elementwise::for_each_pack<T>(first, last, sum_column); });
 }
 
 template <class T> struct LinearOp {
