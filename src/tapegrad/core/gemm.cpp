@@ -194,12 +194,18 @@ constexpr Index part_grain = 16;               ///< rows or columns: parts begin
 // Products that are computed here: packing both operands, as a general product does, costs more than it saves in the
 // products of layers.
 
-constexpr Index cached_bytes = 128 * 1024;  ///< of op(B) that is used as it is: a part of the second-level cache
-constexpr Index copied = 4096;     ///< elements of op(B) that are copied at a time: half of the first-level cache
-constexpr Index copied_cols = 32;  ///< of them in a row
-constexpr Index few_rows = 32;     ///< of C, for which copying does not pay
-constexpr Index many_rows = 512;   ///< of C, for which packing pays
-constexpr Index small_product = 64 * 1024;  ///< multiplications
+/// Bytes of op(B) that is used as it is: a part of the second-level cache
+constexpr Index cached_bytes = 128 * 1024;
+/// Elements of op(B) that are copied at a time, at most half of the first-level cache, and how many of them are in a row,
+/// where rows and columns are exchanged and where they are not
+constexpr Index copied = 4096;
+constexpr Index transposed_cols = 32;
+constexpr Index plain_cols = 64;
+/// Rows of C for which copying does not pay, and for which packing pays
+constexpr Index few_rows = 32;
+constexpr Index many_rows = 512;
+/// Multiplications of a product for which nothing else pays
+constexpr Index small_product = 64 * 1024;
 
 /// body(0), …, body(N − 1) with constants, so that an array indexed by them stays in registers.
 template <int N, class Body> EIGEN_ALWAYS_INLINE void unrolled(const Body& body) {
@@ -330,7 +336,7 @@ template <class T> void multiply_here(const Product<T>& p) {
   const bool as_it_is = !p.transpose_b && (Pack<T>::masked || p.n % Pack<T>::size == 0);
   if (as_it_is && bytes_of_b(p) <= cached_bytes) return multiply_in_blocks(p, false);
   const bool copy = !as_it_is || p.m > few_rows;
-  const Index cols = std::min(whole_packs<T>(p.n), copied_cols);
+  const Index cols = std::min(whole_packs<T>(p.n), p.transpose_b ? transposed_cols : plain_cols);
   const Index inner = copied / cols;
   for (Index col = 0; col < p.n; col += cols) {
     Product<T> part = p.cols(col, std::min(col + cols, p.n));
