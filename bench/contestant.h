@@ -37,6 +37,8 @@ std::unique_ptr<Contestant> make_hand_written_fixed(const Job& job, const Data& 
 std::unique_ptr<Contestant> make_hand_written_blas(const Job& job, const Data& data);
 std::unique_ptr<Contestant> make_matmul_only_blas(const Job& job, const Data& data);
 void set_blas_threads(int threads);
+/** The processor whose kernels OpenBLAS runs: SkylakeX. */
+std::string blas_kernels();
 
 inline bool one_thread = true;
 

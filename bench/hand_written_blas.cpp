@@ -3,6 +3,7 @@
 #include "hand_written.h"
 
 extern "C" void openblas_set_num_threads(int threads);
+extern "C" char* openblas_get_corename();
 
 namespace bench {
 namespace {
@@ -40,5 +41,6 @@ std::unique_ptr<Contestant> make_matmul_only_blas(const Job& job, const Data& da
 }
 
 void set_blas_threads(int threads) { openblas_set_num_threads(threads); }
+std::string blas_kernels() { return openblas_get_corename(); }
 
 }  // namespace bench

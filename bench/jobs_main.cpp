@@ -31,6 +31,7 @@ struct Options {
   std::string serve;
   std::string memory;
   std::string only;
+  bool blas_kernels = false;
   int threads = 1;
   int rounds = 15;
   double seconds = 0.1;
@@ -277,6 +278,14 @@ void run_only(const std::string& name, const std::vector<std::string>& names, do
 }
 
 int run(const Options& options) {
+  if (options.blas_kernels) {
+#ifdef BENCH_OPENBLAS
+    fmt::print("{}\n", blas_kernels());
+#else
+    fmt::print("none\n");
+#endif
+    return 0;
+  }
   one_thread = options.threads == 1;
   set_tapegrad_threads(options.threads);
 #ifdef BENCH_OPENBLAS
@@ -298,6 +307,10 @@ int run(const Options& options) {
       "{} thread(s), {} rounds of {} s each, in {} time; speeds are medians, ratios medians within the rounds\n",
       options.threads, options.rounds, options.seconds, one_thread ? "processor" : "wall clock");
   Json json{{"threads", options.threads}};
+#ifdef BENCH_OPENBLAS
+  fmt::print("OpenBLAS runs its kernels for {}\n", blas_kernels());
+  json["blas_kernels"] = blas_kernels();
+#endif
   bool same = true;
   for (const std::string& name : options.jobs) same = measure(job(name), options, peers, json) && same;
   if (!options.json.empty()) {
@@ -323,6 +336,7 @@ int main(int argc, char** argv) {
   app.add_option("--json", o.json, "Write the results to a file");
   app.add_option("--only", o.only, "Run only this variant, for --seconds per job and without a table");
   app.add_option("--memory", o.memory, "Print the memory that a job, or 'predict', takes, and nothing else");
+  app.add_flag("--blas-kernels", o.blas_kernels, "Print for which processor OpenBLAS computes, and nothing else");
   app.add_option("--serve", o.serve, "Take part in another bench_jobs as its peer with this variant");
   CLI11_PARSE(app, argc, argv);
   try {

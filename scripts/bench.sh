@@ -43,6 +43,17 @@ build_backends() {
   fi
 }
 
+# OpenBLAS takes a processor younger than itself for the oldest one it knows: then it is told what this one can do, which
+# makes it, and libtorch with it, three to four times as fast.
+choose_blas_kernels() {
+  [[ -z ${OPENBLAS_CORETYPE:-} && $("$build/bench/bench_jobs" --blas-kernels 2>/dev/null) == Prescott ]] || return 0
+  if grep -qw avx512vl /proc/cpuinfo; then
+    export OPENBLAS_CORETYPE=SkylakeX
+  elif grep -qw avx2 /proc/cpuinfo; then
+    export OPENBLAS_CORETYPE=Haswell
+  fi
+}
+
 # on_cores LIST COMMAND... : on those cores only, with as many threads for libraries that start threads by themselves.
 on_cores() {
   local list=$1 commas=${1//[^,]/}
@@ -70,6 +81,7 @@ run_jobs() {
     esac
   done
 
+  choose_blas_kernels
   peers=()
   build_backends
   if [[ -x $build/bench/bench_libtorch ]]; then
@@ -121,6 +133,7 @@ case $what in
     exit "$failed"
     ;;
   micro)
+    choose_blas_kernels
     heading "Micro-benchmarks on one core ($first_core)"
     on_cores "$first_core" "$build/bench/bench_micro" --benchmark_filter="${1:-.}"
     ;;
