@@ -194,18 +194,20 @@ constexpr Index part_grain = 16;               ///< rows or columns: parts begin
 // Products that are computed here: packing both operands, as a general product does, costs more than it saves in the
 // products of layers.
 
-/// Bytes of op(B) that is used as it is: a part of the second-level cache
-constexpr Index cached_bytes = 128 * 1024;
-/// Elements of op(B) that are copied at a time, at most half of the first-level cache, and how many of them are in a row,
-/// where rows and columns are exchanged and where they are not
+/// Bytes of op(B) that is used as it is, and of op(A) that is read again for every piece of op(B): parts of the
+/// second-level cache
+constexpr Index most_of_b = 128 * 1024;
+constexpr Index most_of_a = 1024 * 1024;
+/// Elements of op(B) that are copied at a time, 16 KB of floats, and how many of them are in a row, where rows and columns
+/// are exchanged and where they are not
 constexpr Index copied = 4096;
 constexpr Index transposed_cols = 32;
 constexpr Index plain_cols = 64;
-/// Rows of C for which copying does not pay, and for which packing pays
+/// Rows of C for which copying does not pay
 constexpr Index few_rows = 32;
-constexpr Index many_rows = 512;
-/// Multiplications of a product for which nothing else pays
+/// Multiplications, and elements of op(B), of a product for which nothing else pays
 constexpr Index small_product = 64 * 1024;
+constexpr Index small_operand = 4096;
 
 /// body(0), …, body(N − 1) with constants, so that an array indexed by them stays in registers.
 template <int N, class Body> EIGEN_ALWAYS_INLINE void unrolled(const Body& body) {
@@ -334,7 +336,7 @@ template <class T> void multiply_in_blocks(const Product<T>& p, bool copy) {
 
 template <class T> void multiply_here(const Product<T>& p) {
   const bool as_it_is = !p.transpose_b && (Pack<T>::masked || p.n % Pack<T>::size == 0);
-  if (as_it_is && bytes_of_b(p) <= cached_bytes) return multiply_in_blocks(p, false);
+  if (as_it_is && bytes_of_b(p) <= most_of_b) return multiply_in_blocks(p, false);
   const bool copy = !as_it_is || p.m > few_rows;
   const Index cols = std::min(whole_packs<T>(p.n), p.transpose_b ? transposed_cols : plain_cols);
   const Index inner = copied / cols;
@@ -360,12 +362,12 @@ template <class T> void multiply_small_vector(Product<T> p) {
 
 template <class T> bool is_small(const Product<T>& p) {
   const Index width = p.n == 1 ? p.m : p.n;
-  return p.m * p.n * p.k <= small_product && p.k * whole_packs<T>(width) <= copied;
+  return p.m * p.n * p.k <= small_product && p.k * whole_packs<T>(width) <= small_operand;
 }
 
 template <class T> bool is_better_here(const Product<T>& p) {
   if (multiplies_better<T>) return is_small(p);
-  return p.m <= many_rows || bytes_of_b(p) <= cached_bytes;
+  return p.m * p.k * Index{sizeof(T)} < most_of_a || bytes_of_b(p) <= most_of_b;
 }
 
 // Narrow products: a row of C fits in a register. The smallest networks are made of them, so no operand is copied, or
@@ -468,7 +470,8 @@ EIGEN_ALWAYS_INLINE bool multiply_narrow(bool transpose_a, bool transpose_b, Ind
     stride_b = std::exchange(stride_a, k);
   }
   if (n > Pack<T>::size || m * n * k > small_product) return false;
-  if (m == 1 && k * Pack<T>::size > copied) return false;  // one sum of many terms, each waiting for the last
+  if (m == 1 && k * Pack<T>::size > small_operand)
+    return false;  // one sum of many terms, each waiting for the last
   const Index next_row = transpose_a ? 1 : stride_a;
   const Index next_inner = transpose_a ? stride_a : 1;
   if (!transpose_b) {
@@ -537,7 +540,7 @@ template <class T>
   const Product<T> product{transpose_a, transpose_b,         m, n, k,   a,   transpose_a ? m : k,
                            b,           transpose_b ? k : n, c, n, add, bias};
   if (m == 1 || n == 1) return is_small(product) ? multiply_small_vector(product) : multiply_vector(product);
-  const bool worth_dividing = m * n * k >= least_to_divide && threads() > 1;
+  const bool worth_dividing = m * n * k >= least_to_divide;
   return worth_dividing ? divide_among_threads(product) : multiply_on_one_thread(product);
 }
 

@@ -22,9 +22,9 @@ namespace parallel {
 void run(void (*body)(void* context, int part, int parts), void* context);
 
 /** Calls body(first, last) for parts of 0 … count − 1 that begin at multiples of `grain`, or once for everything when
- * that is not worth dividing. */
+ * that is not worth dividing or would be a single part. */
 template <class Body> void divide(Index count, Index grain, bool worth_dividing, const Body& body) {
-  if (!worth_dividing || threads() == 1) return body(Index{0}, count);
+  if (!worth_dividing || count <= grain || threads() == 1) return body(Index{0}, count);
   struct Work {
     const Body& body;
     Index count, grain;
