@@ -1,0 +1,172 @@
+#pragma once
+
+#include <algorithm>
+#include <type_traits>
+
+#include "tapegrad/core/gemm_product.h"
+
+/// A part of gemm.cpp: products whose sums stay in registers while op(B) comes from the cache. Packing both operands, as a
+/// general product does, costs more than it saves in the products of layers.
+
+namespace tapegrad {
+inline namespace TAPEGRAD_ABI {
+namespace {
+
+/// Bytes of op(B) that is used as it is, and of op(A) that is read again for every piece of op(B): parts of the
+/// second-level cache
+constexpr Index most_of_b = 128 * 1024;
+constexpr Index most_of_a = 1024 * 1024;
+/// Elements of op(B) that are copied at a time, 16 KB of floats, and how many of them are in a row, where rows and columns
+/// are exchanged and where they are not
+constexpr Index copied = 4096;
+constexpr Index transposed_cols = 32;
+constexpr Index plain_cols = 64;
+/// Rows of C for which copying does not pay
+constexpr Index few_rows = 32;
+
+/// Rows of C at a time: their sums, in two packs of columns, are to stay in registers.
+constexpr int tallest = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS >= 32 ? 12 : 6;
+
+/// R rows of C in P packs of columns from `col` on. b holds op(B) by rows; those that are no multiple of the pack's size
+/// have room for one, unless parts of a pack can be loaded as well.
+template <int R, int P, bool partial, class T>
+[[gnu::noinline]] void multiply_block(const Product<T>& p, Index row, Index col, const T* b, Index stride_b) {
+  constexpr int width = Pack<T>::size;
+  constexpr int last = P - 1;  // the only pack that can be partial
+  const int rest = partial ? static_cast<int>(p.n - col) - last * width : width;
+  const auto load = [&](const T* from, int q) {
+    return partial && q == last ? Pack<T>::load(from + q * width, rest) : Pack<T>::load(from + q * width);
+  };
+  const T* a = p.transpose_a ? p.a + row : p.a + row * p.stride_a;
+  const Index next_row = p.transpose_a ? 1 : p.stride_a;
+  const Index next_inner = p.transpose_a ? p.stride_a : 1;
+  Pack<T> sums[R][P];
+  unrolled<P>([&](auto q) {
+    const Pack<T> start = p.bias != nullptr ? load(p.bias + col, q) : Pack<T>::broadcast(T(0));
+    unrolled<R>([&](auto r) { sums[r][q] = start; });
+  });
+  // Read before anything is stored, which might change them for all that the compiler knows.
+  const Index k = p.k;
+  const bool add = p.add;
+  const Index stride_c = p.stride_c;
+  T* c = p.c + row * stride_c + col;
+  b += col;
+  for (Index i = 0; i < k; ++i, a += next_inner, b += stride_b) {
+    Pack<T> right[P];
+    unrolled<P>([&](auto q) { right[q] = Pack<T>::masked ? load(b, q) : Pack<T>::load(b + q * width); });
+    unrolled<R>([&](auto r) {
+      const Pack<T> left = Pack<T>::broadcast(a[r * next_row]);
+      unrolled<P>([&](auto q) { sums[r][q] = madd(left, right[q], sums[r][q]); });
+    });
+  }
+  unrolled<R>([&](auto r) {
+    T* const to = c + r * stride_c;
+    unrolled<P>([&](auto q) {
+      const Pack<T> sum = add ? load(to, q) + sums[r][q] : sums[r][q];
+      sum.store(to + q * width, partial && q == last ? rest : width);
+    });
+  });
+}
+
+template <int R, class T> void multiply_rows(const Product<T>& p, Index row, const T* b, Index stride_b) {
+  constexpr Index width = Pack<T>::size;
+  Index col = 0;
+  for (; col + 2 * width <= p.n; col += 2 * width) multiply_block<R, 2, false>(p, row, col, b, stride_b);
+  if (col + width < p.n)
+    multiply_block<R, 2, true>(p, row, col, b, stride_b);
+  else if (col < p.n)
+    multiply_block<R, 1, true>(p, row, col, b, stride_b);
+}
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wignored-attributes"  // of vector types as template arguments
+
+/// op(B) by rows of a multiple of the pack's size, as multiply_rows() wants it.
+template <class T> void copy_by_rows(const Product<T>& p, T* to, Index stride) {
+  constexpr Index width = Pack<T>::size;
+  if (!p.transpose_b) {
+    for (Index i = 0; i < p.k; ++i)
+      for (Index col = 0; col < p.n; col += width)
+        Pack<T>::load(p.b + i * p.stride_b + col, static_cast<int>(std::min(width, p.n - col)))
+            .store(to + i * stride + col);
+    return;
+  }
+  using Register = typename Eigen::internal::packet_traits<T>::type;
+  for (Index col = 0; col < p.n; col += width)
+    for (Index i = 0; i < p.k; i += width) {
+      const int rows = static_cast<int>(std::min(width, p.k - i));
+      const Index cols = std::min(width, p.n - col);
+      const T* from = p.b + col * p.stride_b + i;
+      if (cols * rows <= 2 * width) {
+        for (int r = 0; r < rows; ++r)
+          for (Index q = 0; q < width; ++q)
+            to[(i + r) * stride + col + q] = q < cols ? from[q * p.stride_b + r] : T(0);
+        continue;
+      }
+      if constexpr (width > 1) {
+        Eigen::internal::PacketBlock<Register, static_cast<int>(width)> block;
+        for (Index q = 0; q < width; ++q)
+          block.packet[q] = q < cols ? Pack<T>::load(from + q * p.stride_b, rows).v : Pack<T>::broadcast(T(0)).v;
+        Eigen::internal::ptranspose(block);
+        for (int r = 0; r < rows; ++r) Pack<T>::wrap(block.packet[r]).store(to + (i + r) * stride + col);
+      }
+    }
+}
+
+#pragma GCC diagnostic pop
+
+template <class T> Index bytes_of_b(const Product<T>& p) { return p.k * whole_packs<T>(p.n) * Index{sizeof(T)}; }
+
+/// op(B) is copied when asked: then it has no more than `copied` elements.
+template <class T> void multiply_in_blocks(const Product<T>& p, bool copy) {
+  alignas(64) T memory[copied];
+  const T* b = p.b;
+  Index stride_b = p.stride_b;
+  if (copy) {
+    stride_b = whole_packs<T>(p.n);
+    copy_by_rows(p, memory, stride_b);
+    b = memory;
+  }
+  Index row = 0;
+  const auto rows = [&]<int R>(std::integral_constant<int, R>) {
+    multiply_rows<R>(p, row, b, stride_b);
+    row += R;
+  };
+  while (p.m - row >= tallest && !(tallest == 12 && p.m - row == 16)) rows(std::integral_constant<int, tallest>());
+  if constexpr (tallest > 8)
+    while (p.m - row >= 8) rows(std::integral_constant<int, 8>());  // 16 rows are twice 8, not 12 and 4
+  while (p.m - row >= 4) rows(std::integral_constant<int, 4>());
+  while (p.m - row >= 2) rows(std::integral_constant<int, 2>());
+  if (p.m - row == 1) rows(std::integral_constant<int, 1>());
+}
+
+/// All of C for one piece of op(B) after the other: what the pieces of the inner dimension give is added up in C.
+template <class T> void multiply_here(const Product<T>& p) {
+  const bool as_it_is = !p.transpose_b && (Pack<T>::masked || p.n % Pack<T>::size == 0);
+  if (as_it_is && bytes_of_b(p) <= most_of_b) return multiply_in_blocks(p, false);
+  const bool copy = !as_it_is || p.m > few_rows;
+  const Index cols = std::min(whole_packs<T>(p.n), p.transpose_b ? transposed_cols : plain_cols);
+  const Index inner = copied / cols;
+  for (Index col = 0; col < p.n; col += cols) {
+    Product<T> part = p.cols(col, std::min(col + cols, p.n));
+    for (Index i = 0; i < p.k; i += inner) {
+      part.k = std::min(inner, p.k - i);
+      multiply_in_blocks(part, copy);
+      part.a += part.transpose_a ? inner * part.stride_a : inner;
+      part.b += part.transpose_b ? inner : inner * part.stride_b;
+      part.bias = nullptr;
+      part.add = true;
+    }
+  }
+}
+
+/// A row times a matrix, or a matrix times a column, which is computed as the row that it is in memory.
+template <class T> void multiply_small_vector(Product<T> p) {
+  if (p.m == 1) return multiply_here(p);
+  p = p.started();
+  multiply_here(Product<T>{false, !p.transpose_a, 1, p.m, p.k, p.b, p.k, p.a, p.stride_a, p.c, p.m, p.add});
+}
+
+}  // namespace
+}  // namespace TAPEGRAD_ABI
+}  // namespace tapegrad
