@@ -12,7 +12,6 @@ inline namespace TAPEGRAD_ABI {
 namespace {
 
 constexpr Index least_to_divide = 256 * 1024;  ///< multiplications: about 4 µs of work
-constexpr Index part_grain = 16;               ///< rows or columns: parts begin at lines of the cache
 
 template <class T> bool is_small(const Product<T>& p) {
   const Index width = p.n == 1 ? p.m : p.n;
@@ -34,12 +33,14 @@ template <class T> void multiply_on_one_thread(const Product<T>& p) {
 /// of what an optimizer remembers in its own cache; between far processors they would travel slowly, every step. A product
 /// of neither kind, as dx = g·W, is divided along its longer side.
 template <class T> void divide_among_threads(const Product<T>& p) {
-  const bool by_rows = p.transpose_a ? p.m >= 2 * part_grain : p.transpose_b ? p.n < 2 * part_grain : p.m >= p.n;
+  const bool by_rows = p.transpose_a   ? p.m >= 2 * parallel::line_grain
+                       : p.transpose_b ? p.n < 2 * parallel::line_grain
+                                       : p.m >= p.n;
   if (by_rows)
-    parallel::divide(p.m, part_grain, true,
+    parallel::divide(p.m, parallel::line_grain, true,
                      [&](Index first, Index last) { multiply_on_one_thread(p.rows(first, last)); });
   else
-    parallel::divide(p.n, part_grain, true,
+    parallel::divide(p.n, parallel::line_grain, true,
                      [&](Index first, Index last) { multiply_on_one_thread(p.cols(first, last)); });
 }
 

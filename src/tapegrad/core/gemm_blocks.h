@@ -132,9 +132,10 @@ template <class T> void multiply_in_blocks(const Product<T>& p, bool copy) {
     multiply_rows<R>(p, row, b, stride_b);
     row += R;
   };
+  // 16 rows are twice 8: 12 and 4 would be slower.
   while (p.m - row >= tallest && !(tallest == 12 && p.m - row == 16)) rows(std::integral_constant<int, tallest>());
   if constexpr (tallest > 8)
-    while (p.m - row >= 8) rows(std::integral_constant<int, 8>());  // 16 rows are twice 8, not 12 and 4
+    while (p.m - row >= 8) rows(std::integral_constant<int, 8>());
   while (p.m - row >= 4) rows(std::integral_constant<int, 4>());
   while (p.m - row >= 2) rows(std::integral_constant<int, 2>());
   if (p.m - row == 1) rows(std::integral_constant<int, 1>());

@@ -6,6 +6,7 @@
 #include <oneapi/dnnl/dnnl.h>
 #endif
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <new>

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <type_traits>
 #include <utility>
 
 #include "tapegrad/core/gemm_product.h"

@@ -84,7 +84,7 @@ template <class T> [[gnu::noinline]] void sum_rows(Shape shape, const T* x, Grad
     for (Index row = 0; row < shape.rows; ++row, from += shape.cols) sum = sum + Pack<T>::load(from, count);
     sum.store(sink.data + col, count);
   };
-  parallel::divide(shape.cols, 16, shape.size() >= parallel::least_elements,
+  parallel::divide(shape.cols, parallel::line_grain, shape.size() >= parallel::least_elements,
                    [&](Index first, Index last) { elementwise::for_each_pack<T>(first, last, sum_column); });
 }
 

@@ -40,6 +40,8 @@ template <class Body> void divide(Index count, Index grain, bool worth_dividing,
       &work);
 }
 
+/** Numbers that parts of a row begin at multiples of: at lines of the cache. */
+inline constexpr Index line_grain = 16;
 /** Elements from which on a cheap elementwise loop is worth dividing: about 5 µs of work. */
 inline constexpr Index least_elements = Index{1} << 15;
 
