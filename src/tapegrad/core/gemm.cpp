@@ -29,13 +29,35 @@ template <class T> void multiply_on_one_thread(const Product<T>& p) {
   multiply(p.started());
 }
 
+/// Parts of the inner dimension, whose sums are added in their order.
+template <class T> void divide_inner(const Product<T>& p) {
+  const Index size = p.m * p.n;
+  thread_local Workspace workspace;
+  T* const sums = workspace.at_least<T>(static_cast<std::size_t>(size * (threads() - 1)));
+  parallel::divide_in_parts(p.k, parallel::line_grain, [&](int i, Index first, Index last) {
+    Product<T> part = p.inner(first, last);
+    if (i > 0) {
+      part.c = sums + size * (i - 1);
+      part.stride_c = p.n;
+      part.add = false;
+    }
+    multiply_on_one_thread(part);
+  });
+  for (int i = 1; i < threads(); ++i) {
+    const T* from = sums + size * (i - 1);
+    for (Index row = 0; row < p.m; ++row)
+      for (Index col = 0; col < p.n; ++col) p.c[row * p.stride_c + col] += *from++;
+  }
+}
+
 /// Parts are rows of a layer's weight W: columns of x·Wᵀ, rows of dW = gᵀ·x. So every thread keeps its rows of W, of dW and
-/// of what an optimizer remembers in its own cache; between far processors they would travel slowly, every step. A product
-/// of neither kind, as dx = g·W, is divided along its longer side.
+/// of what an optimizer remembers in its own cache; between far processors they would travel slowly, every step. Where W has
+/// few rows, parts are samples, of which elementwise ops leave some in every cache. A product of neither kind, as dx = g·W,
+/// is divided along its longer side.
 template <class T> void divide_among_threads(const Product<T>& p) {
-  const bool by_rows = p.transpose_a   ? p.m >= 2 * parallel::line_grain
-                       : p.transpose_b ? p.n < 2 * parallel::line_grain
-                                       : p.m >= p.n;
+  const bool few = (p.transpose_a ? p.m : p.n) < 2 * parallel::line_grain;
+  if (p.transpose_a && few && p.k >= parallel::line_grain * threads()) return divide_inner(p);
+  const bool by_rows = p.transpose_a ? !few : p.transpose_b ? few : p.m >= p.n;
   if (by_rows)
     parallel::divide(p.m, parallel::line_grain, true,
                      [&](Index first, Index last) { multiply_on_one_thread(p.rows(first, last)); });

@@ -39,6 +39,14 @@ template <class T> struct Product {
     if (bias != nullptr) part.bias += first;
     return part;
   }
+  /// What a part of the inner dimension gives, which is to be added up.
+  Product inner(Index first, Index last) const {
+    Product part = *this;
+    part.k = last - first;
+    part.a += transpose_a ? first * stride_a : first;
+    part.b += transpose_b ? first : first * stride_b;
+    return part;
+  }
   /// What is left to do when the bias has been written to C.
   Product started() const {
     Product rest = *this;

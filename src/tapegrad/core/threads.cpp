@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <exception>
-#include <limits>
 #include <memory>
 #include <system_error>
 #include <thread>
@@ -26,10 +25,10 @@ void pause() {
 /// awake; a helper that has waited in vain for a while sleeps.
 class Helpers {
  public:
-  explicit Helpers(int n) : errors_(static_cast<std::size_t>(n)) {
+  explicit Helpers(int n) : begun_(static_cast<std::size_t>(n)), errors_(static_cast<std::size_t>(n)) {
     threads_.reserve(static_cast<std::size_t>(n - 1));
     try {
-      for (int part = 1; part < n; ++part) threads_.emplace_back([this] { help(); });
+      for (int part = 1; part < n; ++part) threads_.emplace_back([this, part] { help(part); });
     } catch (const std::system_error&) {
       const std::size_t started = threads_.size();
       dismiss();
@@ -38,16 +37,14 @@ class Helpers {
   }
   ~Helpers() { dismiss(); }
 
-  int parts() const { return static_cast<int>(threads_.size()) + 1; }
+  int parts() const { return static_cast<int>(begun_.size()); }
 
   /// All parts run to their end; then the error of the first part that has one is thrown.
   void run(void (*body)(void*, int, int), void* context) {
     body_ = body;
     context_ = context;
     finished_.store(0, std::memory_order_relaxed);
-    next_.store(0, std::memory_order_release);
-    announce();
-    work();
+    work(0, announce());
     for (int i = 0; finished_.load(std::memory_order_acquire) != parts(); ++i)
       if (i < patience)
         pause();
@@ -60,9 +57,12 @@ class Helpers {
  private:
   static constexpr int patience = 4000;  ///< pauses before a helper sleeps: some 100 µs
 
-  /// Does parts that nobody has begun until there are none: what a helper does not come to do, the caller does.
-  void work() noexcept {
-    for (int part; (part = next_.fetch_add(1, std::memory_order_acq_rel)) < parts();) {
+  /// Does the thread's own part, whose data of the last ops is in its cache, and then those that nobody has begun: what a
+  /// helper does not come to do, the caller does.
+  void work(int own, unsigned job) noexcept {
+    for (int i = 0; i < parts(); ++i) {
+      const int part = (own + i) % parts();
+      if (!begin(part, job)) continue;
       try {
         body_(context_, part, parts());
       } catch (...) {
@@ -71,6 +71,12 @@ class Helpers {
       }
       finished_.fetch_add(1, std::memory_order_release);
     }
+  }
+
+  /// Every part is begun once in every job. A helper that comes too late finds the part at its job or after it.
+  bool begin(int part, unsigned job) {
+    unsigned last = job - 1;
+    return begun_[static_cast<std::size_t>(part)].job.compare_exchange_strong(last, job, std::memory_order_acq_rel);
   }
 
   [[noreturn]] void rethrow() {
@@ -90,12 +96,13 @@ class Helpers {
     threads_.clear();
   }
 
-  void announce() {
-    job_.fetch_add(1, std::memory_order_release);
+  unsigned announce() {
+    const unsigned job = job_.fetch_add(1, std::memory_order_release) + 1;
     job_.notify_all();
+    return job;
   }
 
-  void help() {
+  void help(int part) {
     unsigned done = 0;
     while (true) {
       unsigned job = done;
@@ -109,14 +116,17 @@ class Helpers {
       }
       done = job;
       if (over_.load(std::memory_order_relaxed)) return;
-      work();
+      work(part, job);
     }
   }
 
-  static constexpr int none = std::numeric_limits<int>::max() / 2;
+  /// Threads look after different parts: each has its line of the cache.
+  struct alignas(64) Begun {
+    std::atomic<unsigned> job = 0;
+  };
 
   std::atomic<unsigned> job_ = 0;  ///< counts the jobs announced
-  std::atomic<int> next_ = none;   ///< the part of the job that is to begin next
+  std::vector<Begun> begun_;       ///< in which job every part was begun last
   std::atomic<int> finished_ = 0;  ///< parts of the job that are done
   std::atomic<bool> over_ = false;
   void (*body_)(void*, int, int) = nullptr;

@@ -21,10 +21,8 @@ namespace parallel {
  * throws what the first part that failed has thrown. */
 void run(void (*body)(void* context, int part, int parts), void* context);
 
-/** Calls body(first, last) for parts of 0 … count − 1 that begin at multiples of `grain`, or once for everything when
- * that is not worth dividing or would be a single part. */
-template <class Body> void divide(Index count, Index grain, bool worth_dividing, const Body& body) {
-  if (!worth_dividing || count <= grain || threads() == 1) return body(Index{0}, count);
+/** Calls body(part, first, last) for parts of 0 … count − 1 that begin at multiples of `grain`. */
+template <class Body> void divide_in_parts(Index count, Index grain, const Body& body) {
   struct Work {
     const Body& body;
     Index count, grain;
@@ -35,9 +33,16 @@ template <class Body> void divide(Index count, Index grain, bool worth_dividing,
         const Index grains = (w.count + w.grain - 1) / w.grain;
         const Index first = grains * part / parts * w.grain;
         const Index last = std::min(grains * (part + 1) / parts * w.grain, w.count);
-        if (first < last) w.body(first, last);
+        if (first < last) w.body(part, first, last);
       },
       &work);
+}
+
+/** Calls body(first, last) for such parts, or once for everything when that is not worth dividing or would be a single
+ * part. */
+template <class Body> void divide(Index count, Index grain, bool worth_dividing, const Body& body) {
+  if (!worth_dividing || count <= grain || threads() == 1) return body(Index{0}, count);
+  divide_in_parts(count, grain, [&body](int, Index first, Index last) { body(first, last); });
 }
 
 /** Numbers that parts of a row begin at multiples of: at lines of the cache. */
