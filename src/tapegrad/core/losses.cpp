@@ -126,19 +126,12 @@ template <class T> struct CrossEntropy {
     const T g = static_cast<T>(static_cast<double>(*node.grad) * scale);
     const T off = static_cast<T>(smoothing / static_cast<double>(shape.cols));
     const T on = static_cast<T>(1 - smoothing);
-    const auto label_of = [&](Index row) { return row * shape.cols + labels[row]; };
-    if (!sink.add) {
-      elementwise::map_range<false>(0, shape.size(), std::array{probabilities}, sink.data,
-                                    [off, g](Pack<T> p) { return (p - off) * g; });
-      for (Index row = 0; row < shape.rows; ++row)
-        sink.data[label_of(row)] = (probabilities[label_of(row)] - off - on) * g;
-      return;
-    }
     for (Index row = 0; row < shape.rows; ++row) {
-      const T before = sink.data[label_of(row)];
-      for (Index i = row * shape.cols; i < (row + 1) * shape.cols; ++i)
-        sink.data[i] += (probabilities[i] - off) * g;
-      sink.data[label_of(row)] = (probabilities[label_of(row)] - off - on) * g + before;
+      const T* p = probabilities + row * shape.cols;
+      T* to = sink.data + row * shape.cols;
+      const T before = sink.add ? to[labels[row]] : T(0);
+      for (Index i = 0; i < shape.cols; ++i) to[i] = (p[i] - off) * g + (sink.add ? to[i] : T(0));
+      to[labels[row]] = (p[labels[row]] - off - on) * g + before;
     }
   }
   static BasicVar<T> taped_vjp(const TapedRuleInput<T>& at, std::size_t) {
