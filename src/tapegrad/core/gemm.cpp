@@ -29,7 +29,8 @@ template <class T> void multiply_on_one_thread(const Product<T>& p) {
   multiply(p.started());
 }
 
-/// Parts of the inner dimension, whose sums are added in their order.
+/// Parts of the inner dimension, whose sums are added in their order. It must be long enough for every thread to get some:
+/// a part without any would leave its sums unwritten.
 template <class T> void divide_inner(const Product<T>& p) {
   const Index size = p.m * p.n;
   thread_local Workspace workspace;
@@ -72,7 +73,7 @@ template <class T>
   const Product<T> product{transpose_a, transpose_b,         m, n, k,   a,   transpose_a ? m : k,
                            b,           transpose_b ? k : n, c, n, add, bias};
   if (m == 1 || n == 1) return is_small(product) ? multiply_small_vector(product) : multiply_vector(product);
-  const bool worth_dividing = m * n * k >= least_to_divide;
+  const bool worth_dividing = m * n * k >= least_to_divide && threads() > 1;
   return worth_dividing ? divide_among_threads(product) : multiply_on_one_thread(product);
 }
 
