@@ -1,6 +1,7 @@
 #include "tapegrad/core/gemm.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "tapegrad/core/gemm_blocks.h"
 #include "tapegrad/core/gemm_library.h"
@@ -18,8 +19,13 @@ template <class T> bool is_small(const Product<T>& p) {
   return p.m * p.n * p.k <= small_product && p.k * whole_packs<T>(width) <= small_operand;
 }
 
+/// Whether a product is computed here and not by the library. oneDNN, which packs both operands, is better where neither is
+/// small and it need not exchange rows and columns of a layer's weight.
 template <class T> bool is_better_here(const Product<T>& p) {
-  if (multiplies_better<T>) return is_small(p);
+#if defined(TAPEGRAD_MATMUL_ONEDNN)
+  constexpr Index few = 16;
+  if (std::is_same_v<T, float> && !p.transpose_b && std::min({p.m, p.n, p.k}) > few) return is_small(p);
+#endif
   return p.m * p.k * Index{sizeof(T)} < most_of_a || bytes_of_b(p) <= most_of_b;
 }
 

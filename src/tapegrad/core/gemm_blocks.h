@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "tapegrad/core/gemm_product.h"
+#include "tapegrad/core/gemm_copy.h"
 
 /// A part of gemm.cpp: products whose sums stay in registers while op(B) comes from the cache. Packing both operands, as a
 /// general product does, costs more than it saves in the products of layers.
@@ -16,11 +16,15 @@ namespace {
 /// second-level cache
 constexpr Index most_of_b = 128 * 1024;
 constexpr Index most_of_a = 1024 * 1024;
-/// Elements of op(B) that are copied at a time, 16 KB of floats, and how many of them are in a row, where rows and columns
-/// are exchanged and where they are not
-constexpr Index copied = 4096;
-constexpr Index transposed_cols = 32;
-constexpr Index plain_cols = 64;
+/// Columns and elements of op(B) that are copied at a time, where rows and columns are exchanged and where they are not:
+/// 128 rows where there are that many columns
+struct Piece {
+  Index cols;
+  Index elements;
+};
+constexpr Piece transposed_piece{32, 4096};
+constexpr Piece plain_piece{64, 8192};
+constexpr Index largest_piece = std::max(transposed_piece.elements, plain_piece.elements);
 /// Rows of C for which copying does not pay
 constexpr Index few_rows = 32;
 
@@ -29,17 +33,15 @@ constexpr int tallest = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS >= 32 ? 12 : 6;
 
 /// R rows of C in P packs of columns from `col` on. b holds op(B) by rows; those that are no multiple of the pack's size
 /// have room for one, unless parts of a pack can be loaded as well.
-template <int R, int P, bool partial, class T>
-[[gnu::noinline]] void multiply_block(const Product<T>& p, Index row, Index col, const T* b, Index stride_b) {
+template <int R, int P, bool partial, bool transpose_a, class T>
+[[gnu::noinline, gnu::flatten]] void multiply_block(const Product<T>& p, Index row, Index col, const T* b,
+                                                    Index stride_b) {
   constexpr int width = Pack<T>::size;
   constexpr int last = P - 1;  // the only pack that can be partial
   const int rest = partial ? static_cast<int>(p.n - col) - last * width : width;
   const auto load = [&](const T* from, int q) {
     return partial && q == last ? Pack<T>::load(from + q * width, rest) : Pack<T>::load(from + q * width);
   };
-  const T* a = p.transpose_a ? p.a + row : p.a + row * p.stride_a;
-  const Index next_row = p.transpose_a ? 1 : p.stride_a;
-  const Index next_inner = p.transpose_a ? p.stride_a : 1;
   Pack<T> sums[R][P];
   unrolled<P>([&](auto q) {
     const Pack<T> start = p.bias != nullptr ? load(p.bias + col, q) : Pack<T>::broadcast(T(0));
@@ -51,11 +53,13 @@ template <int R, int P, bool partial, class T>
   const Index stride_c = p.stride_c;
   T* c = p.c + row * stride_c + col;
   b += col;
-  for (Index i = 0; i < k; ++i, a += next_inner, b += stride_b) {
+  const Index stride_a = p.stride_a;
+  const T* a = p.a + (transpose_a ? row : row * stride_a);
+  for (Index i = 0; i < k; ++i, a += transpose_a ? stride_a : 1, b += stride_b) {
     Pack<T> right[P];
     unrolled<P>([&](auto q) { right[q] = Pack<T>::masked ? load(b, q) : Pack<T>::load(b + q * width); });
     unrolled<R>([&](auto r) {
-      const Pack<T> left = Pack<T>::broadcast(a[r * next_row]);
+      const Pack<T> left = Pack<T>::broadcast(a[transpose_a ? Index{r} : r * stride_a]);
       unrolled<P>([&](auto q) { sums[r][q] = madd(left, right[q], sums[r][q]); });
     });
   }
@@ -68,58 +72,23 @@ template <int R, int P, bool partial, class T>
   });
 }
 
-template <int R, class T> void multiply_rows(const Product<T>& p, Index row, const T* b, Index stride_b) {
+template <int R, bool transpose_a, class T>
+void multiply_rows(const Product<T>& p, Index row, const T* b, Index stride_b) {
   constexpr Index width = Pack<T>::size;
   Index col = 0;
-  for (; col + 2 * width <= p.n; col += 2 * width) multiply_block<R, 2, false>(p, row, col, b, stride_b);
+  for (; col + 2 * width <= p.n; col += 2 * width)
+    multiply_block<R, 2, false, transpose_a>(p, row, col, b, stride_b);
   if (col + width < p.n)
-    multiply_block<R, 2, true>(p, row, col, b, stride_b);
+    multiply_block<R, 2, true, transpose_a>(p, row, col, b, stride_b);
   else if (col < p.n)
-    multiply_block<R, 1, true>(p, row, col, b, stride_b);
+    multiply_block<R, 1, true, transpose_a>(p, row, col, b, stride_b);
 }
-
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wignored-attributes"  // of vector types as template arguments
-
-/// op(B) by rows of a multiple of the pack's size, as multiply_rows() wants it.
-template <class T> void copy_by_rows(const Product<T>& p, T* to, Index stride) {
-  constexpr Index width = Pack<T>::size;
-  if (!p.transpose_b) {
-    for (Index i = 0; i < p.k; ++i)
-      for (Index col = 0; col < p.n; col += width)
-        Pack<T>::load(p.b + i * p.stride_b + col, static_cast<int>(std::min(width, p.n - col)))
-            .store(to + i * stride + col);
-    return;
-  }
-  using Register = typename Eigen::internal::packet_traits<T>::type;
-  for (Index col = 0; col < p.n; col += width)
-    for (Index i = 0; i < p.k; i += width) {
-      const int rows = static_cast<int>(std::min(width, p.k - i));
-      const Index cols = std::min(width, p.n - col);
-      const T* from = p.b + col * p.stride_b + i;
-      if (cols * rows <= 2 * width) {
-        for (int r = 0; r < rows; ++r)
-          for (Index q = 0; q < width; ++q)
-            to[(i + r) * stride + col + q] = q < cols ? from[q * p.stride_b + r] : T(0);
-        continue;
-      }
-      if constexpr (width > 1) {
-        Eigen::internal::PacketBlock<Register, static_cast<int>(width)> block;
-        for (Index q = 0; q < width; ++q)
-          block.packet[q] = q < cols ? Pack<T>::load(from + q * p.stride_b, rows).v : Pack<T>::broadcast(T(0)).v;
-        Eigen::internal::ptranspose(block);
-        for (int r = 0; r < rows; ++r) Pack<T>::wrap(block.packet[r]).store(to + (i + r) * stride + col);
-      }
-    }
-}
-
-#pragma GCC diagnostic pop
 
 template <class T> Index bytes_of_b(const Product<T>& p) { return p.k * whole_packs<T>(p.n) * Index{sizeof(T)}; }
 
-/// op(B) is copied when asked: then it has no more than `copied` elements.
+/// op(B) is copied when asked: then it is a piece.
 template <class T> void multiply_in_blocks(const Product<T>& p, bool copy) {
-  alignas(64) T memory[copied];
+  alignas(64) T memory[largest_piece];
   const T* b = p.b;
   Index stride_b = p.stride_b;
   if (copy) {
@@ -129,7 +98,7 @@ template <class T> void multiply_in_blocks(const Product<T>& p, bool copy) {
   }
   Index row = 0;
   const auto rows = [&]<int R>(std::integral_constant<int, R>) {
-    multiply_rows<R>(p, row, b, stride_b);
+    p.transpose_a ? multiply_rows<R, true>(p, row, b, stride_b) : multiply_rows<R, false>(p, row, b, stride_b);
     row += R;
   };
   // 16 rows are twice 8: 12 and 4 would be slower.
@@ -146,8 +115,9 @@ template <class T> void multiply_here(const Product<T>& p) {
   const bool as_it_is = !p.transpose_b && (Pack<T>::masked || p.n % Pack<T>::size == 0);
   if (as_it_is && bytes_of_b(p) <= most_of_b) return multiply_in_blocks(p, false);
   const bool copy = !as_it_is || p.m > few_rows;
-  const Index cols = std::min(whole_packs<T>(p.n), p.transpose_b ? transposed_cols : plain_cols);
-  const Index inner = copied / cols;
+  const Piece piece = p.transpose_b ? transposed_piece : plain_piece;
+  const Index cols = std::min(whole_packs<T>(p.n), piece.cols);
+  const Index inner = piece.elements / cols;
   for (Index col = 0; col < p.n; col += cols) {
     Product<T> part = p.cols(col, std::min(col + cols, p.n));
     for (Index i = 0; i < p.k; i += inner) {

@@ -10,7 +10,6 @@
 #include <cstddef>
 #include <memory>
 #include <new>
-#include <type_traits>
 
 #include "tapegrad/core/error.h"
 #include "tapegrad/core/gemm_product.h"
@@ -64,15 +63,6 @@ template <class T> class Blocking : public Eigen::internal::level3_blocking<T, T
     this->m_blockB = this->m_blockA + left;
   }
 };
-
-/// Whether the library that multiplies is better than what is computed here at all but the smallest products.
-#if defined(TAPEGRAD_MATMUL_OPENBLAS)
-template <class T> constexpr bool multiplies_better = true;
-#elif defined(TAPEGRAD_MATMUL_ONEDNN)
-template <class T> constexpr bool multiplies_better = std::is_same_v<T, float>;
-#else
-template <class T> constexpr bool multiplies_better = false;
-#endif
 
 #if defined(TAPEGRAD_MATMUL_OPENBLAS)
 
