@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 
+#include "tapegrad/core/denormals.h"
 #include "tapegrad/core/elementwise.h"
 #include "tapegrad/core/error.h"
 
@@ -36,7 +37,14 @@ template <class T> struct Lanes {
 
 /** Calls body(lanes) for every pack of an array: one pass over the memory of a parameter and its buffers. */
 template <class T, class Body> void each_pack(Index size, const Body& body) {
-  elementwise::for_each_pack<T>(size, [body](Index first, int count) { body(Lanes<T>{first, count}); });
+  const auto packs = [body](Index first, Index last) {
+    elementwise::for_each_pack<T>(first, last, [&](Index i, int count) { body(Lanes<T>{i, count}); });
+  };
+  if (size < parallel::least_elements) return packs(0, size);
+  parallel::divide(size, 1024, true, [packs](Index first, Index last) {
+    [[maybe_unused]] const DenormalsAreZero here;  // step() says so for its own thread only
+    packs(first, last);
+  });
 }
 
 /** a + weight·(b − a), exact at both ends */
@@ -86,6 +94,7 @@ template <class T> void BasicOptimizer<T>::step() {
       fail_changed(i);
   }
   ++steps_;
+  [[maybe_unused]] const DenormalsAreZero here;
   BasicMatrix<T>* buffers = buffers_.data();
   for (std::size_t i = 0; i < count; ++i, buffers += buffers_per_parameter) {
     BasicParameter<T>& p = parameters[i];

@@ -131,8 +131,9 @@ template <class T> class BasicOptimizer {
 
   /** Updates every parameter from its gradient. Untouched, with its buffers, stays one that is frozen
    * (`requires_grad()` false) or that no backward pass has reached in this step (`has_grad()` false): no momentum
-   * and no weight decay moves it. The step counts for it all the same. Allocates nothing. Throws when a parameter
-   * or its gradient no longer has the shape it had at first. */
+   * and no weight decay moves it. The step counts for it all the same. Denormal numbers count as 0: what an optimizer
+   * remembers of a dead unit's gradients decays to them, never to 0, and would make every later step up to ten times as
+   * slow. Allocates nothing. Throws when a parameter or its gradient no longer has the shape it had at first. */
   void step();
   /** How many steps have been taken: one counter for all parameters. */
   Index steps() const { return steps_; }
