@@ -180,6 +180,31 @@ template <class T> void check_position_independence() {
   }
 }
 
+/// Short arrays may keep their slopes, long ones compute them again and may be divided among threads: bitwise the same.
+template <class T> void check_length_independence() {
+  using M = tapegrad::BasicMatrix<T>;
+  tg::Rng rng(3);
+  M line(1, 1000);
+  for (T& v : line.reshaped()) v = static_cast<T>(5 * rng.normal());
+  const M many = line.replicate(1, 40);
+  REQUIRE(line.size() < tapegrad::parallel::least_elements);
+  REQUIRE(many.size() > tapegrad::parallel::least_elements);
+  for (const auto& act : with_facts()) {
+    const auto slopes = [&act](const M& x) {
+      tapegrad::BasicTape<T> tape;
+      const tapegrad::BasicVar<T> input = tape.input(x, {.requires_grad = true});
+      act(input).backward(M::Ones(1, x.cols()));
+      return M(input.grad());
+    };
+    const M expected = slopes(line);
+    const M found = slopes(many);
+    bool all_same = true;
+    for (Index i = 0; i < found.size(); ++i)
+      all_same = all_same && bits_of(found(i)) == bits_of(expected(i % 1000));
+    CHECK_MESSAGE(all_same, act.text());
+  }
+}
+
 template <class T> void check_nan() {
   using M = tapegrad::BasicMatrix<T>;
   const T nan = std::numeric_limits<T>::quiet_NaN();
@@ -428,6 +453,9 @@ TEST_CASE("a slope is the same on packs and as ops, to rounding") {
 
 TEST_CASE("a value does not depend on its position, float") { check_position_independence<float>(); }
 TEST_CASE("a value does not depend on its position, double") { check_position_independence<double>(); }
+
+TEST_CASE("a slope does not depend on the length of the array, float") { check_length_independence<float>(); }
+TEST_CASE("a slope does not depend on the length of the array, double") { check_length_independence<double>(); }
 
 TEST_CASE("NaN in, NaN out, in its own row, float") { check_nan<float>(); }
 TEST_CASE("NaN in, NaN out, in its own row, double") { check_nan<double>(); }

@@ -19,13 +19,7 @@ struct SigmoidSlope {
   template <class X> static X value(const X& x) {
     const X e = simd::exp_minus_abs(x);
     const X r = 1 / (1 + e);
-    return simd::min(e * r * r, 0.25);  // rounding must not lift it above its bound
-  }
-  /// The same where σ(x), which shares its division with value(x), is not needed. Reads neither y nor 1 − y: from the
-  /// third-level cache on, another array takes longer than the exponential.
-  template <class T> static Pack<T> value_alone(Pack<T> x) {
-    const Pack<T> e = simd::exp_minus_abs(x);
-    return simd::min(e / ((1 + e) * (1 + e)), 0.25);
+    return simd::min(e * r * r, 0.25);
   }
   template <class X> static X vjp(const X& g, const X& x, const X& y);  // σ″ = −σ′·tanh(x/2)
 };
@@ -34,11 +28,14 @@ inline constexpr ElementwiseFunction<SigmoidSlope> sigmoid_slope;
 /** σ(x) = 1 / (1 + e⁻ˣ) */
 struct Sigmoid {
   static constexpr std::string_view name = "sigmoid";
-  template <class X> static X value(const X& x) {
-    const X e = simd::exp_minus_abs(x);
-    return where(x >= 0, 1.0, e) * (1 / (1 + e));
+  template <class T> static ValueAndSlope<T> value_and_slope(Pack<T> x) {
+    const Pack<T> e = simd::exp_minus_abs(x);
+    const Pack<T> r = 1 / (1 + e);
+    const Pack<T> s = e * r;
+    return {where(x >= 0, r, s), simd::min(s * r, 0.25)};  // rounding must not lift it above its bound
   }
-  template <class T> static Pack<T> vjp(Pack<T> g, Pack<T> x, Pack<T>) { return g * SigmoidSlope::value_alone(x); }
+  template <class T> static Pack<T> value(Pack<T> x) { return value_and_slope(x).value; }
+  template <class T> static Pack<T> vjp(Pack<T> g, Pack<T> x, Pack<T>) { return g * value_and_slope(x).slope; }
   template <class X> static X vjp(const X& g, const X& x, const X&) { return g * sigmoid_slope(x); }
   static Facts facts() {
     return {.formula = "1 / (1 + e⁻ˣ)",
@@ -54,10 +51,9 @@ inline constexpr ElementwiseFunction<Sigmoid> sigmoid;
 /** tanh x */
 struct Tanh {
   static constexpr std::string_view name = "tanh";
-  template <class X> static X value(const X& x) { return simd::tanh(x); }
-  template <class T> static Pack<T> vjp(Pack<T> g, Pack<T> x, Pack<T>) {
-    return 4 * g * SigmoidSlope::value_alone(x + x);
-  }
+  template <class T> static ValueAndSlope<T> value_and_slope(Pack<T> x) { return simd::tanh_and_slope(x); }
+  template <class T> static Pack<T> value(Pack<T> x) { return value_and_slope(x).value; }
+  template <class T> static Pack<T> vjp(Pack<T> g, Pack<T> x, Pack<T>) { return g * value_and_slope(x).slope; }
   template <class X> static X vjp(const X& g, const X& x, const X&) { return 4 * g * sigmoid_slope(2 * x); }
   static Facts facts() {
     return {.formula = "(eˣ − e⁻ˣ) / (eˣ + e⁻ˣ)",

@@ -22,7 +22,9 @@
 /// gradient; with X = Var it records ops, so the gradient can be differentiated again. `value` only ever sees
 /// Packs. A rule of two or three operands gives `vjp_a`, `vjp_b`, `vjp_c`; operands broadcast as in NumPy.
 /// Data members are the op's parameters; they are copied onto the tape. Where the text for Vars would make a slow
-/// loop, a second `vjp` that takes `Pack<T>` may stand beside it, and is the one that the loop runs.
+/// loop, a second `vjp` that takes `Pack<T>` may stand beside it, and is the one that the loop runs. A rule that gets its
+/// slope almost for nothing while it computes its value gives both by `value_and_slope`, and then `value` and the second
+/// `vjp` must say the same: slopes of arrays that stay in the cache are kept for the backward pass.
 
 namespace tapegrad {
 
@@ -130,6 +132,16 @@ void map_array(Index size, const std::array<const T*, N>& in, T* out, const F& f
 template <class T, class F, std::size_t N>
 void map_array(Index size, const std::array<const T*, N>& in, GradSink<T> sink, const F& f) {
   sink.add ? map_array<true>(size, in, sink.data, f) : map_array<false>(size, in, sink.data, f);
+}
+
+/** Values and slopes of an array. */
+template <class Rule, class T>
+[[gnu::flatten]] void map_with_slopes(const Rule& rule, Index size, const T* in, T* values, T* slopes) {
+  for_each_pack<T>(0, size, [&](Index i, int count) {
+    const ValueAndSlope<T> f = rule.value_and_slope(Pack<T>::load(in + i, count));
+    f.value.store(values + i, count);
+    f.slope.store(slopes + i, count);
+  });
 }
 
 template <class T, std::size_t N> std::array<const T*, N> data_of(const std::array<Operand<T>, N>& operands) {
@@ -253,6 +265,10 @@ void add_pieces(const Rule& rule, Shape shape, const std::array<Operand<T>, N>& 
 template <class Rule, class T> struct ElementwiseOp {
   static constexpr std::size_t N = arity<Rule>();
   using Indices = std::make_index_sequence<N>;
+  /// Whether nodes have slopes for attributes, or none: from `parallel::least_elements` on, to compute them again is faster
+  /// than to fetch them from the third-level cache.
+  static constexpr bool keeps_slopes = requires(Rule rule, Pack<T> x) { rule.value_and_slope(x); };
+  static_assert(!keeps_slopes || std::is_empty_v<Rule>, "attributes are either the rule or slopes");
 
   static Rule rule_of(const Node<T>& node) {
     if constexpr (std::is_empty_v<Rule>)
@@ -276,6 +292,11 @@ template <class Rule, class T> struct ElementwiseOp {
     const Node<T>& node = tape.node(self);
     if (K < first_differentiable<Rule>() || !tape.needs_grad(node.parents[K])) return;
     const GradSink<T> sink = tape.grad_sink(node.parents[K]);
+    if constexpr (keeps_slopes) {
+      if (const auto* slopes = static_cast<const T*>(node.attributes); slopes != nullptr)
+        return map_array(node.size(), std::array<const T*, 2>{node.grad, slopes}, sink,
+                         [](Pack<T> g, Pack<T> slope) { return g * slope; });
+    }
     const Rule rule = rule_of(node);
     const auto product = [&rule](Pack<T> gp, Pack<T> yp, auto... xp) { return vjp<K>(rule, gp, yp, xp...); };
     if constexpr (N == 1)
@@ -346,6 +367,13 @@ template <class Rule, class T, std::size_t N> BasicVar<T> record(const Rule& rul
   T* out = nullptr;
   if constexpr (N == 1) {
     out = tape.allocate(shape);
+    if constexpr (Made::keeps_slopes) {
+      if (shape.size() < parallel::least_elements && tape.needs_grad(x[0].index()) && tape.grad_enabled()) {
+        T* const slopes = tape.allocate(shape);
+        elementwise::map_with_slopes(rule, shape.size(), node(0).value, out, slopes);
+        return tape.push(Made::op, shape, out, std::span<const BasicVar<T>, N>(x), slopes);
+      }
+    }
     elementwise::map_array<false>(shape.size(), std::array<const T*, 1>{node(0).value}, out, value);
   } else {
     std::array<Shape, N> shapes;

@@ -141,6 +141,8 @@ template <class T> class Pack {
   Register v;
 };
 
+template <class T> struct ValueAndSlope { Pack<T> value, slope; };
+
 /** Vector functions behind the elementwise ops. Each is accurate to a few units in the last place over the whole
  * range; Eigen's own are repaired at the ends where they are not. */
 namespace simd {
@@ -237,29 +239,46 @@ template <class T> struct ReducedExponent {
  * than r are enough: relative error 2⁻²³. Half as many instructions as above. */
 struct TabledExponent {
   explicit TabledExponent(Pack<float> x) {
-    constexpr double shift = 0x1.8p19;  // adding it rounds to sixteenths, and j is in the lowest four bits
-    const Pack<float> t = madd(x, Pack<float>(1.4426950408889634), Pack<float>(shift));
-    j = _mm512_castps_si512(t.v);
-    k = t - Pack<float>(shift);
-    const Pack<float> r = madd(k, Pack<float>(-0.6931471805599453), x);
+    const Pack<float> r = reduce(x, 1);
     expm1_r = madd(r * r, madd(r, Pack<float>(0.16666667), Pack<float>(0.50001466)), r);
   }
-  /** 2^(j/16), rounded */
-  Pack<float> power() const {
-    return looked_up(_mm512_setr_ps(1.0F, 1.04427373F, 1.09050775F, 1.13878858F, 1.18920708F, 1.24185777F,
-                                    1.29683959F, 1.35425556F, 1.41421354F, 1.47682619F, 1.54221082F, 1.61049032F,
-                                    1.68179286F, 1.75625217F, 1.8340081F, 1.91520655F));
+  /** Of e²ˣ: with the 2 in the constants one instruction less than of x + x */
+  static TabledExponent of_twice(Pack<float> x) {
+    TabledExponent part;
+    const Pack<float> r = part.reduce(x, 2);
+    part.expm1_r = r * madd(r, madd(r, Pack<float>(8 * 0.16666667), Pack<float>(4 * 0.50001466)), Pack<float>(2));
+    return part;
   }
-  /** Half of what power() lost by rounding */
-  Pack<float> half_of_rest() const {
-    return looked_up(_mm512_setr_ps(0.0F, 2.416735e-08F, -6.53877e-09F, 2.693111e-08F, 1.898818e-08F, 2.248419e-08F,
-                                    -2.0095e-08F, -5.061674e-09F, 1.210162e-08F, -2.250449e-08F, 4.035452e-09F,
-                                    4.918109e-09F, -1.237766e-08F, -4.617885e-09F, -5.619639e-09F, 4.922664e-09F));
+  /** 2^(j/16), rounded, and half of it */
+  Pack<float> power() const { return looked_up(powers()); }
+  Pack<float> half_power() const { return looked_up(_mm512_set1_ps(0.5F) * powers()); }
+  /** A quarter of what power() lost by rounding */
+  Pack<float> quarter_of_rest() const {
+    return looked_up(_mm512_setr_ps(0.0F, 1.2083675e-08F, -3.269385e-09F, 1.3465555e-08F, 9.49409e-09F,
+                                    1.1242095e-08F, -1.00475e-08F, -2.530837e-09F, 6.05081e-09F, -1.1252245e-08F,
+                                    2.017726e-09F, 2.4590545e-09F, -6.18883e-09F, -2.3089425e-09F, -2.8098195e-09F,
+                                    2.461332e-09F));
+  }
+  static __m512 powers() {
+    return _mm512_setr_ps(1.0F, 1.04427373F, 1.09050775F, 1.13878858F, 1.18920708F, 1.24185777F, 1.29683959F,
+                          1.35425556F, 1.41421354F, 1.47682619F, 1.54221082F, 1.61049032F, 1.68179286F, 1.75625217F,
+                          1.8340081F, 1.91520655F);
   }
   Pack<float> looked_up(__m512 table) const { return Pack<float>::wrap(_mm512_permutexvar_ps(j, table)); }
 
   Pack<float> k, expm1_r;
   __m512i j;
+
+ private:
+  TabledExponent() = default;
+  /** r/factor, of factor·x */
+  EIGEN_ALWAYS_INLINE Pack<float> reduce(Pack<float> x, double factor) {
+    constexpr double shift = 0x1.8p19;  // adding it rounds to sixteenths, and j is in the lowest four bits
+    const Pack<float> t = madd(x, Pack<float>(factor * 1.4426950408889634), Pack<float>(shift));
+    j = _mm512_castps_si512(t.v);
+    k = t - Pack<float>(shift);
+    return madd(k, Pack<float>(-0.6931471805599453 / factor), x);
+  }
 };
 #endif
 
@@ -308,22 +327,31 @@ template <class T> Pack<T> log(Pack<T> x) {
   const Pack<T> y = Pack<T>::wrap(Eigen::internal::plog(scaled.v));
   return select(tiny, y - Pack<T>(log_scale), y);
 }
-/** For 16 floats (1 − e^(−2|x|))/(1 + e^(−2|x|)) with the sign of x. The difference is −((p − 1) + p·(eʳ − 1)), where p
- * is the power of two and 1 near 0: nothing is lost there. Elsewhere what p lost by rounding is put back. */
-template <class T> Pack<T> tanh(Pack<T> x) {
+/** tanh x and its slope 1 − tanh² x. For 16 floats (1 − e)/(1 + e) with the sign of x, and 4e/(1 + e)², where e is e^(−2|x|).
+ * The difference is −((p − 1) + p·(eʳ − 1)), where p is the power of two and 1 near 0: nothing is lost there. Elsewhere
+ * what p lost by rounding is put back. */
+template <class T> ValueAndSlope<T> tanh_and_slope(Pack<T> x) {
 #ifdef EIGEN_VECTORIZE_AVX512
   if constexpr (Pack<T>::size == 16) {
-    const TabledExponent part(max(minus_abs(x + x), -20));
-    const Pack<T> power = scaled(part.power(), part.k);
-    const Pack<T> minus_one = (power - Pack<T>(1)) + madd(power, part.expm1_r, part.half_of_rest());
-    const Pack<T> y = minus_one / (Pack<T>(2) + minus_one);
+    const TabledExponent part = TabledExponent::of_twice(max(minus_abs(x), -52));
+    const Pack<T> half = scaled(part.half_power(), part.k);
+    const Pack<T> half_minus_one = (half - Pack<T>(0.5)) + madd(half, part.expm1_r, part.quarter_of_rest());
+    const Pack<T> q = Pack<T>(1) / (Pack<T>(1) + half_minus_one);
+    const Pack<T> y = half_minus_one * q;
+    const Pack<T> s = madd(half, part.expm1_r, half) * q;  // e/(1 + e), and the slope is 4s(1 − s)
+    const Pack<T> s4 = Pack<T>(4) * s;
     // y ≤ 0: the sign of x is exchanged, not set, so that a NaN stays one
-    return Pack<T>::wrap(Eigen::internal::pxor(y.v, Eigen::internal::pandnot(Pack<T>(-0.0).v, x.v)));
+    return {Pack<T>::wrap(Eigen::internal::pxor(y.v, Eigen::internal::pandnot(Pack<T>(-0.0).v, x.v))),
+            Pack<T>::wrap(_mm512_fnmadd_ps(s4.v, s.v, s4.v))};
   }
 #endif
-  if constexpr (Traits<T>::HasTanh && Pack<T>::size > 1) return Pack<T>::wrap(Eigen::internal::ptanh(x.v));
-  return x.lanewise([](T lane) { return std::tanh(lane); });
+  const Pack<T> e = exp_minus_abs(x + x);
+  const Pack<T> r = Pack<T>(1) / (Pack<T>(1) + e);
+  const Pack<T> slope = min(Pack<T>(4) * e * r * r, 1);
+  if constexpr (Traits<T>::HasTanh && Pack<T>::size > 1) return {Pack<T>::wrap(Eigen::internal::ptanh(x.v)), slope};
+  return {x.lanewise([](T lane) { return std::tanh(lane); }), slope};
 }
+template <class T> Pack<T> tanh(Pack<T> x) { return tanh_and_slope(x).value; }
 template <class T> Pack<T> sin(Pack<T> x) {
   if constexpr (Traits<T>::HasSin && Pack<T>::size > 1) return Pack<T>::wrap(Eigen::internal::psin(x.v));
   return x.lanewise([](T lane) { return std::sin(lane); });
