@@ -46,6 +46,8 @@ struct Entry {
   std::shared_ptr<Contestant> contestant = nullptr;
   int steps = 0;
   std::vector<double> rates = {};
+  std::vector<double> limits =
+      {};  ///< arithmetic limits of the moments before the rounds, in the unit of the rates
 };
 
 Entry local(const std::string& name, std::unique_ptr<Contestant> made) {
@@ -126,7 +128,7 @@ double ratio(const std::vector<double>& a, const std::vector<double>& b) {
   return median(ratios);
 }
 
-void print_table(const Job& job, const std::vector<Entry>& entries, double limit) {
+void print_table(const Job& job, const std::vector<Entry>& entries) {
   constexpr double unit = 1e3;
   const char* what = job.per_sample ? "k samples/s" : "k steps/s";
   fmt::print("   {:<20} {:>12} {:>10} {:>10} {:>16}", "", what, "min", "max", "tapegrad is");
@@ -136,7 +138,7 @@ void print_table(const Job& job, const std::vector<Entry>& entries, double limit
     const double middle = median(entry.rates);
     fmt::print("   {:<20} {:>12.1f} {:>10.1f} {:>10.1f} {:>14.2f} x", entry.name, middle / unit, *low / unit,
                *high / unit, ratio(entries[0].rates, entry.rates));
-    fmt::print("{}\n", job.name == "A" ? "" : fmt::format(" {:>10.1f} %", 100 * middle / limit));
+    fmt::print("{}\n", job.name == "A" ? "" : fmt::format(" {:>10.1f} %", 100 * ratio(entry.rates, entry.limits)));
   }
 }
 
@@ -203,24 +205,32 @@ bool measure(const Job& job, const Options& options, std::vector<std::unique_ptr
   std::vector<Entry*> order;
   for (Entry& entry : entries) order.push_back(&entry);
   std::mt19937 random(1);
-  // The peak is measured with every job: the clock of a machine changes.
-  double peak = 0;
+  const double steps_per_gflop = 1e9 / job.flops_per_step();
+  std::vector<double> peaks;
   for (int round = 0; round < options.rounds; ++round) {
     // In another order every round: what went before leaves the clock and the caches as it likes.
     std::shuffle(order.begin(), order.end(), random);
-    for (Entry* entry : order) entry->rates.push_back(entry->rate(entry->steps) * job.per_step());
-    peak = std::max(peak, fma_peak(0.01));
+    for (Entry* entry : order) {
+      // The clock of a machine changes from one moment to the next, so the limit is that of this moment.
+      peaks.push_back(options.threads * fma_peak(0.005));
+      entry->limits.push_back(peaks.back() * steps_per_gflop * job.per_step());
+      entry->rates.push_back(entry->rate(entry->steps) * job.per_step());
+    }
   }
-  const double limit = peak * 1e9 * options.threads / job.flops_per_step() * job.per_step();
-  print_table(job, entries, limit);
+  print_table(job, entries);
+  const double peak = median(peaks);
+  const double limit = peak * steps_per_gflop * job.per_step();
   if (job.name != "A")
-    fmt::print("   limit: {:.1f} GFLOP/s on {} thread(s) are {:.1f} k {}/s\n", peak * options.threads,
-               options.threads, limit / 1e3, job.per_sample ? "samples" : "steps");
+    fmt::print("   limit: {:.1f} GFLOP/s on {} thread(s), {:.1f} at best, are {:.1f} k {}/s\n", peak,
+               options.threads, *std::max_element(peaks.begin(), peaks.end()), limit / 1e3,
+               job.per_sample ? "samples" : "steps");
   for (const Entry& entry : entries) {
     json["jobs"][job.name][entry.name] = median(entry.rates);
     json["ratios"][job.name][entry.name] = ratio(entries[0].rates, entry.rates);
+    json["of_the_limit"][job.name][entry.name] = ratio(entry.rates, entry.limits);
   }
   json["peak_gflops"][job.name] = peak;
+  json["best_peak_gflops"][job.name] = *std::max_element(peaks.begin(), peaks.end());
   json["limit"][job.name] = limit;
   if (options.threads > 1) measure_threads(job, options, json);
   std::fflush(stdout);
