@@ -46,8 +46,7 @@ struct Entry {
   std::shared_ptr<Contestant> contestant = nullptr;
   int steps = 0;
   std::vector<double> rates = {};
-  std::vector<double> limits =
-      {};  ///< arithmetic limits of the moments before the rounds, in the unit of the rates
+  std::vector<double> limits = {};  ///< what arithmetic allows, measured before every round
 };
 
 Entry local(const std::string& name, std::unique_ptr<Contestant> made) {
