@@ -299,7 +299,7 @@ TEST_CASE("optimizer: a value that no longer varies does not make centered RMSpr
   }
 }
 
-TEST_CASE("optimizer: what it remembers of a dead unit ends at 0, not among the slow denormal numbers") {
+TEST_CASE("optimizer: what it remembers of a dead unit never becomes a denormal number, which is slow") {
   if (!DenormalsAreZero::works) return;
   set_threads(2);
   for (const Index size : {3, 40'000}) {
@@ -310,11 +310,13 @@ TEST_CASE("optimizer: what it remembers of a dead unit ends at 0, not among the 
     for (int step = 0; step < 1500; ++step) {
       sgd.step();
       adam.step();
-      p.mutable_grad().setZero();  // 0.9ⁿ is denormal from n = 764 on, and rounding never lets it reach 0
+      p.mutable_grad().setZero();  // 10⁻³·0.9ⁿ is denormal from n = 764 on, and rounding never lets it reach 0
     }
     for (const OptimizerState& state : {sgd.state(), adam.state()})
       for (const auto& buffer : state.parameters[0].buffers)
-        CHECK_MESSAGE((buffer.second.array() == 0).all(), buffer.first);
+        CHECK_MESSAGE(
+            (buffer.second.array() == 0 || buffer.second.array() >= std::numeric_limits<float>::min()).all(),
+            buffer.first);
   }
   set_threads(1);
   // Everywhere else they are numbers.
