@@ -204,7 +204,7 @@ bool measure(const Job& job, const Options& options, std::vector<std::unique_ptr
   std::vector<Entry*> order;
   for (Entry& entry : entries) order.push_back(&entry);
   std::mt19937 random(1);
-  const double steps_per_gflop = 1e9 / job.flops_per_step();
+  const double limit_per_gflop = 1e9 / job.flops_per_step() * job.per_step();
   std::vector<double> peaks;
   for (int round = 0; round < options.rounds; ++round) {
     // In another order every round: what went before leaves the clock and the caches as it likes.
@@ -212,24 +212,24 @@ bool measure(const Job& job, const Options& options, std::vector<std::unique_ptr
     for (Entry* entry : order) {
       // The clock of a machine changes from one moment to the next, so the limit is that of this moment.
       peaks.push_back(options.threads * fma_peak(0.005));
-      entry->limits.push_back(peaks.back() * steps_per_gflop * job.per_step());
+      entry->limits.push_back(peaks.back() * limit_per_gflop);
       entry->rates.push_back(entry->rate(entry->steps) * job.per_step());
     }
   }
   print_table(job, entries);
   const double peak = median(peaks);
-  const double limit = peak * steps_per_gflop * job.per_step();
+  const double best_peak = *std::max_element(peaks.begin(), peaks.end());
+  const double limit = peak * limit_per_gflop;
   if (job.name != "A")
     fmt::print("   limit: {:.1f} GFLOP/s on {} thread(s), {:.1f} at best, are {:.1f} k {}/s\n", peak,
-               options.threads, *std::max_element(peaks.begin(), peaks.end()), limit / 1e3,
-               job.per_sample ? "samples" : "steps");
+               options.threads, best_peak, limit / 1e3, job.per_sample ? "samples" : "steps");
   for (const Entry& entry : entries) {
     json["jobs"][job.name][entry.name] = median(entry.rates);
     json["ratios"][job.name][entry.name] = ratio(entries[0].rates, entry.rates);
     json["of_the_limit"][job.name][entry.name] = ratio(entry.rates, entry.limits);
   }
   json["peak_gflops"][job.name] = peak;
-  json["best_peak_gflops"][job.name] = *std::max_element(peaks.begin(), peaks.end());
+  json["best_peak_gflops"][job.name] = best_peak;
   json["limit"][job.name] = limit;
   if (options.threads > 1) measure_threads(job, options, json);
   std::fflush(stdout);

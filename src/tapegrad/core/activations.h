@@ -16,11 +16,7 @@ template <class X> X negative_part(const X& x) { return where(x > 0, 0.0, x); }
 /** σ′(x) = e⁻|x| / (1 + e⁻|x|)², the density of the logistic distribution */
 struct SigmoidSlope {
   static constexpr std::string_view name = "sigmoid_slope";
-  template <class X> static X value(const X& x) {
-    const X e = simd::exp_minus_abs(x);
-    const X r = 1 / (1 + e);
-    return simd::min(e * r * r, 0.25);
-  }
+  template <class T> static Pack<T> value(Pack<T> x) { return simd::sigmoid_and_slope(x).slope; }
   template <class X> static X vjp(const X& g, const X& x, const X& y);  // σ″ = −σ′·tanh(x/2)
 };
 inline constexpr ElementwiseFunction<SigmoidSlope> sigmoid_slope;
@@ -28,12 +24,7 @@ inline constexpr ElementwiseFunction<SigmoidSlope> sigmoid_slope;
 /** σ(x) = 1 / (1 + e⁻ˣ) */
 struct Sigmoid {
   static constexpr std::string_view name = "sigmoid";
-  template <class T> static ValueAndSlope<T> value_and_slope(Pack<T> x) {
-    const Pack<T> e = simd::exp_minus_abs(x);
-    const Pack<T> r = 1 / (1 + e);
-    const Pack<T> s = e * r;
-    return {where(x >= 0, r, s), simd::min(s * r, 0.25)};  // rounding must not lift it above its bound
-  }
+  template <class T> static ValueAndSlope<T> value_and_slope(Pack<T> x) { return simd::sigmoid_and_slope(x); }
   template <class T> static Pack<T> value(Pack<T> x) { return value_and_slope(x).value; }
   template <class T> static Pack<T> vjp(Pack<T> g, Pack<T> x, Pack<T>) { return g * value_and_slope(x).slope; }
   template <class X> static X vjp(const X& g, const X& x, const X&) { return g * sigmoid_slope(x); }

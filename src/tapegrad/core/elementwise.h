@@ -95,13 +95,6 @@ template <class T, class Body> void for_each_pack(Shape shape, const Body& body)
     for_each_pack<T>(0, shape.cols, [&](Index col, int count) { body(row, col, count); });
 }
 
-/** Calls body(i, count) for every pack of an array. Long ones are divided among the threads, which get a copy of the
- * body: its address does not escape, so for short ones what it holds stays in registers. */
-template <class T, class Body> EIGEN_ALWAYS_INLINE void for_each_pack(Index size, const Body& body) {
-  if (size < parallel::least_elements) return for_each_pack<T>(0, size, body);
-  parallel::divide(size, 1024, true, [body](Index first, Index last) { for_each_pack<T>(first, last, body); });
-}
-
 /** out = f(operands), or out + f(operands), for arrays of one shape. All of f is inlined here, or every pack would pay
  * for a call and load all of its constants. */
 template <bool add, class T, class F, std::size_t N>

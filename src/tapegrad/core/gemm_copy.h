@@ -27,8 +27,8 @@ void transpose_part(const T* from, Index stride_from, Index rows, int cols, T* t
 }
 
 #ifdef EIGEN_VECTORIZE_AVX512
-/// 16×16. Registers are exchanged on one port only: that the halves of rows meet while they are loaded, and pairs of floats
-/// as doubles, takes 48 exchanges where Eigen's ptranspose takes about 90.
+/// 16×16. The processor exchanges parts of registers on one port only: 48 exchanges, because the halves of rows meet while
+/// they are loaded, take half the time of Eigen's ptranspose.
 inline void transpose_square(const float* from, Index stride_from, float* to, Index stride_to) {
   const auto halves = [&](Index row, Index col) {  // of rows `row` and `row` + 8
     const float* const first = from + row * stride_from + col;

@@ -327,6 +327,14 @@ template <class T> Pack<T> log(Pack<T> x) {
   const Pack<T> y = Pack<T>::wrap(Eigen::internal::plog(scaled.v));
   return select(tiny, y - Pack<T>(log_scale), y);
 }
+/** σ(x) and its slope σ(x)·σ(−x), from e^(−|x|): neither of the two factors is a difference. */
+template <class T> ValueAndSlope<T> sigmoid_and_slope(Pack<T> x) {
+  const Pack<T> e = exp_minus_abs(x);
+  const Pack<T> larger = Pack<T>(1) / (Pack<T>(1) + e);
+  const Pack<T> smaller = e * larger;
+  // Rounding must not lift the slope above its bound.
+  return {select(x < Pack<T>(0), smaller, larger), min(smaller * larger, 0.25)};
+}
 /** tanh x and its slope 1 − tanh² x. For 16 floats (1 − e)/(1 + e) with the sign of x, and 4e/(1 + e)², where e is e^(−2|x|).
  * The difference is −((p − 1) + p·(eʳ − 1)), where p is the power of two and 1 near 0: nothing is lost there. Elsewhere
  * what p lost by rounding is put back. */
@@ -345,9 +353,7 @@ template <class T> ValueAndSlope<T> tanh_and_slope(Pack<T> x) {
             Pack<T>::wrap(_mm512_fnmadd_ps(s4.v, s.v, s4.v))};
   }
 #endif
-  const Pack<T> e = exp_minus_abs(x + x);
-  const Pack<T> r = Pack<T>(1) / (Pack<T>(1) + e);
-  const Pack<T> slope = min(Pack<T>(4) * e * r * r, 1);
+  const Pack<T> slope = Pack<T>(4) * sigmoid_and_slope(x + x).slope;
   if constexpr (Traits<T>::HasTanh && Pack<T>::size > 1) return {Pack<T>::wrap(Eigen::internal::ptanh(x.v)), slope};
   return {x.lanewise([](T lane) { return std::tanh(lane); }), slope};
 }

@@ -35,7 +35,9 @@ template <class T> struct Lanes {
   void store(T* to, Pack<T> x) const { x.store(to + first, count); }
 };
 
-/** Calls body(lanes) for every pack of an array: one pass over the memory of a parameter and its buffers. */
+/** Calls body(lanes) for every pack of an array: one pass over the memory of a parameter and its buffers. Long ones are
+ * divided among the threads, which get a copy of the body: its address does not escape, so for short ones what it holds
+ * stays in registers. */
 template <class T, class Body> void each_pack(Index size, const Body& body) {
   const auto packs = [body](Index first, Index last) {
     elementwise::for_each_pack<T>(first, last, [&](Index i, int count) { body(Lanes<T>{i, count}); });
