@@ -86,8 +86,27 @@ void multiply_rows(const Product<T>& p, Index row, const T* b, Index stride_b) {
 
 template <class T> Index bytes_of_b(const Product<T>& p) { return p.k * whole_packs<T>(p.n) * Index{sizeof(T)}; }
 
+/// What is copied after the present piece, brought closer by a few lines of the cache per block of rows. More at a time
+/// would hold up the block's own loads.
+template <class T> class Ahead {
+ public:
+  Ahead(const T* first, const T* last) : next_(first), last_(last) {}
+
+  void fetch() {
+    constexpr Index line = 64 / sizeof(T);
+    constexpr int lines = 16;
+    if (last_ - next_ < lines * line) return;
+    unrolled<lines>([&](auto i) { __builtin_prefetch(next_ + i * line, 0, 2); });
+    next_ += lines * line;
+  }
+
+ private:
+  const T* next_;
+  const T* last_;
+};
+
 /// op(B) is copied when asked: then it is a piece.
-template <class T> void multiply_in_blocks(const Product<T>& p, bool copy) {
+template <class T> void multiply_in_blocks(const Product<T>& p, bool copy, Ahead<T>& ahead) {
   alignas(64) T memory[largest_piece];
   const T* b = p.b;
   Index stride_b = p.stride_b;
@@ -98,6 +117,7 @@ template <class T> void multiply_in_blocks(const Product<T>& p, bool copy) {
   }
   Index row = 0;
   const auto rows = [&]<int R>(std::integral_constant<int, R>) {
+    if constexpr (R == tallest) ahead.fetch();
     p.transpose_a ? multiply_rows<R, true>(p, row, b, stride_b) : multiply_rows<R, false>(p, row, b, stride_b);
     row += R;
   };
@@ -113,16 +133,21 @@ template <class T> void multiply_in_blocks(const Product<T>& p, bool copy) {
 /// All of C for one piece of op(B) after the other: what the pieces of the inner dimension give is added up in C.
 template <class T> void multiply_here(const Product<T>& p) {
   const bool as_it_is = !p.transpose_b && (Pack<T>::masked || p.n % Pack<T>::size == 0);
-  if (as_it_is && bytes_of_b(p) <= most_of_b) return multiply_in_blocks(p, false);
+  Ahead<T> nothing(p.b, p.b);
+  if (as_it_is && bytes_of_b(p) <= most_of_b) return multiply_in_blocks(p, false, nothing);
   const bool copy = !as_it_is || p.m > few_rows;
   const Piece piece = p.transpose_b ? transposed_piece : plain_piece;
   const Index cols = std::min(whole_packs<T>(p.n), piece.cols);
   const Index inner = piece.elements / cols;
   for (Index col = 0; col < p.n; col += cols) {
-    Product<T> part = p.cols(col, std::min(col + cols, p.n));
+    const Index next = std::min(col + cols, p.n);
+    Product<T> part = p.cols(col, next);
+    Ahead<T> ahead = p.transpose_b && p.m > few_rows
+                         ? Ahead<T>(p.b + next * p.stride_b, p.b + std::min(next + cols, p.n) * p.stride_b)
+                         : nothing;
     for (Index i = 0; i < p.k; i += inner) {
       part.k = std::min(inner, p.k - i);
-      multiply_in_blocks(part, copy);
+      multiply_in_blocks(part, copy, ahead);
       part.a += part.transpose_a ? inner * part.stride_a : inner;
       part.b += part.transpose_b ? inner : inner * part.stride_b;
       part.bias = nullptr;
