@@ -44,9 +44,12 @@ class Helpers {
     body_ = body;
     context_ = context;
     finished_.store(0, std::memory_order_relaxed);
-    work(0, announce());
+    const unsigned job = announce();
+    work(0);
     for (int i = 0; finished_.load(std::memory_order_acquire) != parts(); ++i)
-      if (i < patience)
+      if (i == moment)
+        take_over(job);
+      else if (i < patience)
         pause();
       else
         std::this_thread::yield();  // a helper has lost its processor to somebody else
@@ -55,25 +58,27 @@ class Helpers {
   }
 
  private:
+  static constexpr int moment =
+      16;  ///< pauses before the caller sees whether all helpers have come: less than 1 µs
   static constexpr int patience = 4000;  ///< pauses before a helper sleeps: some 100 µs
 
-  /// Does the thread's own part, whose data of the last ops is in its cache, and then those that nobody has begun: what a
-  /// helper does not come to do, the caller does.
-  void work(int own, unsigned job) noexcept {
-    for (int i = 0; i < parts(); ++i) {
-      const int part = (own + i) % parts();
-      if (!begin(part, job)) continue;
-      try {
-        body_(context_, part, parts());
-      } catch (...) {
-        errors_[static_cast<std::size_t>(part)] = std::current_exception();
-        failed_.store(true, std::memory_order_relaxed);
-      }
-      finished_.fetch_add(1, std::memory_order_release);
+  void work(int part) noexcept {
+    try {
+      body_(context_, part, parts());
+    } catch (...) {
+      errors_[static_cast<std::size_t>(part)] = std::current_exception();
+      failed_.store(true, std::memory_order_relaxed);
     }
+    finished_.fetch_add(1, std::memory_order_release);
   }
 
-  /// Every part is begun once in every job. A helper that comes too late finds the part at its job or after it.
+  /// What a helper does not come to do, the caller does.
+  void take_over(unsigned job) noexcept {
+    for (int part = 1; part < parts(); ++part)
+      if (begin(part, job)) work(part);
+  }
+
+  /// The part of a helper is begun once in every job. A helper that comes too late finds the part at its job or after it.
   bool begin(int part, unsigned job) {
     unsigned last = job - 1;
     return begun_[static_cast<std::size_t>(part)].job.compare_exchange_strong(last, job, std::memory_order_acq_rel);
@@ -116,7 +121,7 @@ class Helpers {
       }
       done = job;
       if (over_.load(std::memory_order_relaxed)) return;
-      work(part, job);
+      if (begin(part, job)) work(part);
     }
   }
 
