@@ -32,11 +32,12 @@ void show(const twin::Run& run) {
              100 * accuracies.back());
   fmt::print("{}", terminal::paint("mean output of each hidden layer, first to last step, and what became of it\n",
                                    Color::dim));
+  int number = 0;
   for (const tg::LayerRecord& layer : run.record.layers) {
     if (layer.activation == "output") continue;
     const auto means = series(layer, [](const tg::LayerStep& s) { return s.mean; });
     const tg::LayerStep& last = layer.steps.back();
-    fmt::print("layer {:<3} {:6.3f} {} {:6.3f}  saturated {:3.0f}%  ∂L/∂z {:.0e}\n", layer.path, means.front(),
+    fmt::print("layer {:<3} {:6.3f} {} {:6.3f}  saturated {:3.0f}%  ∂L/∂z {:.0e}\n", ++number, means.front(),
                terminal::sparkline(means, 26), means.back(), 100 * (last.saturated_low + last.saturated_high),
                last.gradient_rms);
   }

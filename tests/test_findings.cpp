@@ -108,7 +108,7 @@ TEST_CASE("findings: dying relu") {
   add_deaths(record.layers[1], 67, death);
   const Finding found = only(record);
   check(found, "dying relu", "3", Severity::critical,
-        "layer 3 (relu): 67 % of the units are dead, half of them by step 53; the update ratio was "
+        "layer 2 (3.relu): 67 % of the units are dead, half of them by step 53; the update ratio was "
         "0.31, usual is 0.001: lower the learning rate (0.5), or use leaky_relu");
   CHECK(found.number == doctest::Approx(0.67));
   CHECK(found.threshold == 0.1);
@@ -116,7 +116,7 @@ TEST_CASE("findings: dying relu") {
   record = healthy();
   add_deaths(record.layers[1], 20, {.step = 20, .weight_jump = 1e-4, .weight_norm = 1});
   check(only(record), "dying relu", "3", Severity::warning,
-        "layer 3 (relu): 20 % of the units are dead, half of them by step 29: no gradient moves their "
+        "layer 2 (3.relu): 20 % of the units are dead, half of them by step 29: no gradient moves their "
         "weights any more; use leaky_relu, or revive them");
 
   record = healthy();
@@ -131,7 +131,7 @@ TEST_CASE("findings: dead at birth") {
   RunRecord record = healthy();
   add_deaths(record.layers[0], 25, {.at_initialization = true});
   check(only(record), "dead at birth", "1", Severity::warning,
-        "layer 1 (relu): 25 % of the units have been dead since the first batch, usual is below 25 %: "
+        "layer 1 (1.relu): 25 % of the units have been dead since the first batch, usual is below 25 %: "
         "their biases are too negative, or the layers before are narrow; use bias 0 and he_normal "
         "weights, or leaky_relu");
   record.layers[0].deaths.pop_back();
@@ -143,7 +143,7 @@ TEST_CASE("findings: saturation") {
   each_step(record.layers[3].steps, [](LayerStep& step) { step.saturated_low = 0.9; });
   each_step(record.layers[3].steps, [](LayerStep& step) { step.saturated_high = 0.04; });
   check(only(record), "saturation", "7", Severity::critical,
-        "layer 7 (sigmoid): 94 % of its outputs are saturated (90 % low, 4 % high), usual is below 50 %: "
+        "layer 4 (7.sigmoid): 94 % of its outputs are saturated (90 % low, 4 % high), usual is below 50 %: "
         "f′ is less than a tenth of its maximum there and stops the gradient; use smaller weights at "
         "first (xavier_normal), normalization before the layer, or relu");
   // A network that has learned its task may be as sure as it likes.
@@ -159,7 +159,7 @@ TEST_CASE("findings: saturation") {
   record = healthy("elu");
   each_step(record.layers[3].steps, [](LayerStep& step) { step.asleep = 0.6; });
   check(only(record), "saturation", "7", Severity::warning,
-        "layer 7 (elu): 60 % of the units are asleep, usual is below 50 %: f′ is less than a "
+        "layer 4 (7.elu): 60 % of the units are asleep, usual is below 50 %: f′ is less than a "
         "thousandth of its maximum on all samples and stops the gradient; lower the learning rate, or "
         "use leaky_relu");
 }
@@ -168,7 +168,7 @@ TEST_CASE("findings: of many layers the worst one stands for all") {
   RunRecord record = healthy("relu", 6);
   for (std::size_t k = 0; k < 5; ++k) add_deaths(record.layers[k], k == 2 ? 40 : 30, {.at_initialization = true});
   check(only(record), "dead at birth", "5", Severity::warning,
-        "layer 5 (relu): 40 % of the units have been dead since the first batch, usual is below 25 %: "
+        "layer 3 (5.relu): 40 % of the units have been dead since the first batch, usual is below 25 %: "
         "their biases are too negative, or the layers before are narrow; use bias 0 and he_normal "
         "weights, or leaky_relu; 4 more layers are like it, none worse");
 }
@@ -191,13 +191,13 @@ TEST_CASE("findings: vanishing gradient") {
       step.slope_factor = 0.25;
     });
   check(only(record), "vanishing gradient", "1", Severity::warning,
-        "from layer 7 (sigmoid) back to layer 1 (sigmoid) the gradient shrinks from 0.001 to 3e-06, by "
+        "from layer 4 (7.sigmoid) back to layer 1 (1.sigmoid) the gradient shrinks from 0.001 to 3e-06, by "
         "0.14 per layer (weights 0.58, f′ 0.25), usual is about 1: f′ is small; use relu or tanh, "
         "residual connections or normalization");
   for (std::size_t k = 0; k < 4; ++k)
     each_step(record.layers[k].steps, [](LayerStep& step) { step.weight_factor = 0.2; });
   CHECK(only(record).text ==
-        "from layer 7 (sigmoid) back to layer 1 (sigmoid) the gradient shrinks from 0.001 to 3e-06, by "
+        "from layer 4 (7.sigmoid) back to layer 1 (1.sigmoid) the gradient shrinks from 0.001 to 3e-06, by "
         "0.14 per layer (weights 0.2, f′ 0.25), usual is about 1: the weights are small; use larger "
         "ones at first (he_normal for relu, xavier_normal for tanh), residual connections or "
         "normalization");
@@ -214,7 +214,7 @@ TEST_CASE("findings: exploding gradient") {
       if (step.step == 0) step.gradient_rms = 1e-3;
     });
   check(only(record), "exploding gradient", "1", Severity::warning,
-        "from layer 7 (relu) back to layer 1 (relu) the gradient grows from 0.001 to 1, by 10 per "
+        "from layer 4 (7.relu) back to layer 1 (1.relu) the gradient grows from 0.001 to 1, by 10 per "
         "layer (weights 14, f′ 0.71), usual is about 1: the weights are large; use smaller ones at "
         "first (he_normal for relu, xavier_normal for tanh), or clip the gradient");
 
@@ -235,15 +235,15 @@ TEST_CASE("findings: bad initialization") {
   for (ParameterRecord& parameter : record.parameters)
     parameter.steps[0].weight_norm = std::sqrt(static_cast<double>(parameter.shape.rows) / 3);
   check(only(record), "bad initialization", "1", Severity::warning,
-        "at first the standard deviation of z changes by 0.41 per layer from layer 1 (relu) to layer 9 "
-        "(relu), and the gradient by 0.42 on its way back, usual is about 1: the weights' variance is "
+        "at first the standard deviation of z changes by 0.41 per layer from layer 1 (1.relu) to layer 5 "
+        "(9.relu), and the gradient by 0.42 on its way back, usual is about 1: the weights' variance is "
         "0.33/fan_in; relu needs about 2/fan_in (he_normal)");
   // What grows is as bad; tanh wants something else.
   record = healthy("tanh", 5);
   record.layers[4].steps[0].z_std = 30;
   CHECK(only(record).text ==
-        "at first the standard deviation of z changes by 2.3 per layer from layer 1 (tanh) to layer 9 "
-        "(tanh), and the gradient by 1 on its way back, usual is about 1: the weights' variance is "
+        "at first the standard deviation of z changes by 2.3 per layer from layer 1 (1.tanh) to layer 5 "
+        "(9.tanh), and the gradient by 1 on its way back, usual is about 1: the weights' variance is "
         "2/fan_in; tanh needs about 1/fan_in (xavier_normal)");
   record.layers[4].steps[0].z_std = 15;
   CHECK(findings(record).empty());

@@ -40,7 +40,7 @@ std::string layer_table(const tg::RunRecord& record) {
   for (const tg::LayerRecord& layer : record.layers) {
     if (layer.steps.empty()) continue;
     const tg::LayerStep& step = layer.steps.back();
-    const std::string name = layer.activation == "output" ? "output" : layer.path + " " + layer.activation;
+    const std::string name = layer.activation == "output" ? "output" : layer.path + "." + layer.activation;
     if (layer.elementwise) {
       text += fmt::format("{:<18.18} {} {} {} {}\n", name, share(step.saturated_low, Color::blue),
                           share(step.saturated_high, Color::yellow), share(step.dead_since, Color::red),

@@ -18,7 +18,10 @@ using Layers = std::vector<const LayerRecord*>;
 
 std::string percent(double share) { return fmt::format("{:.0f} %", 100 * share); }
 std::string number(double x) { return fmt::format("{:.2g}", x); }
-std::string name_of(const LayerRecord& layer) { return fmt::format("layer {} ({})", layer.path, layer.activation); }
+/// "layer 2 (3.relu)": its number among the activation layers, as in the report's figures, and its module.
+std::string name_of(const RunRecord& record, const LayerRecord& layer) {
+  return fmt::format("layer {} ({}.{})", &layer - record.layers.data() + 1, layer.path, layer.activation);
+}
 
 /// Whether a rule calls a number bad, and how bad.
 std::optional<Severity> judged(const Rule& rule, double value) {
@@ -147,7 +150,7 @@ Findings dying(const RunRecord& record, const Rule& rule) {
       if (death.weight_norm > 0) ratios.push_back(death.weight_jump / death.weight_norm);
     const Death& middle = deaths[(deaths.size() - 1) / 2];
     const double ratio = median(ratios);
-    std::string text = fmt::format("{}: {} of the units are dead, half of them by step {}", name_of(*layer),
+    std::string text = fmt::format("{}: {} of the units are dead, half of them by step {}", name_of(record, *layer),
                                    percent(share), middle.step);
     const std::string_view other = layer->activation == "leaky_relu" ? "elu" : "leaky_relu";
     if (ratio > 0.01)
@@ -170,7 +173,7 @@ Findings dead_at_birth(const RunRecord& record, const Rule& rule) {
         fmt::format(
             "{}: {} of the units have been dead since the first batch, usual is below {}: their biases are too "
             "negative, or the layers before are narrow; use bias 0 and he_normal weights, or leaky_relu",
-            name_of(*layer), percent(share), percent(rule.warning))));
+            name_of(record, *layer), percent(share), percent(rule.warning))));
   }
   return summarized(std::move(result));
 }
@@ -190,14 +193,15 @@ Findings saturation(const RunRecord& record, const Rule& rule) {
           fmt::format("{}: {} of its outputs are saturated ({} low, {} high), usual is below {}: f′ is less than a "
                       "tenth of its maximum there and stops the gradient; use smaller weights at first "
                       "(xavier_normal), normalization before the layer, or relu",
-                      name_of(*layer), percent(low + high), percent(low), percent(high), percent(rule.warning))));
+                      name_of(record, *layer), percent(low + high), percent(low), percent(high),
+                      percent(rule.warning))));
     } else if (judged(rule, asleep) && !is_rectifier(*layer)) {
       result.push_back(finding(
           rule, layer->path, asleep,
           fmt::format(
               "{}: {} of the units are asleep, usual is below {}: f′ is less than a thousandth of its maximum on "
               "all samples and stops the gradient; lower the learning rate, or use leaky_relu",
-              name_of(*layer), percent(asleep), percent(rule.warning))));
+              name_of(record, *layer), percent(asleep), percent(rule.warning))));
     }
   }
   return summarized(std::move(result));
@@ -236,12 +240,12 @@ std::optional<Flow> gradient_flow(const RunRecord& record) {
   return flow;
 }
 
-std::string flow_text(const Flow& flow, std::string_view verb) {
+std::string flow_text(const RunRecord& record, const Flow& flow, std::string_view verb) {
   return fmt::format(
       "from {} back to {} the gradient {} from {} to {}, by {} per layer (weights {}, f′ {}), usual is "
       "about 1: ",
-      name_of(*flow.last), name_of(*flow.first), verb, number(flow.from), number(flow.to), number(flow.per_layer),
-      number(flow.weights), number(flow.slopes));
+      name_of(record, *flow.last), name_of(record, *flow.first), verb, number(flow.from), number(flow.to),
+      number(flow.per_layer), number(flow.weights), number(flow.slopes));
 }
 
 Findings vanishing(const RunRecord& record, const Rule& rule) {
@@ -254,7 +258,7 @@ Findings vanishing(const RunRecord& record, const Rule& rule) {
                                       : "the weights are small; use larger ones at first (he_normal for relu, "
                                         "xavier_normal for tanh), residual "
                                         "connections or normalization";
-  return {finding(rule, flow->first->path, flow->total, flow_text(*flow, "shrinks").append(remedy))};
+  return {finding(rule, flow->first->path, flow->total, flow_text(record, *flow, "shrinks").append(remedy))};
 }
 
 Findings exploding(const RunRecord& record, const Rule& rule) {
@@ -262,7 +266,7 @@ Findings exploding(const RunRecord& record, const Rule& rule) {
   const auto flow = gradient_flow(record);
   if (flow && judged(rule, flow->total))
     result.push_back(finding(rule, flow->first->path, flow->total,
-                             flow_text(*flow, "grows") +
+                             flow_text(record, *flow, "grows") +
                                  "the weights are large; use smaller ones at first (he_normal "
                                  "for relu, xavier_normal for tanh), or clip the gradient"));
   double first = 0;
@@ -298,7 +302,7 @@ Findings bad_initialization(const RunRecord& record, const Rule& rule) {
       "at first the standard deviation of z changes by {} per layer from {} to {}, and the gradient by {} on its "
       "way "
       "back, usual is about 1: ",
-      number(std::pow(forward, root)), name_of(*layers.front()), name_of(*layers.back()),
+      number(std::pow(forward, root)), name_of(record, *layers.front()), name_of(record, *layers.back()),
       number(std::pow(back, root)));
   std::vector<double> gains;  // fan_in·Var(W)
   for (const ParameterRecord& parameter : record.parameters)
