@@ -182,8 +182,8 @@ TEST_CASE("preflight: the text") {
         "loss 2.331; guessing among 10 classes gives ln 10 = 2.303\n"
         "\n"
         "layer                  units       rms  expected   gradient  expected  dead sat.\n"
-        "0 linear                 128     0.534     0.532    0.00012   0.00013\n"
-        "1 relu                   128      0.37     0.376    0.00017   0.00018    2%  50%\n"
+        "0.linear                 128     0.534     0.532    0.00012   0.00013\n"
+        "1.relu                   128      0.37     0.376    0.00017   0.00018    2%  50%\n"
         "\n"
         "nothing looks wrong\n");
   report.classes = 0;

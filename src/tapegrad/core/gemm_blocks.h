@@ -86,7 +86,7 @@ void multiply_rows(const Product<T>& p, Index row, const T* b, Index stride_b) {
 
 template <class T> Index bytes_of_b(const Product<T>& p) { return p.k * whole_packs<T>(p.n) * Index{sizeof(T)}; }
 
-/// What is copied after the present piece, brought closer by a few lines of the cache per block of rows. More at a time
+/// What will be copied for the next columns, brought closer by a few lines of the cache per block of rows. More at a time
 /// would hold up the block's own loads.
 template <class T> class Ahead {
  public:
@@ -142,9 +142,9 @@ template <class T> void multiply_here(const Product<T>& p) {
   for (Index col = 0; col < p.n; col += cols) {
     const Index next = std::min(col + cols, p.n);
     Product<T> part = p.cols(col, next);
-    Ahead<T> ahead = p.transpose_b && p.m > few_rows
-                         ? Ahead<T>(p.b + next * p.stride_b, p.b + std::min(next + cols, p.n) * p.stride_b)
-                         : nothing;
+    Ahead<T> ahead = nothing;
+    if (p.transpose_b && p.m > few_rows && next < p.n)  // what is not transposed gains nothing by it
+      ahead = {p.b + next * p.stride_b, p.b + (std::min(next + cols, p.n) - 1) * p.stride_b + p.k};
     for (Index i = 0; i < p.k; i += inner) {
       part.k = std::min(inner, p.k - i);
       multiply_in_blocks(part, copy, ahead);

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <atomic>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <system_error>
@@ -46,7 +47,7 @@ class Helpers {
     finished_.store(0, std::memory_order_relaxed);
     const unsigned job = announce();
     work(0);
-    for (int i = 0; finished_.load(std::memory_order_acquire) != parts(); ++i)
+    for (std::int64_t i = 0; finished_.load(std::memory_order_acquire) != parts(); ++i)
       if (i == moment)
         take_over(job);
       else if (i < patience)
@@ -58,9 +59,10 @@ class Helpers {
   }
 
  private:
-  static constexpr int moment =
-      16;  ///< pauses before the caller sees whether all helpers have come: less than 1 µs
-  static constexpr int patience = 4000;  ///< pauses before a helper sleeps: some 100 µs
+  /// Pauses before the caller looks who has not come, less than 1 µs: to look takes the mark of a part from its helper's
+  /// cache, and most come at once.
+  static constexpr int moment = 16;
+  static constexpr int patience = 4000;  ///< pauses before a helper sleeps and the caller yields: some 100 µs
 
   void work(int part) noexcept {
     try {
@@ -131,7 +133,7 @@ class Helpers {
   };
 
   std::atomic<unsigned> job_ = 0;  ///< counts the jobs announced
-  std::vector<Begun> begun_;       ///< in which job every part was begun last
+  std::vector<Begun> begun_;       ///< in which job the part of every helper was begun last
   std::atomic<int> finished_ = 0;  ///< parts of the job that are done
   std::atomic<bool> over_ = false;
   void (*body_)(void*, int, int) = nullptr;

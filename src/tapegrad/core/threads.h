@@ -19,7 +19,7 @@ namespace parallel {
 
 /** Calls body(context, part, parts) once for every part: each on its own thread, so that what a part works on stays in one
  * cache, or on the calling one when its own does not come. Returns when all are done, and throws what the first part that
- * failed has thrown. */
+ * failed has thrown. A body must not call it again. */
 void run(void (*body)(void* context, int part, int parts), void* context);
 
 /** Calls body(part, first, last) for parts of 0 … count − 1 that begin at multiples of `grain`. */

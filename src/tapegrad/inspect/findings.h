@@ -52,7 +52,7 @@ std::span<const FindingRule> finding_rules();
 
 /** What is wrong with a run, the worst first; nothing for a healthy one.
  *
- *      layer 1 (relu): 67 % of the units are dead, half of them by step 214; the update ratio was
+ *      layer 1 (1.relu): 67 % of the units are dead, half of them by step 214; the update ratio was
  *      0.31, usual is 0.001: lower the learning rate (0.5), or use leaky_relu */
 std::vector<Finding> findings(const RunRecord& record);
 

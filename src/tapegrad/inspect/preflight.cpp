@@ -282,7 +282,7 @@ std::string to_text(const PreflightReport& report) {
   text += fmt::format("\n\n{:<22}{:>6}{:>10}{:>10}{:>11}{:>10}{:>6}{:>5}\n", "layer", "units", "rms", "expected",
                       "gradient", "expected", "dead", "sat.");
   for (const PreflightLayer& layer : report.layers) {
-    text += fmt::format("{:<22}{:>6}{:>10.3g}{:>10.3g}{:>11.2g}{:>10.2g}", layer.path + " " + layer.kind,
+    text += fmt::format("{:<22}{:>6}{:>10.3g}{:>10.3g}{:>11.2g}{:>10.2g}", layer.path + "." + layer.kind,
                         layer.units, without_sign_of_nan(layer.rms), without_sign_of_nan(layer.expected_rms),
                         without_sign_of_nan(layer.gradient_rms), without_sign_of_nan(layer.expected_gradient_rms));
     if (layer.activation) text += fmt::format("{:>5.0f}%{:>4.0f}%", 100 * layer.dead, 100 * layer.saturated);
