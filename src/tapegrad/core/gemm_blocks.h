@@ -16,24 +16,27 @@ namespace {
 /// second-level cache
 constexpr Index most_of_b = 128 * 1024;
 constexpr Index most_of_a = 1024 * 1024;
-/// Columns and elements of op(B) that are copied at a time, where rows and columns are exchanged and where they are not:
-/// 128 rows where there are that many columns
+/// Columns and elements of op(B) at a time, where they are copied with rows and columns exchanged, copied, and used as they
+/// are. Rows that are not copied lie on many pages: 64 of them are no more than the processor remembers where to find.
 struct Piece {
   Index cols;
   Index elements;
 };
 constexpr Piece transposed_piece{32, 4096};
 constexpr Piece plain_piece{64, 8192};
+constexpr Piece piece_in_place{32, 2048};
 constexpr Index largest_piece = std::max(transposed_piece.elements, plain_piece.elements);
 /// Rows of C for which copying does not pay
-constexpr Index few_rows = 32;
+constexpr Index few_rows = 64;
+/// Rows of C that take long enough to fetch what comes next meanwhile
+constexpr Index rows_to_fetch = 32;
 
 /// Rows of C at a time: their sums, in two packs of columns, are to stay in registers.
 constexpr int tallest = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS >= 32 ? 12 : 6;
 
 /// R rows of C in P packs of columns from `col` on. b holds op(B) by rows; those that are no multiple of the pack's size
-/// have room for one, unless parts of a pack can be loaded as well.
-template <int R, int P, bool partial, bool transpose_a, class T>
+/// have room for one, unless parts of a pack can be loaded as well. Where they are far away, they are fetched ahead.
+template <int R, int P, bool partial, bool transpose_a, bool far_b, class T>
 [[gnu::noinline, gnu::flatten]] void multiply_block(const Product<T>& p, Index row, Index col, const T* b,
                                                     Index stride_b) {
   constexpr int width = Pack<T>::size;
@@ -56,6 +59,7 @@ template <int R, int P, bool partial, bool transpose_a, class T>
   const Index stride_a = p.stride_a;
   const T* a = p.a + (transpose_a ? row : row * stride_a);
   for (Index i = 0; i < k; ++i, a += transpose_a ? stride_a : 1, b += stride_b) {
+    if constexpr (far_b) unrolled<P>([&](auto q) { __builtin_prefetch(b + 8 * stride_b + q * width); });
     Pack<T> right[P];
     unrolled<P>([&](auto q) { right[q] = Pack<T>::masked ? load(b, q) : Pack<T>::load(b + q * width); });
     unrolled<R>([&](auto r) {
@@ -72,16 +76,16 @@ template <int R, int P, bool partial, bool transpose_a, class T>
   });
 }
 
-template <int R, bool transpose_a, class T>
+template <int R, bool transpose_a, bool far_b, class T>
 void multiply_rows(const Product<T>& p, Index row, const T* b, Index stride_b) {
   constexpr Index width = Pack<T>::size;
   Index col = 0;
   for (; col + 2 * width <= p.n; col += 2 * width)
-    multiply_block<R, 2, false, transpose_a>(p, row, col, b, stride_b);
+    multiply_block<R, 2, false, transpose_a, far_b>(p, row, col, b, stride_b);
   if (col + width < p.n)
-    multiply_block<R, 2, true, transpose_a>(p, row, col, b, stride_b);
+    multiply_block<R, 2, true, transpose_a, false>(p, row, col, b, stride_b);
   else if (col < p.n)
-    multiply_block<R, 1, true, transpose_a>(p, row, col, b, stride_b);
+    multiply_block<R, 1, true, transpose_a, false>(p, row, col, b, stride_b);
 }
 
 template <class T> Index bytes_of_b(const Product<T>& p) { return p.k * whole_packs<T>(p.n) * Index{sizeof(T)}; }
@@ -118,7 +122,14 @@ template <class T> void multiply_in_blocks(const Product<T>& p, bool copy, Ahead
   Index row = 0;
   const auto rows = [&]<int R>(std::integral_constant<int, R>) {
     if constexpr (R == tallest) ahead.fetch();
-    p.transpose_a ? multiply_rows<R, true>(p, row, b, stride_b) : multiply_rows<R, false>(p, row, b, stride_b);
+    const auto multiply = [&]<bool far_b>(std::bool_constant<far_b>) {
+      p.transpose_a ? multiply_rows<R, true, far_b>(p, row, b, stride_b)
+                    : multiply_rows<R, false, far_b>(p, row, b, stride_b);
+    };
+    if (R == tallest && row == 0 && !copy)
+      multiply(std::bool_constant<R == tallest>());
+    else
+      multiply(std::false_type());
     row += R;
   };
   // 16 rows are twice 8: 12 and 4 would be slower.
@@ -136,14 +147,14 @@ template <class T> void multiply_here(const Product<T>& p) {
   Ahead<T> nothing(p.b, p.b);
   if (as_it_is && bytes_of_b(p) <= most_of_b) return multiply_in_blocks(p, false, nothing);
   const bool copy = !as_it_is || p.m > few_rows;
-  const Piece piece = p.transpose_b ? transposed_piece : plain_piece;
+  const Piece piece = p.transpose_b ? transposed_piece : copy ? plain_piece : piece_in_place;
   const Index cols = std::min(whole_packs<T>(p.n), piece.cols);
   const Index inner = piece.elements / cols;
   for (Index col = 0; col < p.n; col += cols) {
     const Index next = std::min(col + cols, p.n);
     Product<T> part = p.cols(col, next);
     Ahead<T> ahead = nothing;
-    if (p.transpose_b && p.m > few_rows && next < p.n)  // what is not transposed gains nothing by it
+    if (p.transpose_b && p.m > rows_to_fetch && next < p.n)  // what is not transposed gains nothing by it
       ahead = {p.b + next * p.stride_b, p.b + (std::min(next + cols, p.n) - 1) * p.stride_b + p.k};
     for (Index i = 0; i < p.k; i += inner) {
       part.k = std::min(inner, p.k - i);
