@@ -33,7 +33,7 @@ constexpr std::array sizes{
     Size{5, 7, 3},     Size{3, 17, 33},   Size{16, 32, 32},  Size{33, 31, 16},  Size{64, 64, 16}, Size{65, 64, 17},
     Size{1, 300, 70},  Size{300, 1, 70},  Size{32, 128, 80}, Size{7, 1, 4096},  Size{1, 7, 5000}, Size{97, 130, 90},
     Size{7, 70, 300},  Size{46, 33, 260}, Size{20, 40, 900}, Size{50, 40, 900}, Size{600, 9, 20}, Size{20, 72, 500},
-    Size{50, 70, 500}, Size{50, 72, 500}, Size{513, 64, 520}};
+    Size{50, 70, 500}, Size{50, 72, 500}, Size{70, 72, 500}, Size{513, 64, 520}};
 
 /// Products that are divided: along either side, with a side that is too short, and with parts of unequal size.
 constexpr std::array divided_sizes{Size{97, 130, 90}, Size{300, 20, 50}, Size{20, 300, 50}, Size{250, 33, 70},
