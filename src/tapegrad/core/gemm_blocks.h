@@ -16,8 +16,9 @@ namespace {
 /// second-level cache
 constexpr Index most_of_b = 128 * 1024;
 constexpr Index most_of_a = 1024 * 1024;
-/// Columns and elements of op(B) at a time, where they are copied with rows and columns exchanged, copied, and used as they
-/// are. Rows that are not copied lie on many pages: 64 of them are no more than the processor remembers where to find.
+/// Columns and elements of op(B) at a time, where they are copied with rows and columns exchanged, copied, and used in place
+/// again and again. Rows that are not copied lie on many pages: 64 of them are no more than the processor remembers where to
+/// find.
 struct Piece {
   Index cols;
   Index elements;
@@ -28,6 +29,8 @@ constexpr Piece piece_in_place{32, 2048};
 constexpr Index largest_piece = std::max(transposed_piece.elements, plain_piece.elements);
 /// Rows of C for which copying does not pay
 constexpr Index few_rows = 64;
+/// Rows of C for which op(B) is read once or twice, so that small pieces of it only cost
+constexpr Index once = 16;
 /// Rows of C that take long enough to fetch what comes next meanwhile
 constexpr Index rows_to_fetch = 32;
 
@@ -147,7 +150,8 @@ template <class T> void multiply_here(const Product<T>& p) {
   Ahead<T> nothing(p.b, p.b);
   if (as_it_is && bytes_of_b(p) <= most_of_b) return multiply_in_blocks(p, false, nothing);
   const bool copy = !as_it_is || p.m > few_rows;
-  const Piece piece = p.transpose_b ? transposed_piece : copy ? plain_piece : piece_in_place;
+  const bool in_place = !copy && p.m > once;
+  const Piece piece = p.transpose_b ? transposed_piece : in_place ? piece_in_place : plain_piece;
   const Index cols = std::min(whole_packs<T>(p.n), piece.cols);
   const Index inner = piece.elements / cols;
   for (Index col = 0; col < p.n; col += cols) {
