@@ -109,7 +109,7 @@ run_memory() {
 run_user_program() {
   heading "A user's MNIST program: compile time and size"
   local seconds
-  local flags=(-std=c++20 -O2 -march=native -Isrc)
+  local flags=(-std=c++20 -O2 -march=native -I"$build/include")
   flags+=(-isystem "$(sed -n 's/^Eigen3_DIR:PATH=\(.*\)\/share\/.*/\1/p' "$build/CMakeCache.txt")/include/eigen3")
   TIMEFORMAT=%U  # of the processor: others may be using the machine
   seconds=$({ time g++ "${flags[@]}" -c bench/user_program.cpp -o "$scratch/user_program.o"; } 2>&1)

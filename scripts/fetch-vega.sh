@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fetches the scripts that draw a report's charts, at the versions that report/package-lock.json pins:
+# Fetches the scripts that draw a report's charts, at the versions that inspect/report/package-lock.json pins:
 #   scripts/fetch-vega.sh DIR    DIR then holds vega.min.js, vega-lite.min.js and vega-embed.min.js
 # Nothing that the packages bring is run. The build does this by itself where npm is installed; a report that finds
 # no scripts loads the same ones from a CDN.
@@ -13,7 +13,7 @@ directory=$(cd "$1" && pwd)
 
 temporary=$(mktemp -d)
 trap 'rm -rf "$temporary"' EXIT
-cp "$root"/report/package.json "$root"/report/package-lock.json "$temporary"
+cp "$root"/inspect/report/package.json "$root"/inspect/report/package-lock.json "$temporary"
 (cd "$temporary" && npm ci --ignore-scripts --no-audit --no-fund --fetch-retries=1 --fetch-retry-mintimeout=1000 \
   --loglevel=error >npm.log 2>&1) || {
   tail -n 5 "$temporary/npm.log" >&2

@@ -19,7 +19,7 @@ if setarch "$(uname -m)" -R true 2>/dev/null; then fixed_addresses=(setarch "$(u
 
 stage_format() {
   heading "format: clang-format"
-  find src tests examples bench \( -name '*.h' -o -name '*.cpp' \) -print0 |
+  find core layers optim io inspect tests examples bench tapegrad.h \( -name '*.h' -o -name '*.cpp' \) -print0 |
     xargs -0 "$(command -v clang-format-14 || command -v clang-format)" --dry-run -Werror --style=file
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Opens reports in a headless Chromium and looks at what it drew:
-#   browser_test.sh MAKE_REPORT VEGA-DIR    the program tests/report/make_report.cpp, the scripts of the charts
+#   browser_test.sh MAKE_REPORT VEGA-DIR    the program tests/inspect/report/make_report.cpp, the scripts of the charts
 # Leaves with 77 (skipped) where Chromium or the scripts are missing.
 set -euo pipefail
 

@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "report/synthetic.h"
+#include "synthetic.h"
 #include "tapegrad/core/error.h"
 #include "tapegrad/inspect/log.h"
 #include "tapegrad/inspect/report.h"
@@ -231,7 +231,7 @@ TEST_CASE("a page with its scripts refers to nothing outside; one without loads 
 }
 
 TEST_CASE("the scripts of the CDN are those of the lock file, and those that were fetched") {
-  const json lock = json::parse(content(std::string(TAPEGRAD_TESTS_DIR) + "/../report/package-lock.json"));
+  const json lock = json::parse(content(std::string(TAPEGRAD_TESTS_DIR) + "/../inspect/report/package-lock.json"));
   for (const auto& script : reporting::report_scripts)
     CHECK(lock["packages"]["node_modules/" + std::string(script.package)]["version"] ==
           std::string(script.version));
