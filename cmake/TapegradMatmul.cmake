@@ -1,5 +1,5 @@
 # Who multiplies matrices. tapegrad_find_matmul(BACKEND) looks for eigen, openblas or onednn and sets in the caller:
-#   BACKEND_FOUND, BACKEND_DEFINITIONS, BACKEND_INCLUDES (both for core/gemm.cpp) and BACKEND_LIBRARIES.
+#   BACKEND_FOUND, BACKEND_DEFINITIONS, BACKEND_INCLUDES (both for core/kernels/gemm.cpp) and BACKEND_LIBRARIES.
 function(tapegrad_find_matmul backend)
   set(found TRUE)
   set(definitions)

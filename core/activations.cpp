@@ -4,8 +4,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "tapegrad/core/indexing.h"
 #include "tapegrad/core/reduction.h"
-#include "tapegrad/core/select.h"
 
 namespace tapegrad {
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "tapegrad/core/activation.h"
 #include "tapegrad/core/arithmetic.h"
+#include "tapegrad/core/registry.h"
 
 /// The activations. Each is one rule: formula, value, vector-Jacobian product, and the facts beside them; the
 /// table at the end registers it. Values and slopes are exact far out, where the textbook formulas cancel or

@@ -6,9 +6,9 @@
 #include <utility>
 #include <vector>
 
-#include "tapegrad/core/pack.h"
+#include "tapegrad/core/kernels/pack.h"
+#include "tapegrad/core/kernels/threads.h"
 #include "tapegrad/core/tape.h"
-#include "tapegrad/core/threads.h"
 
 /// How one text becomes an op. A rule is a struct with the formula and its vector-Jacobian product:
 ///

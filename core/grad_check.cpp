@@ -9,9 +9,9 @@
 #include <numeric>
 
 #include "tapegrad/core/arithmetic.h"
+#include "tapegrad/core/indexing.h"
 #include "tapegrad/core/reduction.h"
 #include "tapegrad/core/rng.h"
-#include "tapegrad/core/select.h"
 
 namespace tapegrad {
 namespace {

@@ -5,8 +5,8 @@
 
 #include "tapegrad/core/activations.h"
 #include "tapegrad/core/arithmetic.h"
+#include "tapegrad/core/indexing.h"
 #include "tapegrad/core/reduction.h"
-#include "tapegrad/core/select.h"
 
 namespace tapegrad {
 inline namespace TAPEGRAD_ABI {

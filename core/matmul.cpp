@@ -1,7 +1,7 @@
 #include "tapegrad/core/matmul.h"
 
 #include "tapegrad/core/elementwise.h"
-#include "tapegrad/core/gemm.h"
+#include "tapegrad/core/kernels/gemm.h"
 #include "tapegrad/core/reduction.h"
 
 namespace tapegrad {

@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "tapegrad/core/arithmetic.h"
-#include "tapegrad/core/threads.h"
+#include "tapegrad/core/kernels/threads.h"
 
 namespace tapegrad {
 inline namespace TAPEGRAD_ABI {

@@ -1,9 +1,5 @@
 #pragma once
 
-#include <algorithm>
-
-#include "tapegrad/core/types.h"
-
 namespace tapegrad {
 
 /** From now on the calling thread computes with n threads (itself and n − 1 helpers); 1 is the default. Large matrix
@@ -15,41 +11,4 @@ void set_threads(int n);
 /** How many threads the calling thread computes with. */
 int threads();
 
-namespace parallel {
-
-/** Calls body(context, part, parts) once for every part: each on its own thread, so that what a part works on stays in one
- * cache, or on the calling one when its own does not come. Returns when all are done, and throws what the first part that
- * failed has thrown. A body must not call it again. */
-void run(void (*body)(void* context, int part, int parts), void* context);
-
-/** Calls body(part, first, last) for parts of 0 … count − 1 that begin at multiples of `grain`. */
-template <class Body> void divide_in_parts(Index count, Index grain, const Body& body) {
-  struct Work {
-    const Body& body;
-    Index count, grain;
-  } work{body, count, grain};
-  run(
-      [](void* context, int part, int parts) {
-        const Work& w = *static_cast<Work*>(context);
-        const Index grains = (w.count + w.grain - 1) / w.grain;
-        const Index first = grains * part / parts * w.grain;
-        const Index last = std::min(grains * (part + 1) / parts * w.grain, w.count);
-        if (first < last) w.body(part, first, last);
-      },
-      &work);
-}
-
-/** Calls body(first, last) for such parts, or once for everything when that is not worth dividing or would be a single
- * part. */
-template <class Body> void divide(Index count, Index grain, bool worth_dividing, const Body& body) {
-  if (!worth_dividing || count <= grain || threads() == 1) return body(Index{0}, count);
-  divide_in_parts(count, grain, [&body](int, Index first, Index last) { body(first, last); });
-}
-
-/** Numbers that parts of a row begin at multiples of: at lines of the cache. */
-inline constexpr Index line_grain = 16;
-/** Elements from which on a cheap elementwise loop is worth dividing: about 5 µs of work. */
-inline constexpr Index least_elements = Index{1} << 15;
-
-}  // namespace parallel
 }  // namespace tapegrad

@@ -3,7 +3,7 @@
 #include <span>
 
 #include "tapegrad/inspect/record.h"
-#include "tapegrad/layers/sequential.h"
+#include "tapegrad/layers/containers.h"
 
 namespace tapegrad {
 inline namespace TAPEGRAD_ABI {

@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "tapegrad/inspect/report_file.h"
+#include "tapegrad/core/file.h"
 
 namespace tapegrad {
 namespace {
@@ -107,7 +107,7 @@ void write_log(const std::string& path, std::span<const RunRecord> runs) {
     for (const ParameterRecord& parameter : run.parameters) add_parameter(lines, parameter);
     text += lines.text;
   }
-  reporting::write_whole_file("log", path, text);
+  write_whole_file("log", path, text);
 }
 
 }  // namespace tapegrad

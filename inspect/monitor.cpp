@@ -7,7 +7,7 @@
 #include <limits>
 #include <numbers>
 
-#include "tapegrad/layers/activation_layer.h"
+#include "tapegrad/layers/activation.h"
 #include "tapegrad/layers/linear.h"
 
 namespace tapegrad {

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "tapegrad/core/pack.h"
+#include "tapegrad/core/kernels/pack.h"
 #include "tapegrad/inspect/graph.h"
 
 namespace tapegrad {

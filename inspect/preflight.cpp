@@ -8,7 +8,7 @@
 
 #include "tapegrad/core/losses.h"
 #include "tapegrad/inspect/monitor.h"
-#include "tapegrad/layers/activation_layer.h"
+#include "tapegrad/layers/activation.h"
 #include "tapegrad/layers/dropout.h"
 #include "tapegrad/layers/linear.h"
 

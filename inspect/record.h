@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "tapegrad/core/activation.h"
+#include "tapegrad/core/registry.h"
 #include "tapegrad/core/types.h"
 
 /// What was seen of a training run, as plain data: a Monitor fills it, findings judge it, reports and logs show it.

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "tapegrad/inspect/monitor.h"
+#include "tapegrad/layers/containers.h"
 #include "tapegrad/layers/linear.h"
-#include "tapegrad/layers/sequential.h"
 
 namespace tapegrad {
 

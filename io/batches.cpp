@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "tapegrad/core/error.h"
-#include "tapegrad/core/threads.h"
+#include "tapegrad/core/kernels/threads.h"
 
 namespace tapegrad {
 namespace {

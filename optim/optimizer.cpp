@@ -6,9 +6,9 @@
 #include <array>
 #include <cmath>
 
-#include "tapegrad/core/denormals.h"
 #include "tapegrad/core/elementwise.h"
 #include "tapegrad/core/error.h"
+#include "tapegrad/core/kernels/denormals.h"
 
 namespace tapegrad {
 inline namespace TAPEGRAD_ABI {

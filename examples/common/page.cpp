@@ -1,8 +1,8 @@
 #include "page.h"
 
 #include <fmt/core.h>
-#include <tapegrad/inspect/report_file.h>
-#include <tapegrad/inspect/report_page.h>
+#include <tapegrad/core/file.h>
+#include <tapegrad/inspect/report/page.h>
 
 namespace page {
 
@@ -32,7 +32,7 @@ void write(const std::string& path, const std::string& title, const std::string&
     page.body += "</div>\n</section>\n";
     ++letter;
   }
-  tapegrad::reporting::write_whole_file("report", path, tapegrad::reporting::page_html(page));
+  tapegrad::write_whole_file("report", path, tapegrad::reporting::page_html(page));
 }
 
 }  // namespace page

@@ -1,7 +1,7 @@
 #include "table.h"
 
 #include <fmt/core.h>
-#include <tapegrad/inspect/report_page.h>
+#include <tapegrad/inspect/report/page.h>
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 #include <fmt/core.h>
-#include <tapegrad/inspect/report_page.h>
+#include <tapegrad/inspect/report/page.h>
 
 #include <algorithm>
 

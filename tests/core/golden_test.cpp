@@ -1,10 +1,10 @@
+#include "golden.h"
+
 #include <tapegrad/tapegrad.h>
 
 #include <algorithm>
 #include <functional>
 #include <vector>
-
-#include "golden.h"
 
 namespace tg = tapegrad::f64;
 

@@ -1,10 +1,11 @@
+#include "tapegrad/inspect/findings.h"
+
 #include <doctest/doctest.h>
 
 #include <cmath>
 #include <limits>
 
 #include "tapegrad/core/activations.h"
-#include "tapegrad/inspect/findings.h"
 
 using namespace tapegrad;
 

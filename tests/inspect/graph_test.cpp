@@ -1,3 +1,5 @@
+#include "tapegrad/inspect/graph.h"
+
 #include <doctest/doctest.h>
 
 #include <cstdio>
@@ -9,10 +11,8 @@
 #include "tapegrad/core/arithmetic.h"
 #include "tapegrad/core/matmul.h"
 #include "tapegrad/core/reduction.h"
-#include "tapegrad/inspect/graph.h"
+#include "tapegrad/layers/containers.h"
 #include "tapegrad/layers/linear.h"
-#include "tapegrad/layers/residual.h"
-#include "tapegrad/layers/sequential.h"
 
 using namespace tapegrad;
 

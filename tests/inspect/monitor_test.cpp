@@ -1,9 +1,10 @@
+#include "tapegrad/inspect/monitor.h"
+
 #include <doctest/doctest.h>
 
 #include <cmath>
 #include <functional>
 
-#include "tapegrad/inspect/monitor.h"
 #include "tapegrad/tapegrad.h"
 
 namespace {

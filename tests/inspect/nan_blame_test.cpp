@@ -1,3 +1,5 @@
+#include "tapegrad/inspect/nan_blame.h"
+
 #include <doctest/doctest.h>
 
 #include <limits>
@@ -5,10 +7,8 @@
 #include "tapegrad/core/arithmetic.h"
 #include "tapegrad/core/losses.h"
 #include "tapegrad/core/reduction.h"
-#include "tapegrad/inspect/nan_blame.h"
+#include "tapegrad/layers/containers.h"
 #include "tapegrad/layers/linear.h"
-#include "tapegrad/layers/residual.h"
-#include "tapegrad/layers/sequential.h"
 
 using namespace tapegrad;
 

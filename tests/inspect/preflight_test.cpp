@@ -1,15 +1,15 @@
+#include "tapegrad/inspect/preflight.h"
+
 #include <doctest/doctest.h>
 
 #include <cmath>
 #include <sstream>
 
 #include "tapegrad/core/losses.h"
-#include "tapegrad/inspect/preflight.h"
+#include "tapegrad/layers/containers.h"
 #include "tapegrad/layers/dropout.h"
 #include "tapegrad/layers/linear.h"
 #include "tapegrad/layers/normalization.h"
-#include "tapegrad/layers/residual.h"
-#include "tapegrad/layers/sequential.h"
 
 using namespace tapegrad;
 

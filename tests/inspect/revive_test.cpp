@@ -1,7 +1,8 @@
+#include "tapegrad/inspect/revive.h"
+
 #include <doctest/doctest.h>
 
-#include "tapegrad/inspect/revive.h"
-#include "tapegrad/layers/residual.h"
+#include "tapegrad/layers/containers.h"
 
 using namespace tapegrad;
 

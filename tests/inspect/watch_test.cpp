@@ -1,11 +1,11 @@
+#include "tapegrad/inspect/watch.h"
+
 #include <doctest/doctest.h>
 
 #include "tapegrad/core/losses.h"
 #include "tapegrad/core/reduction.h"
-#include "tapegrad/inspect/watch.h"
+#include "tapegrad/layers/containers.h"
 #include "tapegrad/layers/linear.h"
-#include "tapegrad/layers/residual.h"
-#include "tapegrad/layers/sequential.h"
 
 using namespace tapegrad;
 

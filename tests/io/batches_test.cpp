@@ -1,3 +1,5 @@
+#include "tapegrad/io/batches.h"
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -5,7 +7,6 @@
 #include <vector>
 
 #include "tapegrad/core/error.h"
-#include "tapegrad/io/batches.h"
 
 using namespace tapegrad;
 

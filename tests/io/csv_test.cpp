@@ -1,3 +1,5 @@
+#include "tapegrad/io/csv.h"
+
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -9,7 +11,6 @@
 #include <string>
 
 #include "tapegrad/core/error.h"
-#include "tapegrad/io/csv.h"
 
 using namespace tapegrad;
 namespace fs = std::filesystem;

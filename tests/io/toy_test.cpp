@@ -1,3 +1,5 @@
+#include "tapegrad/io/toy.h"
+
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -6,7 +8,6 @@
 #include <vector>
 
 #include "tapegrad/core/error.h"
-#include "tapegrad/io/toy.h"
 
 using namespace tapegrad;
 

@@ -1,3 +1,5 @@
+#include "tapegrad/optim/clip.h"
+
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -6,7 +8,6 @@
 #include "tapegrad/core/arithmetic.h"
 #include "tapegrad/core/error.h"
 #include "tapegrad/core/reduction.h"
-#include "tapegrad/optim/clip.h"
 
 using namespace tapegrad;
 

@@ -1,3 +1,5 @@
+#include "tapegrad/optim/optimizer.h"
+
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -7,13 +9,12 @@
 #include "golden.h"
 #include "tapegrad/core/activations.h"
 #include "tapegrad/core/arithmetic.h"
-#include "tapegrad/core/denormals.h"
 #include "tapegrad/core/error.h"
+#include "tapegrad/core/kernels/denormals.h"
 #include "tapegrad/core/losses.h"
 #include "tapegrad/core/matmul.h"
 #include "tapegrad/core/rng.h"
 #include "tapegrad/core/threads.h"
-#include "tapegrad/optim/optimizer.h"
 #include "tapegrad/optim/schedule.h"
 
 using namespace tapegrad;

@@ -1,10 +1,11 @@
+#include "tapegrad/optim/schedule.h"
+
 #include <doctest/doctest.h>
 
 #include <limits>
 
 #include "golden.h"
 #include "tapegrad/core/error.h"
-#include "tapegrad/optim/schedule.h"
 
 using namespace tapegrad;
 

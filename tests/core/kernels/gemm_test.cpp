@@ -1,3 +1,5 @@
+#include "tapegrad/core/kernels/gemm.h"
+
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -9,7 +11,6 @@
 #include <stdexcept>
 #include <string>
 
-#include "tapegrad/core/gemm.h"
 #include "tapegrad/core/rng.h"
 #include "tapegrad/core/threads.h"
 #include "tapegrad/tapegrad.h"

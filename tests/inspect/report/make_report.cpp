@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include "synthetic.h"
-#include "tapegrad/inspect/report.h"
+#include "tapegrad/inspect/report/report.h"
 
 /// make_report one|twins FILE: a report of runs that never took place, for the browser test.
 int main(int argc, char** argv) {

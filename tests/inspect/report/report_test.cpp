@@ -1,3 +1,5 @@
+#include "tapegrad/inspect/report/report.h"
+
 #include <doctest/doctest.h>
 
 #include <array>
@@ -13,8 +15,7 @@
 #include "synthetic.h"
 #include "tapegrad/core/error.h"
 #include "tapegrad/inspect/log.h"
-#include "tapegrad/inspect/report.h"
-#include "tapegrad/inspect/report_page.h"
+#include "tapegrad/inspect/report/page.h"
 
 #ifndef TAPEGRAD_TEST_VEGA_DIR
 #define TAPEGRAD_TEST_VEGA_DIR ""

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "tapegrad/core/activation.h"
+#include "tapegrad/core/registry.h"
 #include "tapegrad/inspect/record.h"
 
 /// Records of training runs that never took place: everything a report can show, in any length.

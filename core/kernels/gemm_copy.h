@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "tapegrad/core/gemm_product.h"
+#include "tapegrad/core/kernels/gemm_product.h"
 
 /// A part of gemm.cpp: copies of pieces of op(B), so that what is multiplied lies together.
 

@@ -12,7 +12,7 @@
 #include <new>
 
 #include "tapegrad/core/error.h"
-#include "tapegrad/core/gemm_product.h"
+#include "tapegrad/core/kernels/gemm_product.h"
 
 /// A part of gemm.cpp: products that a library computes, which is Eigen, OpenBLAS or oneDNN.
 

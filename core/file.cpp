@@ -1,4 +1,4 @@
-#include "tapegrad/inspect/report_file.h"
+#include "tapegrad/core/file.h"
 
 #include <fmt/core.h>
 
@@ -9,7 +9,7 @@
 
 #include "tapegrad/core/error.h"
 
-namespace tapegrad::reporting {
+namespace tapegrad {
 
 void write_whole_file(std::string_view where, const std::string& path, std::string_view content) {
   const std::string temporary = fmt::format("{}.{:08x}.tmp", path, std::random_device()());
@@ -25,4 +25,4 @@ void write_whole_file(std::string_view where, const std::string& path, std::stri
   fail(where, fmt::format("{}: cannot be written", path));
 }
 
-}  // namespace tapegrad::reporting
+}  // namespace tapegrad

@@ -1,4 +1,4 @@
-#include "tapegrad/inspect/report.h"
+#include "tapegrad/inspect/report/report.h"
 
 #include <fmt/core.h>
 
@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "tapegrad/core/error.h"
+#include "tapegrad/core/file.h"
 #include "tapegrad/inspect/findings.h"
-#include "tapegrad/inspect/report_figures.h"
-#include "tapegrad/inspect/report_file.h"
-#include "tapegrad/inspect/report_page.h"
+#include "tapegrad/inspect/report/figures.h"
+#include "tapegrad/inspect/report/page.h"
 
 #ifndef TAPEGRAD_DEFAULT_VEGA_DIR
 #define TAPEGRAD_DEFAULT_VEGA_DIR ""
@@ -355,7 +355,7 @@ void write_report(const std::string& path, std::span<const RunRecord> runs, cons
   std::string html = page(runs, options, 1);
   for (double detail = 0.5; html.size() > most_bytes && detail > 0.01; detail /= 2)
     html = page(runs, options, detail);
-  reporting::write_whole_file("report", path, html);
+  write_whole_file("report", path, html);
 }
 
 }  // namespace tapegrad

@@ -1,4 +1,4 @@
-#include "tapegrad/core/threads.h"
+#include "tapegrad/core/kernels/threads.h"
 
 #include <fmt/core.h>
 

@@ -1,12 +1,12 @@
-#include "tapegrad/core/gemm.h"
+#include "tapegrad/core/kernels/gemm.h"
 
 #include <algorithm>
 #include <type_traits>
 
-#include "tapegrad/core/gemm_blocks.h"
-#include "tapegrad/core/gemm_library.h"
-#include "tapegrad/core/gemm_narrow.h"
-#include "tapegrad/core/threads.h"
+#include "tapegrad/core/kernels/gemm_blocks.h"
+#include "tapegrad/core/kernels/gemm_library.h"
+#include "tapegrad/core/kernels/gemm_narrow.h"
+#include "tapegrad/core/kernels/threads.h"
 
 namespace tapegrad {
 inline namespace TAPEGRAD_ABI {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "tapegrad/core/pack.h"
+#include "tapegrad/core/kernels/pack.h"
 
 /// A part of gemm.cpp: what it multiplies.
 

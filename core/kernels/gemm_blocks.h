@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "tapegrad/core/gemm_copy.h"
+#include "tapegrad/core/kernels/gemm_copy.h"
 
 /// A part of gemm.cpp: products whose sums stay in registers while op(B) comes from the cache. Packing both operands, as a
 /// general product does, costs more than it saves in the products of layers.

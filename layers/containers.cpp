@@ -1,7 +1,6 @@
-#include "tapegrad/layers/sequential.h"
+#include "tapegrad/layers/containers.h"
 
 #include "tapegrad/core/arithmetic.h"
-#include "tapegrad/layers/residual.h"
 
 namespace tapegrad {
 inline namespace TAPEGRAD_ABI {

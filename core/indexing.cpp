@@ -1,4 +1,4 @@
-#include "tapegrad/core/select.h"
+#include "tapegrad/core/indexing.h"
 
 namespace tapegrad {
 inline namespace TAPEGRAD_ABI {

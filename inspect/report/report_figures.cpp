@@ -1,5 +1,3 @@
-#include "tapegrad/inspect/report_figures.h"
-
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -10,8 +8,9 @@
 #include <optional>
 #include <utility>
 
-#include "tapegrad/core/activation.h"
 #include "tapegrad/core/error.h"
+#include "tapegrad/core/registry.h"
+#include "tapegrad/inspect/report/figures.h"
 
 namespace tapegrad::reporting {
 namespace {

@@ -4,7 +4,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "tapegrad/core/gemm_product.h"
+#include "tapegrad/core/kernels/gemm_product.h"
 
 /// A part of gemm.cpp: products whose rows fit in a register. The smallest networks are made of them, so no operand is
 /// copied, or described in memory.

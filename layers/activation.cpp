@@ -1,4 +1,4 @@
-#include "tapegrad/layers/activation_layer.h"
+#include "tapegrad/layers/activation.h"
 
 #include <array>
 

@@ -1,4 +1,4 @@
-#include "tapegrad/inspect/report_page.h"
+#include "tapegrad/inspect/report/page.h"
 
 namespace tapegrad::reporting {
 
