@@ -7,7 +7,7 @@
 #include "tapegrad/core/indexing.h"
 #include "tapegrad/core/reduction.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 void check_setting(std::string_view rule, std::string_view setting, SettingDomain domain, double value) {
   const auto refuse = [&](const char* what) {
@@ -18,8 +18,6 @@ void check_setting(std::string_view rule, std::string_view setting, SettingDomai
   if (domain == SettingDomain::count && (value < 1 || value > 1e6 || value != std::floor(value)))
     refuse("a whole number of at least 1");
 }
-
-inline namespace TAPEGRAD_ABI {
 
 TAPEGRAD_ELEMENTWISE_ACTIVATIONS(TAPEGRAD_DEFINE_ELEMENTWISE)
 TAPEGRAD_ACTIVATION_HELPERS(TAPEGRAD_DEFINE_ELEMENTWISE)
@@ -302,5 +300,4 @@ TAPEGRAD_INSTANTIATE(float)
 TAPEGRAD_INSTANTIATE(double)
 #undef TAPEGRAD_INSTANTIATE
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -7,8 +7,7 @@
 /// table at the end registers it. Values and slopes are exact far out, where the textbook formulas cancel or
 /// overflow: 1 − tanh²x, for instance, is 4σ(2x)σ(−2x), which never becomes 0 before x does leave the range.
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** x where it is negative, else 0: keeps exp() from overflowing in the branch that is not taken. */
 template <class X> X negative_part(const X& x) { return where(x > 0, 0.0, x); }
@@ -489,5 +488,4 @@ template <class T> struct LogSum {
 /** softmax of one row into y, which may be x. For fused kernels. */
 template <class T> LogSum<T> softmax_row(const T* x, T* y, Index count);
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

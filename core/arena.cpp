@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <new>
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 constexpr std::align_val_t alignment{64};

@@ -3,7 +3,9 @@
 #include <cstddef>
 #include <vector>
 
-namespace tapegrad {
+#include "tapegrad/core/types.h"
+
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** Memory of one step: allocation moves a pointer, reset() takes everything back at once and keeps the memory.
  * When a step overflowed the first block, reset() merges all blocks into one, so a step that repeats itself

@@ -2,8 +2,7 @@
 
 #include "tapegrad/core/reduction.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 namespace elementwise {
 
@@ -31,5 +30,4 @@ void Clamp::check() const {
 
 TAPEGRAD_ARITHMETIC_OPS(TAPEGRAD_DEFINE_ELEMENTWISE)
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -5,8 +5,7 @@
 /// Elementwise arithmetic on Vars, with broadcasting. Each op is one rule: its formula and, below it, the
 /// vector-Jacobian product (see elementwise.h). The table at the end is the list of them.
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** a + b */
 struct Add {
@@ -348,5 +347,4 @@ template <class T> BasicVar<T> operator>=(BasicVar<T> x, double s) { return x >=
 template <class T> BasicVar<T> operator<(BasicVar<T> x, double s) { return x.tape().constant(s) > x; }
 template <class T> BasicVar<T> operator<=(BasicVar<T> x, double s) { return x.tape().constant(s) >= x; }
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -26,7 +26,7 @@
 /// slope almost for nothing while it computes its value gives both by `value_and_slope`, and then `value` and the second
 /// `vjp` must say the same: slopes of arrays that stay in the cache are kept for the backward pass.
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** What values a setting of a rule may have. */
 enum class SettingDomain { finite, positive, count };
@@ -49,7 +49,6 @@ template <class Rule> void check_settings(const Rule& rule) {
     check_setting(Rule::name, setting.name, setting.domain, static_cast<double>(rule.*setting.member));
 }
 
-inline namespace TAPEGRAD_ABI {
 namespace elementwise {
 
 /** An operand seen at the shape of the result: a step of 0 repeats its only row or column. */
@@ -404,7 +403,6 @@ template <class Rule, std::size_t Arity = elementwise::arity<Rule>()> struct Ele
   operator()(Pack<T> a, Pack<T> b, const Rule& rule = {}) const { return rule.value(a, b); }
 };
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad
 
 /// Keeps the kernels of the library's own rules out of the programs that include it.

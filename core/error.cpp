@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <vector>
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 Error::Error(std::string_view where, std::string_view what)
     : std::runtime_error(fmt::format("[{}] {}", where, what)) {}

@@ -6,7 +6,7 @@
 
 #include "tapegrad/core/types.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** The only exception of the library: "[where] what is wrong", thrown before anything is changed.
  * Inside a network the path of the module stands in front: "0.linear: [matmul] inner dimensions differ: …". */

@@ -9,7 +9,7 @@
 
 #include "tapegrad/core/error.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 void write_whole_file(std::string_view where, const std::string& path, std::string_view content) {
   const std::string temporary = fmt::format("{}.{:08x}.tmp", path, std::random_device()());

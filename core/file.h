@@ -3,7 +3,9 @@
 #include <string>
 #include <string_view>
 
-namespace tapegrad {
+#include "tapegrad/core/types.h"
+
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** Writes a file under a temporary name beside `path` and renames it, so that nobody ever sees half of it.
  * Throws "[where] path: cannot be written". */

@@ -13,7 +13,7 @@
 #include "tapegrad/core/reduction.h"
 #include "tapegrad/core/rng.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 using Vars = std::vector<f64::Var>;

@@ -8,7 +8,7 @@
 
 #include "tapegrad/core/tape.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 struct GradCheckOptions {
   int order = 1;               ///< 1 checks the gradient, 2 the gradient of the gradient

@@ -1,7 +1,6 @@
 #include "tapegrad/core/indexing.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 template <class T> using Block = Eigen::Map<BasicMatrix<T>, 0, Eigen::OuterStride<>>;
@@ -269,5 +268,4 @@ TAPEGRAD_INSTANTIATE(float)
 TAPEGRAD_INSTANTIATE(double)
 #undef TAPEGRAD_INSTANTIATE
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -6,8 +6,7 @@
 
 /// Ops that move values without computing with them.
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** Matrices with the same number of rows side by side. Throws when there are none or their rows differ. */
 template <class T> BasicVar<T> concat_cols(std::span<const BasicVar<T>> parts);
@@ -40,5 +39,4 @@ template <class T> BasicVar<T> scatter(BasicVar<T> x, std::span<const Index> ele
 /** The same value, cut from the graph: no gradient passes. Shares memory with x. */
 template <class T> BasicVar<T> detach(BasicVar<T> x);
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -9,7 +9,7 @@
 /// Losses. All average over the elements (cross_entropy and nll over the rows), or sum on request. A prediction and
 /// its target must have the same shape: nothing broadcasts here.
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 enum class Reduction { mean, sum };
 
@@ -26,8 +26,6 @@ struct CrossEntropyOptions {
   double label_smoothing = 0;  ///< the target is (1 − ε)·target + ε/classes; 0 ≤ ε < 1
   Reduction reduction = Reduction::mean;
 };
-
-inline namespace TAPEGRAD_ABI {
 
 /** (a − b)² */
 struct SquaredError {
@@ -123,5 +121,4 @@ BasicVar<T> bce_with_logits(BasicVar<T> logits, const TargetMatrix<T>& target, L
   return bce_with_logits(logits, logits.tape().input(target), options);
 }
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -4,8 +4,7 @@
 #include "tapegrad/core/kernels/gemm.h"
 #include "tapegrad/core/reduction.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 struct Sizes {
@@ -167,5 +166,4 @@ TAPEGRAD_INSTANTIATE(float)
 TAPEGRAD_INSTANTIATE(double)
 #undef TAPEGRAD_INSTANTIATE
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

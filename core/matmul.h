@@ -2,14 +2,12 @@
 
 #include "tapegrad/core/tape.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 struct MatmulOptions {
   bool transpose_a = false;
   bool transpose_b = false;
 };
-
-inline namespace TAPEGRAD_ABI {
 
 /** Matrix product, with operands transposed on the fly when asked (no copies):
  * `matmul(x, w, {.transpose_b = true})` is x·wᵀ. Throws when the inner dimensions differ. */
@@ -21,5 +19,4 @@ template <class T> BasicVar<T> linear(BasicVar<T> x, BasicVar<T> weight, BasicVa
 /** xᵀ, as a copy. */
 template <class T> BasicVar<T> transpose(BasicVar<T> x);
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

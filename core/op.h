@@ -6,8 +6,7 @@
 
 #include "tapegrad/core/types.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /// Position of a node on its tape. Parents always stand before their children.
 using NodeIndex = std::uint32_t;
@@ -92,11 +91,6 @@ template <class T> class BasicObserver {
   virtual void after_pull_back(const BasicTape<T>& /*tape*/, NodeIndex /*node*/) {}
 };
 
-}  // namespace TAPEGRAD_ABI
-
-using Observer = BasicObserver<float>;
-namespace f64 {
-using Observer = BasicObserver<double>;
-}
-
 }  // namespace tapegrad
+
+TAPEGRAD_ALIASES(Observer)

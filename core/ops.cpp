@@ -5,8 +5,7 @@
 #include "tapegrad/core/activations.h"
 #include "tapegrad/core/losses.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 std::vector<ElementwiseOpEntry>& registry() {
@@ -44,5 +43,4 @@ void register_op(const ElementwiseOpEntry& entry) {
   registry().push_back(entry);
 }
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -7,8 +7,7 @@
 
 #include "tapegrad/core/arithmetic.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** A registered elementwise op as the gradient check sees it. */
 struct ElementwiseOpEntry {
@@ -50,5 +49,4 @@ template <class Rule> ElementwiseOpEntry op_entry() {
  * on. (An activation is registered with register_activation and covered as well.) */
 template <class Rule> void register_op() { register_op(detail::op_entry<Rule>()); }
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -2,8 +2,7 @@
 
 #include <utility>
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 template <class T>
 BasicParameter<T>::BasicParameter(std::string name, BasicMatrix<T> value) : data_(std::make_shared<Data>()) {
@@ -22,8 +21,6 @@ template <class T> BasicMatrix<T>& BasicParameter<T>::mutable_grad() const {
   return data_->grad;
 }
 
-template class BasicParameter<float>;
-template class BasicParameter<double>;
+TAPEGRAD_INSTANTIATE_SCALARS(Parameter)
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -5,8 +5,7 @@
 
 #include "tapegrad/core/types.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** A named value and its gradient that outlive the tape. Layers own parameters, optimizers update them; copies
  * are handles to the same data, so two layers can share one weight.
@@ -60,14 +59,6 @@ template <class T> class BasicParameter {
   std::shared_ptr<Data> data_;
 };
 
-extern template class BasicParameter<float>;
-extern template class BasicParameter<double>;
-
-}  // namespace TAPEGRAD_ABI
-
-using Parameter = BasicParameter<float>;
-namespace f64 {
-using Parameter = BasicParameter<double>;
-}
-
 }  // namespace tapegrad
+
+TAPEGRAD_SCALARS(Parameter)

@@ -2,7 +2,7 @@
 
 #include "tapegrad/core/tape.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** What a reduction runs over: everything (1x1 remains), the rows (1xcols remains: one number per feature) or the
  * columns (rowsx1 remains: one number per sample). */
@@ -12,8 +12,6 @@ enum class Axis { all, rows, cols };
 constexpr Shape reduced(Shape shape, Axis axis) {
   return {axis == Axis::cols ? shape.rows : 1, axis == Axis::rows ? shape.cols : 1};
 }
-
-inline namespace TAPEGRAD_ABI {
 
 /** Σx. The sum of nothing is 0. */
 template <class T> BasicVar<T> sum(BasicVar<T> x, Axis axis = Axis::all);
@@ -33,5 +31,4 @@ template <class T> BasicVar<T> standardize(BasicVar<T> x, Axis axis, double eps 
 /** Repeats rows or columns of size 1 until the result has `shape`. */
 template <class T> BasicVar<T> broadcast_to(BasicVar<T> x, Shape shape);
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -12,7 +12,7 @@
 
 /// What every activation is, whichever it is: its facts, and the registry that finds it by name.
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** A point where f′ jumps, and the subgradient that is used there. */
 struct Kink {
@@ -31,8 +31,6 @@ struct Facts {
   bool saturates_left = false;                              ///< |f′| < 0.1·sup|f′| towards −∞
   bool saturates_right = false;                             ///< the same towards +∞
 };
-
-inline namespace TAPEGRAD_ABI {
 
 /** The type-erased form of a rule, for both scalars. */
 class ActivationRule {
@@ -228,5 +226,4 @@ template <class Rule> Activation make_activation(const Rule& rule) {
   return Activation(std::make_shared<detail::ErasedRule<Rule>>(rule));
 }
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

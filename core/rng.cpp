@@ -10,7 +10,7 @@
 // The build compiles this file with -ffp-contract=off: a fused multiply-add rounds once instead of twice,
 // and the stream would depend on the machine.
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 /// Natural logarithm for 0 < x < 1 from + − × ÷ alone, so that it rounds alike everywhere (libm need not):

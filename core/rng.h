@@ -6,7 +6,7 @@
 
 #include "tapegrad/core/types.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** Random numbers from an explicit seed: xoshiro256++ (Blackman & Vigna 2019), seeded by splitmix64.
  * The stream is the same on every machine and compiler: only exactly rounded operations are used, no libm.

@@ -8,8 +8,7 @@
 #include "tapegrad/core/arithmetic.h"
 #include "tapegrad/core/kernels/threads.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 template <class T> constexpr Op<T> input_op{.name = "input"};
@@ -347,5 +346,4 @@ TAPEGRAD_INSTANTIATE(float)
 TAPEGRAD_INSTANTIATE(double)
 #undef TAPEGRAD_INSTANTIATE
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

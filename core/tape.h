@@ -13,13 +13,11 @@
 #include "tapegrad/core/types.h"
 #include "tapegrad/core/var.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 struct InputOptions {
   bool requires_grad = false;
 };
-
-inline namespace TAPEGRAD_ABI {
 
 /** The nodes of one step in the order they were computed, and the memory that holds their values and gradients.
  *
@@ -215,9 +213,6 @@ template <class T> class alignas(64) BasicTape {
   NodeList<T> previous_;  ///< nodes of the step before, for the names in error messages
 };
 
-extern template class BasicTape<float>;
-extern template class BasicTape<double>;
-
 template <class T> struct TapedRuleInput {
   BasicTape<T>& tape;
   NodeIndex self;
@@ -283,11 +278,6 @@ template <class T> EIGEN_ALWAYS_INLINE BasicTape<T>& BasicVar<T>::tape() const {
   return *tape_;
 }
 
-}  // namespace TAPEGRAD_ABI
-
-using Tape = BasicTape<float>;
-namespace f64 {
-using Tape = BasicTape<double>;
-}
-
 }  // namespace tapegrad
+
+TAPEGRAD_SCALARS(Tape)

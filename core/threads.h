@@ -1,6 +1,8 @@
 #pragma once
 
-namespace tapegrad {
+#include "tapegrad/core/types.h"
+
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** From now on the calling thread computes with n threads (itself and n − 1 helpers); 1 is the default. Large matrix
  * products, elementwise ops and optimizer updates are divided among them in fixed parts, so for a given n the results

@@ -19,6 +19,7 @@
 #endif
 
 namespace tapegrad {
+inline namespace TAPEGRAD_ABI {
 
 using Index = Eigen::Index;
 
@@ -37,19 +38,45 @@ struct Shape {
   friend constexpr bool operator==(const Shape&, const Shape&) = default;
 };
 
-inline namespace TAPEGRAD_ABI {
 template <class T> class BasicTape;
 template <class T> class BasicVar;
 template <class T> class BasicParameter;
+
 }  // namespace TAPEGRAD_ABI
 
-/// `float` is the default scalar. `namespace tg = tapegrad::f64;` switches a whole program to double: there,
-/// every type has the same name, and everything else is found in `tapegrad`.
-using Matrix = BasicMatrix<float>;
-
+/// Everything but these aliases lives in the inline namespace. `tapegrad::Name` is the float version and
+/// `tapegrad::f64::Name` the double version, so `namespace tg = tapegrad::f64;` switches a whole program to double.
 namespace f64 {
-using namespace tapegrad;
-using Matrix = BasicMatrix<double>;
-}  // namespace f64
+using namespace TAPEGRAD_ABI;
+}
 
 }  // namespace tapegrad
+
+/// The float and double aliases of BasicName.
+#define TAPEGRAD_ALIASES(Name)      \
+  namespace tapegrad {              \
+  using Name = Basic##Name<float>;  \
+  namespace f64 {                   \
+  using Name = Basic##Name<double>; \
+  }                                 \
+  }
+/// The same for a class template whose members are compiled into the library (TAPEGRAD_INSTANTIATE_SCALARS in its .cpp).
+#define TAPEGRAD_SCALARS(Name)               \
+  namespace tapegrad {                       \
+  extern template class Basic##Name<float>;  \
+  extern template class Basic##Name<double>; \
+  }                                          \
+  TAPEGRAD_ALIASES(Name)
+#define TAPEGRAD_INSTANTIATE_SCALARS(Name) \
+  template class Basic##Name<float>;       \
+  template class Basic##Name<double>;
+/// `name` for float and double, where T cannot be deduced from the arguments of name<T>.
+#define TAPEGRAD_FUNCTION(Result, name, parameters, arguments)                   \
+  namespace tapegrad {                                                           \
+  inline Result name parameters { return TAPEGRAD_ABI::name<float> arguments; }  \
+  namespace f64 {                                                                \
+  inline Result name parameters { return TAPEGRAD_ABI::name<double> arguments; } \
+  }                                                                              \
+  }
+
+TAPEGRAD_ALIASES(Matrix)

@@ -5,8 +5,7 @@
 #include "tapegrad/core/op.h"
 #include "tapegrad/core/types.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** A value on a tape: a small, trivially copyable handle. It is valid until the tape's next reset(); using it
  * later throws "[tape] variable #17 (relu) is from step 41, the tape is at step 42". */
@@ -63,14 +62,6 @@ template <class T> class BasicVar {
   std::uint32_t step_ = 0;
 };
 
-extern template class BasicVar<float>;
-extern template class BasicVar<double>;
-
-}  // namespace TAPEGRAD_ABI
-
-using Var = BasicVar<float>;
-namespace f64 {
-using Var = BasicVar<double>;
-}
-
 }  // namespace tapegrad
+
+TAPEGRAD_SCALARS(Var)

@@ -6,8 +6,7 @@
 #include "tapegrad/inspect/monitor.h"
 #include "tapegrad/layers/linear.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 template <class T>
 DecisionMap decision_map(BasicSequential<T>& net, const std::type_identity_t<BasicMatrixRef<T>>& inputs,
@@ -65,5 +64,4 @@ template DecisionMap decision_map<double>(BasicSequential<double>&,
                                           const std::type_identity_t<BasicMatrixRef<double>>&, std::span<const int>,
                                           Index);
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

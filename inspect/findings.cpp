@@ -7,7 +7,7 @@
 #include <cmath>
 #include <optional>
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 using Findings = std::vector<Finding>;

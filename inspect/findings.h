@@ -7,7 +7,7 @@
 
 #include "tapegrad/inspect/record.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 enum class Severity { info, warning, critical };
 /** "info", "warning", "critical" */

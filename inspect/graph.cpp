@@ -7,7 +7,7 @@
 #include <cmath>
 #include <string_view>
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 std::string to_string(const Range& range) {
   const std::string bounds = fmt::format("[{:.3g}, {:.3g}]", range.low, range.high);
@@ -16,7 +16,6 @@ std::string to_string(const Range& range) {
   return range.not_finite == 0 ? bounds : bounds + " and " + rest;
 }
 
-inline namespace TAPEGRAD_ABI {
 namespace {
 
 /// One node in words.
@@ -237,5 +236,4 @@ TAPEGRAD_INSTANTIATE(float)
 TAPEGRAD_INSTANTIATE(double)
 #undef TAPEGRAD_INSTANTIATE
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -11,7 +11,7 @@
 /// What is on a tape, as text: a table for the terminal, Graphviz dot and Mermaid for pictures. With the network at
 /// hand, nodes carry the paths of the modules that recorded them.
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** The smallest and the largest finite one of some values, and how many there are. */
 struct Range {
@@ -23,8 +23,6 @@ struct Range {
 
 /** "[-1.2, 0.3]"; "[-1.2, 0.3] and 2 not finite"; "4 not finite"; "nothing" */
 std::string to_string(const Range& range);
-
-inline namespace TAPEGRAD_ABI {
 
 template <class T> Range range_of(std::span<const T> values);
 
@@ -60,14 +58,6 @@ template <class T> std::string graph_dot(const BasicTape<T>& tape, BasicModule<T
 /** The same as a Mermaid flowchart, as Markdown pages show it. */
 template <class T> std::string graph_mermaid(const BasicTape<T>& tape, BasicModule<T>* net = nullptr);
 
-extern template class BasicNodeNames<float>;
-extern template class BasicNodeNames<double>;
-
-}  // namespace TAPEGRAD_ABI
-
-using NodeNames = BasicNodeNames<float>;
-namespace f64 {
-using NodeNames = BasicNodeNames<double>;
-}
-
 }  // namespace tapegrad
+
+TAPEGRAD_SCALARS(NodeNames)

@@ -4,7 +4,7 @@
 
 #include "tapegrad/core/file.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 using json = nlohmann::ordered_json;

@@ -5,7 +5,7 @@
 
 #include "tapegrad/inspect/record.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** Writes what was seen of one or more runs as JSON Lines, for people with tools of their own: one object per recorded
  * step and kind, ordered by run and kind. Every object has "kind" and "run" (the run's name); numbers that are not

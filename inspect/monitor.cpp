@@ -10,8 +10,7 @@
 #include "tapegrad/layers/activation.h"
 #include "tapegrad/layers/linear.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 constexpr double saturated_below = 0.1;  ///< of sup|f′|
@@ -534,10 +533,8 @@ std::vector<UnitCensus> census(BasicModule<T>& net, const std::type_identity_t<B
   return result;
 }
 
-template class BasicMonitor<float>;
-template class BasicMonitor<double>;
+TAPEGRAD_INSTANTIATE_SCALARS(Monitor)
 template std::vector<UnitCensus> census(BasicModule<float>&, const BasicMatrixRef<float>&, Index);
 template std::vector<UnitCensus> census(BasicModule<double>&, const BasicMatrixRef<double>&, Index);
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -8,7 +8,7 @@
 #include "tapegrad/inspect/record.h"
 #include "tapegrad/layers/module.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 struct MonitorOptions {
   std::string name = "run";    ///< how the run is called in reports
@@ -26,8 +26,6 @@ struct StepInfo {
   double lr = 0;
   double accuracy = -1;  ///< on the batch, 0 … 1; −1 when unknown
 };
-
-inline namespace TAPEGRAD_ABI {
 
 /** Watches a network train. Call step() once per training step, after the optimizer's update and before the tape is
  * reset; it reads what the tape still holds, so nothing is slowed down in between.
@@ -80,14 +78,6 @@ template <class T>
 std::vector<UnitCensus> census(BasicModule<T>& net, const std::type_identity_t<BasicMatrixRef<T>>& inputs,
                                Index batch = 256);
 
-extern template class BasicMonitor<float>;
-extern template class BasicMonitor<double>;
-
-}  // namespace TAPEGRAD_ABI
-
-using Monitor = BasicMonitor<float>;
-namespace f64 {
-using Monitor = BasicMonitor<double>;
-}
-
 }  // namespace tapegrad
+
+TAPEGRAD_SCALARS(Monitor)

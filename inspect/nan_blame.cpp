@@ -7,8 +7,7 @@
 #include "tapegrad/core/kernels/pack.h"
 #include "tapegrad/inspect/graph.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 /// x − x is 0 for a finite x, else NaN, and a NaN stays in a sum.
@@ -129,8 +128,6 @@ template <class T> void BasicNanBlame<T>::blame_backward(const Node<T>& self, co
   throw module.empty() ? error : error.inside(module);
 }
 
-template class BasicNanBlame<float>;
-template class BasicNanBlame<double>;
+TAPEGRAD_INSTANTIATE_SCALARS(NanBlame)
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

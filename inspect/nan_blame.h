@@ -5,8 +5,7 @@
 #include "tapegrad/core/tape.h"
 #include "tapegrad/layers/module.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** While it lives, the first op on the tape that makes a NaN or an infinity throws, on the way forward or backward,
  * and the message says where it came from. Cheap enough to leave on: it reads the result of every op once.
@@ -46,14 +45,6 @@ template <class T> class BasicNanBlame final : public BasicObserver<T> {
   std::uint32_t pass_ = 0;
 };
 
-extern template class BasicNanBlame<float>;
-extern template class BasicNanBlame<double>;
-
-}  // namespace TAPEGRAD_ABI
-
-using NanBlame = BasicNanBlame<float>;
-namespace f64 {
-using NanBlame = BasicNanBlame<double>;
-}
-
 }  // namespace tapegrad
+
+TAPEGRAD_SCALARS(NanBlame)

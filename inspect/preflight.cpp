@@ -12,8 +12,7 @@
 #include "tapegrad/layers/dropout.h"
 #include "tapegrad/layers/linear.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 /// Puts everything that a step can change back when the scope ends.
@@ -266,8 +265,6 @@ PreflightReport preflight(BasicModule<T>& net, const std::type_identity_t<BasicM
 TAPEGRAD_INSTANTIATE(float)
 TAPEGRAD_INSTANTIATE(double)
 #undef TAPEGRAD_INSTANTIATE
-
-}  // namespace TAPEGRAD_ABI
 
 /// The sign of a NaN means nothing, and confuses when it is printed.
 static double without_sign_of_nan(double x) { return std::isnan(x) ? std::numeric_limits<double>::quiet_NaN() : x; }

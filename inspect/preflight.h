@@ -12,7 +12,7 @@
 
 /// One batch before training: is the network set up so that it can learn?
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 struct PreflightOptions {
   double lr_low = 1e-5;  ///< the learning-rate range test sweeps from here …
@@ -60,8 +60,6 @@ struct PreflightReport {
 /** The report for people, at most 80 columns wide. */
 std::string to_text(const PreflightReport& report);
 
-inline namespace TAPEGRAD_ABI {
-
 /** Runs one batch forward and backward, compares, and tries learning rates by plain SGD on that batch.
  *
  *      std::fputs(to_text(preflight(net, inputs, labels)).c_str(), stdout);
@@ -79,5 +77,4 @@ PreflightReport preflight(BasicModule<T>& net, const std::type_identity_t<BasicM
                           const std::type_identity_t<std::function<BasicVar<T>(BasicVar<T> output)>>& loss,
                           const PreflightOptions& options = {});
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

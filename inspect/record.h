@@ -13,7 +13,7 @@
 /// What was seen of a training run, as plain data: a Monitor fills it, findings judge it, reports and logs show it.
 /// All shares are fractions from 0 to 1; steps count from 0, and step s is the state before update s.
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** Counts in 64 equal bins between low and high, and what fell outside. Of gradients the bins are those of
  * log10|g|, and exact zeros are counted apart. */

@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 template <class T> void check(const BasicLinear<T>& in, const std::vector<bool>& dead, const BasicLinear<T>& out) {
@@ -67,5 +66,4 @@ TAPEGRAD_INSTANTIATE(float)
 TAPEGRAD_INSTANTIATE(double)
 #undef TAPEGRAD_INSTANTIATE
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -4,7 +4,7 @@
 #include "tapegrad/layers/containers.h"
 #include "tapegrad/layers/linear.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** What becomes of the weights that lead on from a revived unit. */
 enum class Outgoing {
@@ -17,8 +17,6 @@ struct ReviveOptions {
   double bias = 0;
   Outgoing outgoing = Outgoing::zero;
 };
-
-inline namespace TAPEGRAD_ABI {
 
 /** Reinitializes the units of the layer between `in` and `out` that are marked as dead, and returns how many:
  * incoming weights (rows of in.weight) by the initializer, bias, outgoing weights (columns of out.weight).
@@ -42,5 +40,4 @@ template <class T>
 Index revive_dead(BasicSequential<T>& net, const std::vector<UnitCensus>& census, Rng& rng,
                   const ReviveOptions& options = {});
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -2,8 +2,7 @@
 
 #include <algorithm>
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 template <class T>
 BasicModuleWatch<T>::BasicModuleWatch(BasicTape<T>& tape, BasicModule<T>& net,
@@ -62,8 +61,6 @@ template <class T> void BasicModuleWatch<T>::on_backward(const BasicTape<T>& tap
     if (output == index) hooks_.on_gradient(watched_[k].path, BasicView<T>(node.grad, node.rows, node.cols));
 }
 
-template class BasicModuleWatch<float>;
-template class BasicModuleWatch<double>;
+TAPEGRAD_INSTANTIATE_SCALARS(ModuleWatch)
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -10,8 +10,7 @@
 #include "tapegrad/core/tape.h"
 #include "tapegrad/layers/module.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** What a ModuleWatch calls; either may be empty. The views are valid during the call and until the tape's reset().
  */
@@ -66,16 +65,7 @@ template <class T> class BasicModuleWatch final : public BasicObserver<T> {
   std::uint32_t step_ = 0;
 };
 
-extern template class BasicModuleWatch<float>;
-extern template class BasicModuleWatch<double>;
-
-}  // namespace TAPEGRAD_ABI
-
-using ModuleWatch = BasicModuleWatch<float>;
-using ModuleHooks = BasicModuleHooks<float>;
-namespace f64 {
-using ModuleWatch = BasicModuleWatch<double>;
-using ModuleHooks = BasicModuleHooks<double>;
-}  // namespace f64
-
 }  // namespace tapegrad
+
+TAPEGRAD_SCALARS(ModuleWatch)
+TAPEGRAD_ALIASES(ModuleHooks)

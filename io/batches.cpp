@@ -8,7 +8,7 @@
 #include "tapegrad/core/error.h"
 #include "tapegrad/core/kernels/threads.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 void check_rows(std::string_view where, std::span<const Index> rows, Index count) {
@@ -43,8 +43,6 @@ void gather_labels(std::span<const int> labels, std::span<const Index> rows, std
                  [&](Index row) { return labels[static_cast<std::size_t>(row)]; });
 }
 
-inline namespace TAPEGRAD_ABI {
-
 template <class T>
 void gather_rows(const std::type_identity_t<BasicMatrixRef<T>>& matrix, std::span<const Index> rows, T* out) {
   check_rows("gather_rows", rows, matrix.rows());
@@ -59,5 +57,4 @@ void gather_rows(const std::type_identity_t<BasicMatrixRef<T>>& matrix, std::spa
 template void gather_rows(const BasicMatrixRef<float>&, std::span<const Index>, float*);
 template void gather_rows(const BasicMatrixRef<double>&, std::span<const Index>, double*);
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -9,7 +9,7 @@
 #include "tapegrad/core/rng.h"
 #include "tapegrad/core/types.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** Mini-batches of row numbers: every epoch yields each of 0 … samples − 1 exactly once, shuffled anew, in batches
  * of `batch_size`; the last one may be smaller. An epoch allocates nothing.
@@ -74,8 +74,6 @@ class Batches {
   std::optional<Rng> rng_;
 };
 
-inline namespace TAPEGRAD_ABI {
-
 /** Copies the given rows of `matrix` to `out`, which has room for rows.size() x cols values, row by row. Throws
  * when a row does not exist. */
 template <class T>
@@ -83,8 +81,6 @@ void gather_rows(const std::type_identity_t<BasicMatrixRef<T>>& matrix, std::spa
 
 extern template void gather_rows(const BasicMatrixRef<float>&, std::span<const Index>, float*);
 extern template void gather_rows(const BasicMatrixRef<double>&, std::span<const Index>, double*);
-
-}  // namespace TAPEGRAD_ABI
 
 /** Makes `out` the labels of the given rows; its memory is used again. Throws when a row does not exist. */
 void gather_labels(std::span<const int> labels, std::span<const Index> rows, std::vector<int>& out);

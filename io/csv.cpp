@@ -16,7 +16,7 @@
 
 #include "tapegrad/core/error.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 /// 'text' for a message: short, and without control characters.
@@ -222,8 +222,6 @@ Contents<T> read(const std::string& path, std::optional<std::string_view> label,
 
 }  // namespace
 
-inline namespace TAPEGRAD_ABI {
-
 template <class T> BasicTable<T> read_csv(const std::string& path, const CsvOptions& options) {
   Contents<T> contents = read<T>(path, std::nullopt, options);
   return {std::move(contents.columns), std::move(contents.values)};
@@ -244,5 +242,4 @@ template BasicTable<double> read_csv(const std::string&, const CsvOptions&);
 template BasicDataset<float> load_csv(const std::string&, std::string_view, const CsvOptions&);
 template BasicDataset<double> load_csv(const std::string&, std::string_view, const CsvOptions&);
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

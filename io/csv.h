@@ -7,7 +7,7 @@
 
 #include "tapegrad/io/dataset.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 struct CsvOptions {
   char separator = ',';
@@ -15,8 +15,6 @@ struct CsvOptions {
   bool allow_non_finite = false;   ///< "nan" and "inf" are numbers too
   std::size_t max_line = 1 << 20;  ///< bytes; a longer line is an error
 };
-
-inline namespace TAPEGRAD_ABI {
 
 template <class T> struct BasicTable {
   std::vector<std::string> columns;  ///< names from the header; empty without one
@@ -29,27 +27,19 @@ template <class T> struct BasicTable {
  * not a number".
  *
  *      Table table = read_csv("data.csv", {.separator = ';'}); */
-template <class T = float> BasicTable<T> read_csv(const std::string& path, const CsvOptions& options = {});
+template <class T> BasicTable<T> read_csv(const std::string& path, const CsvOptions& options = {});
 
 /** The same, with one column taken out as labels: whole numbers from 0; their maximum + 1 is the number of classes.
  * The column is named by the header; an empty name means the last column.
  *
  *      Dataset iris = load_csv("iris.csv", "species"); */
-template <class T = float>
+template <class T>
 BasicDataset<T> load_csv(const std::string& path, std::string_view label = {}, const CsvOptions& options = {});
 
-}  // namespace TAPEGRAD_ABI
-
-using Table = BasicTable<float>;
-namespace f64 {
-using Table = BasicTable<double>;
-template <class T = double> BasicTable<T> read_csv(const std::string& path, const CsvOptions& options = {}) {
-  return tapegrad::read_csv<T>(path, options);
-}
-template <class T = double>
-BasicDataset<T> load_csv(const std::string& path, std::string_view label = {}, const CsvOptions& options = {}) {
-  return tapegrad::load_csv<T>(path, label, options);
-}
-}  // namespace f64
-
 }  // namespace tapegrad
+
+TAPEGRAD_ALIASES(Table)
+TAPEGRAD_FUNCTION(Table, read_csv, (const std::string& path, const CsvOptions& options = {}), (path, options))
+TAPEGRAD_FUNCTION(Dataset, load_csv,
+                  (const std::string& path, std::string_view label = {}, const CsvOptions& options = {}),
+                  (path, label, options))

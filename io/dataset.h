@@ -4,8 +4,7 @@
 
 #include "tapegrad/core/types.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** Samples to learn from: row i of `inputs` belongs to class `labels[i]`, one of 0 … classes − 1.
  *
@@ -25,11 +24,6 @@ template <class T> struct BasicDataset {
   }
 };
 
-}  // namespace TAPEGRAD_ABI
-
-using Dataset = BasicDataset<float>;
-namespace f64 {
-using Dataset = BasicDataset<double>;
-}
-
 }  // namespace tapegrad
+
+TAPEGRAD_ALIASES(Dataset)

@@ -15,7 +15,7 @@
 
 #include "tapegrad/core/error.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 constexpr std::size_t chunk = 1 << 16;
@@ -205,8 +205,6 @@ std::vector<int> read_idx_labels(const std::string& path, int classes) {
   return {idx.bytes.begin(), idx.bytes.end()};
 }
 
-inline namespace TAPEGRAD_ABI {
-
 template <class T> BasicDataset<T> load_mnist(const std::string& dir, Split split, Index limit) {
   if (limit < 0) fail("idx", fmt::format("limit of samples is {}, expected 0 (all) or more", limit));
   const std::string prefix = split == Split::train ? "train" : "t10k";
@@ -234,5 +232,4 @@ template <class T> BasicDataset<T> load_mnist(const std::string& dir, Split spli
 template BasicDataset<float> load_mnist(const std::string&, Split, Index);
 template BasicDataset<double> load_mnist(const std::string&, Split, Index);
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -6,7 +6,7 @@
 
 #include "tapegrad/io/dataset.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /// IDX is the format of MNIST: the bytes 0, 0, element type, number of dimensions; the dimensions as big-endian
 /// 32-bit numbers; the elements. Plain or gzipped is told from the content, never from the file's name. Memory
@@ -33,21 +33,13 @@ std::vector<int> read_idx_labels(const std::string& path, int classes = 10);
 
 enum class Split { train, test };
 
-inline namespace TAPEGRAD_ABI {
-
 /** MNIST, or a set of the same form such as Fashion-MNIST: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` (or
  * `t10k-…`) in the folder `dir`, each of them plain or with `.gz`. Pixels are scaled to [0, 1]. Keeps the first
  * `limit` samples, 0 keeps all. Throws when a file is missing or wrong, and when the counts disagree.
  *
  *      Dataset train = load_mnist("/usr/share/datasets/fashion-mnist", Split::train);   // inputs 60000x784 */
-template <class T = float> BasicDataset<T> load_mnist(const std::string& dir, Split split, Index limit = 0);
-
-}  // namespace TAPEGRAD_ABI
-
-namespace f64 {
-template <class T = double> BasicDataset<T> load_mnist(const std::string& dir, Split split, Index limit = 0) {
-  return tapegrad::load_mnist<T>(dir, split, limit);
-}
-}  // namespace f64
+template <class T> BasicDataset<T> load_mnist(const std::string& dir, Split split, Index limit = 0);
 
 }  // namespace tapegrad
+
+TAPEGRAD_FUNCTION(Dataset, load_mnist, (const std::string& dir, Split split, Index limit = 0), (dir, split, limit))

@@ -2,8 +2,7 @@
 
 #include <array>
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 template <class T>
 BasicActivationLayer<T>::BasicActivationLayer(Activation activation, Index features)
@@ -23,8 +22,6 @@ template <class T> BasicVar<T> BasicActivationLayer<T>::forward(BasicVar<T> x) {
   return activation_(x, std::span<const BasicVar<T>>(learned.data(), learned_.size()));
 }
 
-template class BasicActivationLayer<float>;
-template class BasicActivationLayer<double>;
+TAPEGRAD_INSTANTIATE_SCALARS(ActivationLayer)
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -3,8 +3,7 @@
 #include "tapegrad/core/activations.h"
 #include "tapegrad/layers/module.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** Any activation as a layer: batch×n → batch×(n / inputs_per_output). In a Sequential a rule is enough:
  * `Sequential(Linear(2, 8, rng), Tanh(), …)`; by name it is `ActivationLayer(activation("swish(beta=2)"))`.
@@ -24,14 +23,6 @@ template <class T> class BasicActivationLayer : public BasicModule<T> {
   std::vector<BasicParameter<T>> learned_;
 };
 
-extern template class BasicActivationLayer<float>;
-extern template class BasicActivationLayer<double>;
-
-}  // namespace TAPEGRAD_ABI
-
-using ActivationLayer = BasicActivationLayer<float>;
-namespace f64 {
-using ActivationLayer = BasicActivationLayer<double>;
-}
-
 }  // namespace tapegrad
+
+TAPEGRAD_SCALARS(ActivationLayer)

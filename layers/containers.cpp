@@ -2,8 +2,7 @@
 
 #include "tapegrad/core/arithmetic.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 template <class T> BasicModule<T>& BasicSequential<T>::operator[](std::size_t index) const {
   if (index >= size())
@@ -24,10 +23,7 @@ template <class T> BasicVar<T> BasicResidual<T>::forward(BasicVar<T> x) {
   return x + y;
 }
 
-template class BasicSequential<float>;
-template class BasicSequential<double>;
-template class BasicResidual<float>;
-template class BasicResidual<double>;
+TAPEGRAD_INSTANTIATE_SCALARS(Sequential)
+TAPEGRAD_INSTANTIATE_SCALARS(Residual)
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -5,8 +5,7 @@
 #include "tapegrad/layers/activation.h"
 #include "tapegrad/layers/module.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** A rule that can stand for a layer: an elementwise activation or a structured one. */
 template <class Rule>
@@ -74,18 +73,7 @@ template <class T> class BasicResidual : public BasicModule<T> {
   BasicVar<T> forward(BasicVar<T> x) override;
 };
 
-extern template class BasicSequential<float>;
-extern template class BasicSequential<double>;
-extern template class BasicResidual<float>;
-extern template class BasicResidual<double>;
-
-}  // namespace TAPEGRAD_ABI
-
-using Sequential = BasicSequential<float>;
-using Residual = BasicResidual<float>;
-namespace f64 {
-using Sequential = BasicSequential<double>;
-using Residual = BasicResidual<double>;
-}  // namespace f64
-
 }  // namespace tapegrad
+
+TAPEGRAD_SCALARS(Sequential)
+TAPEGRAD_SCALARS(Residual)

@@ -2,8 +2,7 @@
 
 #include "tapegrad/core/arithmetic.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 namespace {
 
@@ -35,8 +34,6 @@ template <class T> BasicVar<T> BasicDropout<T>::forward(BasicVar<T> x) {
   return x * mask;
 }
 
-template class BasicDropout<float>;
-template class BasicDropout<double>;
+TAPEGRAD_INSTANTIATE_SCALARS(Dropout)
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

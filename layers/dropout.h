@@ -3,8 +3,7 @@
 #include "tapegrad/core/rng.h"
 #include "tapegrad/layers/module.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** In training, every element becomes 0 with the given probability, the others are divided by 1 − probability;
  * in eval mode x passes unchanged: batch×n → batch×n (Srivastava et al. 2014). Throws unless 0 ≤ p < 1. */
@@ -22,14 +21,6 @@ template <class T> class BasicDropout : public BasicModule<T> {
   Rng rng_;
 };
 
-extern template class BasicDropout<float>;
-extern template class BasicDropout<double>;
-
-}  // namespace TAPEGRAD_ABI
-
-using Dropout = BasicDropout<float>;
-namespace f64 {
-using Dropout = BasicDropout<double>;
-}
-
 }  // namespace tapegrad
+
+TAPEGRAD_SCALARS(Dropout)

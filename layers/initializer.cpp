@@ -6,7 +6,7 @@
 
 #include "tapegrad/core/error.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 using Values = BasicMatrix<double>;

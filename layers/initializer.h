@@ -8,7 +8,7 @@
 #include "tapegrad/core/rng.h"
 #include "tapegrad/core/types.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** How many inputs and outputs a weight connects; a weight is fan_out×fan_in. */
 struct Fans {

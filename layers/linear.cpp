@@ -2,8 +2,7 @@
 
 #include "tapegrad/core/matmul.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 template <class T>
 BasicLinear<T>::BasicLinear(Index in, Index out, Rng& rng, const LinearOptions& options) : has_bias_(options.bias) {
@@ -24,8 +23,6 @@ template <class T> BasicVar<T> BasicLinear<T>::forward(BasicVar<T> x) {
   return linear(x, tape.parameter(weight), tape.parameter(bias));
 }
 
-template class BasicLinear<float>;
-template class BasicLinear<double>;
+TAPEGRAD_INSTANTIATE_SCALARS(Linear)
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -3,15 +3,13 @@
 #include "tapegrad/layers/initializer.h"
 #include "tapegrad/layers/module.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 struct LinearOptions {
   bool bias = true;
   Initializer weight_init = uniform_fan_in();
   Initializer bias_init = uniform_fan_in();
 };
-
-inline namespace TAPEGRAD_ABI {
 
 /** y = x·Wᵀ + b: batch×in → batch×out, with `weight` out×in and `bias` 1×out as PyTorch stores them.
  * Throws when a size is below 1. */
@@ -33,14 +31,6 @@ template <class T> class BasicLinear : public BasicModule<T> {
   bool has_bias_ = true;
 };
 
-extern template class BasicLinear<float>;
-extern template class BasicLinear<double>;
-
-}  // namespace TAPEGRAD_ABI
-
-using Linear = BasicLinear<float>;
-namespace f64 {
-using Linear = BasicLinear<double>;
-}
-
 }  // namespace tapegrad
+
+TAPEGRAD_SCALARS(Linear)

@@ -5,8 +5,7 @@
 #include <algorithm>
 #include <array>
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 /// Restores a value when the scope ends, also by an exception.
@@ -166,10 +165,8 @@ template <class T> std::string summary(BasicModule<T>& module, Index features) {
   return text;
 }
 
-template class BasicModule<float>;
-template class BasicModule<double>;
+TAPEGRAD_INSTANTIATE_SCALARS(Module)
 template std::string summary(BasicModule<float>&, Index);
 template std::string summary(BasicModule<double>&, Index);
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -8,8 +8,7 @@
 
 #include "tapegrad/core/tape.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** A layer or a container of layers: a function of one Var that owns parameters. Derive from it for a layer of
  * your own: create parameters and submodules in the constructor, and override kind() and forward().
@@ -75,17 +74,9 @@ template <class T> class BasicModule {
   template <class U> friend std::string summary(BasicModule<U>& module, Index features);
 };
 
-extern template class BasicModule<float>;
-extern template class BasicModule<double>;
-
 /** A table of the modules: path, type, output shape, parameters; for inputs of `features` columns. */
 template <class T> std::string summary(BasicModule<T>& module, Index features);
 
-}  // namespace TAPEGRAD_ABI
-
-using Module = BasicModule<float>;
-namespace f64 {
-using Module = BasicModule<double>;
-}
-
 }  // namespace tapegrad
+
+TAPEGRAD_SCALARS(Module)

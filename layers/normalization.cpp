@@ -5,8 +5,7 @@
 #include "tapegrad/core/arithmetic.h"
 #include "tapegrad/core/reduction.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 void check(std::string_view kind, Index features, double eps) {
@@ -67,10 +66,7 @@ template <class T> BasicVar<T> BasicLayerNorm<T>::forward(BasicVar<T> x) {
   return standardize(x, Axis::cols, options_.eps) * tape.parameter(weight) + tape.parameter(bias);
 }
 
-template class BasicBatchNorm1d<float>;
-template class BasicBatchNorm1d<double>;
-template class BasicLayerNorm<float>;
-template class BasicLayerNorm<double>;
+TAPEGRAD_INSTANTIATE_SCALARS(BatchNorm1d)
+TAPEGRAD_INSTANTIATE_SCALARS(LayerNorm)
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -2,7 +2,7 @@
 
 #include "tapegrad/layers/module.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 struct BatchNormOptions {
   double eps = 1e-5;
@@ -12,8 +12,6 @@ struct BatchNormOptions {
 struct LayerNormOptions {
   double eps = 1e-5;
 };
-
-inline namespace TAPEGRAD_ABI {
 
 /** y = (x − μ)/√(σ² + eps)·weight + bias per feature: batch×n → batch×n, weight and bias 1×n (Ioffe & Szegedy
  * 2015). In training μ and σ² are those of the batch and are mixed into running statistics (with the unbiased
@@ -53,18 +51,7 @@ template <class T> class BasicLayerNorm : public BasicModule<T> {
   LayerNormOptions options_;
 };
 
-extern template class BasicBatchNorm1d<float>;
-extern template class BasicBatchNorm1d<double>;
-extern template class BasicLayerNorm<float>;
-extern template class BasicLayerNorm<double>;
-
-}  // namespace TAPEGRAD_ABI
-
-using BatchNorm1d = BasicBatchNorm1d<float>;
-using LayerNorm = BasicLayerNorm<float>;
-namespace f64 {
-using BatchNorm1d = BasicBatchNorm1d<double>;
-using LayerNorm = BasicLayerNorm<double>;
-}  // namespace f64
-
 }  // namespace tapegrad
+
+TAPEGRAD_SCALARS(BatchNorm1d)
+TAPEGRAD_SCALARS(LayerNorm)

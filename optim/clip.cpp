@@ -8,8 +8,7 @@
 #include "tapegrad/core/elementwise.h"
 #include "tapegrad/core/error.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 void check_bound(std::string_view where, std::string_view name, double value) {
@@ -67,5 +66,4 @@ TAPEGRAD_INSTANTIATE(float)
 TAPEGRAD_INSTANTIATE(double)
 #undef TAPEGRAD_INSTANTIATE
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

@@ -7,8 +7,7 @@
 /// Gradient clipping, between backward() and step(): `clip_grad_norm(adam.parameters(), 1.0)`. Parameters that are
 /// frozen or have no gradient in this step do not count.
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** Scales all gradients together so that their norm ‖g‖ = √Σg², over all elements of all parameters, is at most
  * `max_norm`: g ← g·min(1, max_norm/(‖g‖ + 1e-6)). Returns the norm before (Pascanu et al. 2013; as PyTorch).
@@ -21,5 +20,4 @@ template <class T> double clip_grad_norm(const std::vector<BasicParameter<T>>& p
  */
 template <class T> void clip_grad_value(const std::vector<BasicParameter<T>>& parameters, double limit);
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

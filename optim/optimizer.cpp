@@ -10,8 +10,7 @@
 #include "tapegrad/core/error.h"
 #include "tapegrad/core/kernels/denormals.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 double not_negative(std::string_view optimizer, std::string_view setting, double value) {
@@ -369,17 +368,17 @@ std::unique_ptr<BasicOptimizer<T>> make_optimizer(std::string_view name, std::ve
   fail("optimizer", fmt::format("no optimizer named '{}'{}", name, did_you_mean(name, optimizers())));
 }
 
-#define TAPEGRAD_INSTANTIATE(Name, T) template class Basic##Name<T>;
-TAPEGRAD_OPTIMIZERS(TAPEGRAD_INSTANTIATE, float)
-TAPEGRAD_OPTIMIZERS(TAPEGRAD_INSTANTIATE, double)
-#undef TAPEGRAD_INSTANTIATE
+TAPEGRAD_INSTANTIATE_SCALARS(Optimizer)
+TAPEGRAD_INSTANTIATE_SCALARS(Sgd)
+TAPEGRAD_INSTANTIATE_SCALARS(Adam)
+TAPEGRAD_INSTANTIATE_SCALARS(AdamW)
+TAPEGRAD_INSTANTIATE_SCALARS(RmsProp)
+TAPEGRAD_INSTANTIATE_SCALARS(Adagrad)
 template std::unique_ptr<BasicOptimizer<float>> make_optimizer(std::string_view, std::vector<BasicParameter<float>>,
                                                                OptimizerOptions);
 template std::unique_ptr<BasicOptimizer<double>> make_optimizer(std::string_view,
                                                                 std::vector<BasicParameter<double>>,
                                                                 OptimizerOptions);
-
-}  // namespace TAPEGRAD_ABI
 
 std::vector<std::string_view> optimizers() {
   std::vector<std::string_view> names;

@@ -23,7 +23,7 @@
 /// the formulas below w is a parameter, g its gradient, t the number of the step, from 1. What becomes of an element
 /// depends neither on its place nor on the size of the array.
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** Settings of Sgd. Throws unless lr ≥ 0, momentum ≥ 0, weight_decay ≥ 0 and all are finite. */
 struct SgdOptions {
@@ -79,8 +79,6 @@ struct OptimizerOptions {
   std::optional<double> momentum = {};
   std::optional<double> weight_decay = {};
 };
-
-inline namespace TAPEGRAD_ABI {
 
 /** Parameters that share settings of their own in place of the optimizer's. */
 template <class T> struct BasicParameterGroup {
@@ -272,27 +270,18 @@ template <class T>
 std::unique_ptr<BasicOptimizer<T>> make_optimizer(std::string_view name, std::vector<BasicParameter<T>> parameters,
                                                   OptimizerOptions options = {});
 
-#define TAPEGRAD_OPTIMIZERS(X, T) X(Optimizer, T) X(Sgd, T) X(Adam, T) X(AdamW, T) X(RmsProp, T) X(Adagrad, T)
-#define TAPEGRAD_EXTERN(Name, T) extern template class Basic##Name<T>;
-TAPEGRAD_OPTIMIZERS(TAPEGRAD_EXTERN, float)
-TAPEGRAD_OPTIMIZERS(TAPEGRAD_EXTERN, double)
-#undef TAPEGRAD_EXTERN
-
-}  // namespace TAPEGRAD_ABI
-
 /** The names that make_optimizer() knows. */
 std::vector<std::string_view> optimizers();
 
-#define TAPEGRAD_ALIAS(Name, T) using Name = Basic##Name<T>;
-#define TAPEGRAD_OPTIMIZER_PARTS(X, T) \
-  X(ParameterGroup, T) X(ParameterGroups, T) X(ParameterState, T) X(OptimizerState, T)
-TAPEGRAD_OPTIMIZERS(TAPEGRAD_ALIAS, float)
-TAPEGRAD_OPTIMIZER_PARTS(TAPEGRAD_ALIAS, float)
-namespace f64 {
-TAPEGRAD_OPTIMIZERS(TAPEGRAD_ALIAS, double)
-TAPEGRAD_OPTIMIZER_PARTS(TAPEGRAD_ALIAS, double)
-}  // namespace f64
-#undef TAPEGRAD_OPTIMIZER_PARTS
-#undef TAPEGRAD_ALIAS
-
 }  // namespace tapegrad
+
+TAPEGRAD_SCALARS(Optimizer)
+TAPEGRAD_SCALARS(Sgd)
+TAPEGRAD_SCALARS(Adam)
+TAPEGRAD_SCALARS(AdamW)
+TAPEGRAD_SCALARS(RmsProp)
+TAPEGRAD_SCALARS(Adagrad)
+TAPEGRAD_ALIASES(ParameterGroup)
+TAPEGRAD_ALIASES(ParameterGroups)
+TAPEGRAD_ALIASES(ParameterState)
+TAPEGRAD_ALIASES(OptimizerState)

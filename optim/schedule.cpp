@@ -8,7 +8,7 @@
 
 #include "tapegrad/core/error.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 /** Throws "[cosine] t_max must be positive, got 0" and the like; named after the schedule. */

@@ -20,7 +20,7 @@
 /// Formulas and defaults are those of torch.optim.lr_scheduler in closed form; t is the step, from 0. at() throws
 /// for a negative step and for a setting outside the range that stands beside it; base_lr is ≥ 0, all are finite.
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** lr(t) = base_lr */
 struct ConstantSchedule {

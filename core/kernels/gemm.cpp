@@ -8,8 +8,7 @@
 #include "tapegrad/core/kernels/gemm_narrow.h"
 #include "tapegrad/core/kernels/threads.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 constexpr Index least_to_divide = 256 * 1024;  ///< multiplications: about 4 µs of work
@@ -111,5 +110,4 @@ template void gemm(bool, bool, Index, Index, Index, const double*, const double*
 template void gemm_with_bias(Index, Index, Index, const float*, const float*, const float*, float*);
 template void gemm_with_bias(Index, Index, Index, const double*, const double*, const double*, double*);
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

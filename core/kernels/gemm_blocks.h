@@ -8,8 +8,7 @@
 /// A part of gemm.cpp: products whose sums stay in registers while op(B) comes from the cache. Packing both operands, as a
 /// general product does, costs more than it saves in the products of layers.
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 /// Bytes of op(B) that is used as it is, and of op(A) that is read again for every piece of op(B): parts of the
@@ -179,5 +178,5 @@ template <class T> void multiply_small_vector(Product<T> p) {
 }
 
 }  // namespace
-}  // namespace TAPEGRAD_ABI
+
 }  // namespace tapegrad

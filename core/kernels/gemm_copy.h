@@ -6,8 +6,7 @@
 
 /// A part of gemm.cpp: copies of pieces of op(B), so that what is multiplied lies together.
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 #pragma GCC diagnostic push
@@ -96,5 +95,5 @@ template <class T> void copy_by_rows(const Product<T>& p, T* to, Index stride) {
 #pragma GCC diagnostic pop
 
 }  // namespace
-}  // namespace TAPEGRAD_ABI
+
 }  // namespace tapegrad

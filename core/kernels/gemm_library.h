@@ -20,8 +20,7 @@
 extern "C" void omp_set_num_threads(int);  // oneDNN makes its threads with OpenMP, which we do not compile with
 #endif
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 /// Memory in which a product packs its operands. One per thread, it grows to the largest product and stays: Eigen
@@ -162,5 +161,5 @@ template <class T> void multiply_vector(const Product<T>& product) {
 }
 
 }  // namespace
-}  // namespace TAPEGRAD_ABI
+
 }  // namespace tapegrad

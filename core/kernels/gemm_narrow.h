@@ -9,8 +9,7 @@
 /// A part of gemm.cpp: products whose rows fit in a register. The smallest networks are made of them, so no operand is
 /// copied, or described in memory.
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 #ifdef EIGEN_VECTORIZE_AVX512
@@ -135,5 +134,5 @@ template <class T> bool multiply_narrow(bool, bool, Index, Index, Index, const T
 #endif
 
 }  // namespace
-}  // namespace TAPEGRAD_ABI
+
 }  // namespace tapegrad

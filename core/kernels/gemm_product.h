@@ -7,8 +7,7 @@
 
 /// A part of gemm.cpp: what it multiplies.
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 /// C = op(A)·op(B) or C += …, everything by rows; a stride is the distance of two rows.
@@ -72,5 +71,5 @@ template <int N, class Body> EIGEN_ALWAYS_INLINE void unrolled(const Body& body)
 }
 
 }  // namespace
-}  // namespace TAPEGRAD_ABI
+
 }  // namespace tapegrad

@@ -5,8 +5,7 @@
 
 #include "tapegrad/core/types.h"
 
-namespace tapegrad {
-inline namespace TAPEGRAD_ABI {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 namespace detail {
 
@@ -427,5 +426,4 @@ template <class T> Pack<T> pow(Pack<T> x, double exponent) {
 
 }  // namespace simd
 
-}  // namespace TAPEGRAD_ABI
 }  // namespace tapegrad

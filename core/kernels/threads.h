@@ -4,7 +4,7 @@
 
 #include "tapegrad/core/types.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** How many threads the calling thread computes with; core/threads.h declares the public functions. */
 int threads();
@@ -46,4 +46,5 @@ inline constexpr Index line_grain = 16;
 inline constexpr Index least_elements = Index{1} << 15;
 
 }  // namespace parallel
+
 }  // namespace tapegrad

@@ -8,7 +8,7 @@
 
 /// The figures of a report as Vega-Lite specifications. Private to write_report.
 
-namespace tapegrad::reporting {
+namespace tapegrad::inline TAPEGRAD_ABI::reporting {
 
 /** One chart of a figure, or a sentence where there is nothing to draw. */
 struct ReportCell {

@@ -1,6 +1,6 @@
 #include "tapegrad/inspect/report/page.h"
 
-namespace tapegrad::reporting {
+namespace tapegrad::inline TAPEGRAD_ABI::reporting {
 
 const std::string_view report_style = R"css(
 :root { color-scheme: light dark; --ground: #ffffff; --raised: #f6f7f9; --ink: #1d2330; --quiet: #5d6778;

@@ -6,7 +6,9 @@
 
 /// The parts of a page that are the same in every report. Private to write_report and the examples.
 
-namespace tapegrad::reporting {
+#include "tapegrad/core/types.h"
+
+namespace tapegrad::inline TAPEGRAD_ABI::reporting {
 
 /** One of the scripts that draw the charts, exactly as report/package-lock.json pins it. */
 struct ReportScript {

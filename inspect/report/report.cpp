@@ -20,7 +20,7 @@
 #define TAPEGRAD_DEFAULT_VEGA_DIR ""
 #endif
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 using reporting::escaped;

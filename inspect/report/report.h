@@ -5,7 +5,7 @@
 
 #include "tapegrad/inspect/record.h"
 
-namespace tapegrad {
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 struct ReportOptions {
   std::string title = {};  ///< head of the page; the names of the runs when empty

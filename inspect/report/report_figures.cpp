@@ -12,7 +12,7 @@
 #include "tapegrad/core/registry.h"
 #include "tapegrad/inspect/report/figures.h"
 
-namespace tapegrad::reporting {
+namespace tapegrad::inline TAPEGRAD_ABI::reporting {
 namespace {
 
 using json = nlohmann::ordered_json;

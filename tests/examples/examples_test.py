@@ -359,7 +359,7 @@ class Activations(ExampleTest):
             self.assertLessEqual(len(line), 80, line)
 
     def test_the_readme_has_the_table(self):
-        with open(os.path.join(os.path.dirname(__file__), "..", "README.md"), encoding="utf-8") as file:
+        with open(os.path.join(os.path.dirname(__file__), "..", "..", "README.md"), encoding="utf-8") as file:
             self.assertIn(run("activations", "--markdown").out, file.read())
 
     def test_errors(self):
