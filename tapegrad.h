@@ -13,6 +13,7 @@
 #include "tapegrad/core/parameter.h"
 #include "tapegrad/core/reduction.h"
 #include "tapegrad/core/rng.h"
+#include "tapegrad/core/softmax.h"
 #include "tapegrad/core/tape.h"
 #include "tapegrad/core/threads.h"
 #include "tapegrad/inspect/decision_map.h"

@@ -7,6 +7,7 @@
 #include "tapegrad/core/arithmetic.h"
 #include "tapegrad/core/indexing.h"
 #include "tapegrad/core/reduction.h"
+#include "tapegrad/core/softmax.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 

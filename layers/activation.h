@@ -1,6 +1,6 @@
 #pragma once
 
-#include "tapegrad/core/activations.h"
+#include "tapegrad/core/softmax.h"
 #include "tapegrad/layers/module.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "tapegrad/core/activations.h"
+#include "tapegrad/core/softmax.h"
 
 /// The README's table of activations is printed by `activations --markdown`; here it is held to the facts.
 

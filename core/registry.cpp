@@ -1,0 +1,137 @@
+#include "tapegrad/core/registry.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "tapegrad/core/activations.h"
+#include "tapegrad/core/softmax.h"
+
+namespace tapegrad::inline TAPEGRAD_ABI {
+
+void check_setting(std::string_view rule, std::string_view setting, SettingDomain domain, double value) {
+  const auto refuse = [&](const char* what) {
+    fail(rule, std::string(setting) + " must be " + what + ", got " + to_string(value));
+  };
+  if (!std::isfinite(value)) refuse("finite");
+  if (domain == SettingDomain::positive && !(value > 0)) refuse("positive");
+  if (domain == SettingDomain::count && (value < 1 || value > 1e6 || value != std::floor(value)))
+    refuse("a whole number of at least 1");
+}
+
+TAPEGRAD_ELEMENTWISE_ACTIVATIONS(TAPEGRAD_DEFINE_ELEMENTWISE)
+TAPEGRAD_ACTIVATION_HELPERS(TAPEGRAD_DEFINE_ELEMENTWISE)
+
+#define TAPEGRAD_DEFINE_MAKE(Rule, ...) template Activation make_activation(const Rule&);
+TAPEGRAD_ELEMENTWISE_ACTIVATIONS(TAPEGRAD_DEFINE_MAKE)
+TAPEGRAD_STRUCTURED_ACTIVATIONS(TAPEGRAD_DEFINE_MAKE)
+#undef TAPEGRAD_DEFINE_MAKE
+
+namespace {
+
+std::vector<Activation>& registry() {
+  static std::vector<Activation> activations = [] {
+    std::vector<Activation> list;
+#define TAPEGRAD_ADD(Rule, ...) list.push_back(make_activation(Rule{}));
+    TAPEGRAD_ELEMENTWISE_ACTIVATIONS(TAPEGRAD_ADD)
+    TAPEGRAD_STRUCTURED_ACTIVATIONS(TAPEGRAD_ADD)
+#undef TAPEGRAD_ADD
+    return list;
+  }();
+  return activations;
+}
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
+  return text;
+}
+
+double number_in(std::string_view text, std::string_view number) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
+  if (error != std::errc() || end != number.data() + number.size())
+    fail("activation", "'" + std::string(text) + "': '" + std::string(number) + "' is not a number");
+  return value;
+}
+
+}  // namespace
+
+std::string Activation::text() const {
+  const auto defaults = registry();
+  const auto same =
+      std::find_if(defaults.begin(), defaults.end(), [&](const Activation& a) { return a.name() == name(); });
+  std::string list;
+  const auto all = settings();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (same != defaults.end() && same->settings()[i].second == all[i].second) continue;
+    list += (list.empty() ? "" : ", ") + std::string(all[i].first) + "=" + to_string(all[i].second);
+  }
+  return std::string(name()) + (list.empty() ? "" : "(" + list + ")");
+}
+
+Activation activation(std::string_view text) {
+  text = trimmed(text);
+  const std::size_t open = text.find('(');
+  const std::string_view name = trimmed(text.substr(0, open));
+  const auto& known = registry();
+  const auto found =
+      std::find_if(known.begin(), known.end(), [&](const Activation& a) { return a.name() == name; });
+  if (found == known.end())
+    fail("activation", "no activation named '" + std::string(name) + "'" + did_you_mean(name, activations()));
+  Activation result = *found;
+  if (open == std::string_view::npos) return result;
+  if (text.back() != ')') fail("activation", "'" + std::string(text) + "': the closing ')' is missing");
+  std::string_view list = text.substr(open + 1, text.size() - open - 2);
+  while (!trimmed(list).empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    const std::string_view item = list.substr(0, comma);
+    const std::size_t equals = item.find('=');
+    if (equals == std::string_view::npos)
+      fail("activation", "'" + std::string(text) + "': '" + std::string(trimmed(item)) + "' is not setting=number");
+    result = result.with(trimmed(item.substr(0, equals)), number_in(text, trimmed(item.substr(equals + 1))));
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return result;
+}
+
+std::vector<std::string_view> activations() {
+  std::vector<std::string_view> names;
+  for (const Activation& each : registry()) names.push_back(each.name());
+  return names;
+}
+
+void register_activation(Activation activation) {
+  for (const Activation& each : registry())
+    if (each.name() == activation.name())
+      fail("activation", "'" + std::string(activation.name()) + "' is registered already");
+  registry().push_back(std::move(activation));
+}
+
+namespace detail {
+
+Facts scanned_facts(const ActivationRule& rule) {
+  Facts facts{.formula = "", .sup_slope = 0};
+  if (!rule.elementwise()) return facts;
+  for (int i = -50'000; i <= 50'000; ++i) {
+    const double slope = std::abs(rule.slope(i * 1e-3));
+    if (slope > facts.sup_slope) facts.sup_slope = slope;
+  }
+  facts.saturates_left = std::abs(rule.slope(-1e4)) < 0.1 * facts.sup_slope;
+  facts.saturates_right = std::abs(rule.slope(1e4)) < 0.1 * facts.sup_slope;
+  return facts;
+}
+
+void not_elementwise(std::string_view name, std::string_view what) {
+  fail(name, "has no " + std::string(what) + " of one number: it is not elementwise");
+}
+
+void unknown_setting(const ActivationRule& rule, std::string_view setting) {
+  std::vector<std::string_view> names;
+  for (const auto& [name, value] : rule.settings()) names.push_back(name);
+  fail(rule.name(), "no setting named '" + std::string(setting) + "'" + did_you_mean(setting, names));
+}
+
+}  // namespace detail
+
+}  // namespace tapegrad
