@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "tapegrad/core/kernels/pack.h"
+#include "tapegrad/core/kernels/math.h"
 #include "tapegrad/core/kernels/threads.h"
 #include "tapegrad/core/tape.h"
 

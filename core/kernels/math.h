@@ -1,0 +1,296 @@
+#pragma once
+
+#include <cmath>
+#include <limits>
+
+#include "tapegrad/core/kernels/pack.h"
+
+namespace tapegrad::inline TAPEGRAD_ABI {
+
+template <class T> struct ValueAndSlope { Pack<T> value, slope; };
+
+/** Vector functions behind the elementwise ops. Each is accurate to a few units in the last place over the whole
+ * range; Eigen's own are repaired at the ends where they are not. */
+namespace simd {
+
+template <class T> using Traits = Eigen::internal::packet_traits<T>;
+
+template <class T> Pack<T> abs(Pack<T> x) { return Pack<T>::wrap(Eigen::internal::pabs(x.v)); }
+template <class T> Pack<T> minus_abs(Pack<T> x) {
+  return Pack<T>::wrap(Eigen::internal::por(x.v, Pack<T>(-0.0).v));
+}
+
+#ifdef EIGEN_VECTORIZE_SSE2
+inline __m128 correctly_rounded_sqrt(__m128 x) { return _mm_sqrt_ps(x); }
+inline __m128d correctly_rounded_sqrt(__m128d x) { return _mm_sqrt_pd(x); }
+#endif
+#ifdef EIGEN_VECTORIZE_AVX
+inline __m256 correctly_rounded_sqrt(__m256 x) { return _mm256_sqrt_ps(x); }
+inline __m256d correctly_rounded_sqrt(__m256d x) { return _mm256_sqrt_pd(x); }
+#endif
+#ifdef EIGEN_VECTORIZE_AVX512
+inline __m512 correctly_rounded_sqrt(__m512 x) { return _mm512_sqrt_ps(x); }
+inline __m512d correctly_rounded_sqrt(__m512d x) { return _mm512_sqrt_pd(x); }
+#endif
+/** Eigen's is an approximation that makes NaN of ∞ and 0 of a denormal number. */
+template <class T> Pack<T> sqrt(Pack<T> x) {
+  if constexpr (requires { correctly_rounded_sqrt(x.v); })
+    return Pack<T>::wrap(correctly_rounded_sqrt(x.v));
+  else
+    return x.lanewise([](T lane) { return std::sqrt(lane); });
+}
+
+/** The larger of x and a number; a NaN stays a NaN, because the comparison fails and that gives x. */
+template <class T> Pack<T> max(Pack<T> x, double number) {
+  return Pack<T>::wrap(Eigen::internal::pmax(x.v, Pack<T>(number).v));
+}
+template <class T> Pack<T> min(Pack<T> x, double number) {
+  return Pack<T>::wrap(Eigen::internal::pmin(x.v, Pack<T>(number).v));
+}
+/** A NaN on either side stays a NaN. */
+template <class T> Pack<T> max(Pack<T> a, Pack<T> b) {
+  return select(b == b, Pack<T>::wrap(Eigen::internal::pmax(a.v, b.v)), b);
+}
+template <class T> Pack<T> min(Pack<T> a, Pack<T> b) {
+  return select(b == b, Pack<T>::wrap(Eigen::internal::pmin(a.v, b.v)), b);
+}
+
+/** What a·b lost by rounding to `product` (Dekker 1971 where the processor has no fused multiply-add). Floats only. */
+template <class T> Pack<T> product_error(Pack<T> a, Pack<T> b, Pack<T> product) {
+#ifdef EIGEN_VECTORIZE_FMA
+  if constexpr (Pack<T>::size > 1) return madd(a, b, -product);
+#endif
+  const auto high = [](Pack<T> x) {
+    const Pack<T> c = x * Pack<T>(4097);
+    return c - (c - x);
+  };
+  const Pack<T> a1 = high(a), b1 = high(b), a2 = a - a1, b2 = b - b1;
+  return ((a1 * b1 - product) + a1 * b2 + a2 * b1) + a2 * b2;
+}
+
+/** y·2^⌊m⌋; the result may be denormal or infinite. */
+template <class T> Pack<T> scaled(Pack<T> y, Pack<T> m) {
+#ifdef EIGEN_VECTORIZE_AVX512
+  if constexpr (Pack<T>::size == 16) return Pack<T>::wrap(_mm512_scalef_ps(y.v, m.v));
+#endif
+  return Pack<T>::wrap(Eigen::internal::pldexp(y.v, m.v));
+}
+
+/** c₀ + c₁x + c₂x² + … */
+template <class T, std::size_t N> Pack<T> polynomial(Pack<T> x, const double (&c)[N]) {
+  Pack<T> y(c[N - 1]);
+  for (std::size_t i = N - 1; i-- > 0;) y = madd(y, x, Pack<T>(c[i]));
+  return y;
+}
+
+/** x = m·ln 2 + r with an integer m and |r| ≤ ln 2 / 2. Floats from −1000 to 1000. */
+template <class T> struct ReducedExponent {
+  explicit ReducedExponent(Pack<T> x) {
+    constexpr double shift = 0x1.8p23;  // adding it rounds to an integer
+    m = madd(x, Pack<T>(1.4426950408889634), Pack<T>(shift)) - Pack<T>(shift);
+    r = madd(m, Pack<T>(-0.693359375), x);  // of few bits: m times it is exact
+    r = madd(m, Pack<T>(2.1219444005469058e-4), r);
+  }
+  /** eʳ − 1 = r + r²·q(r), a minimax polynomial: relative error 2⁻²⁶ */
+  Pack<T> expm1() const {
+    constexpr double q[] = {0.500000006329, 0.16666542468, 0.041666280001, 0.00836665815584, 0.00139465396413};
+    return madd(r * r, polynomial(r, q), r);
+  }
+
+  Pack<T> m, r;
+};
+
+#ifdef EIGEN_VECTORIZE_AVX512
+/** x = k·ln 2 + r, where k is a multiple of 1/16: a register holds all sixteen 2^(j/16), and for eʳ − 1 two terms more
+ * than r are enough: relative error 2⁻²³. Half as many instructions as above. */
+struct TabledExponent {
+  explicit TabledExponent(Pack<float> x) {
+    const Pack<float> r = reduce(x, 1);
+    expm1_r = madd(r * r, madd(r, Pack<float>(0.16666667), Pack<float>(0.50001466)), r);
+  }
+  /** Of e²ˣ: with the 2 in the constants one instruction less than of x + x */
+  static TabledExponent of_twice(Pack<float> x) {
+    TabledExponent part;
+    const Pack<float> r = part.reduce(x, 2);
+    part.expm1_r = r * madd(r, madd(r, Pack<float>(8 * 0.16666667), Pack<float>(4 * 0.50001466)), Pack<float>(2));
+    return part;
+  }
+  /** 2^(j/16), rounded, and half of it */
+  Pack<float> power() const { return looked_up(powers()); }
+  Pack<float> half_power() const { return looked_up(_mm512_set1_ps(0.5F) * powers()); }
+  /** A quarter of what power() lost by rounding */
+  Pack<float> quarter_of_rest() const {
+    return looked_up(_mm512_setr_ps(0.0F, 1.2083675e-08F, -3.269385e-09F, 1.3465555e-08F, 9.49409e-09F,
+                                    1.1242095e-08F, -1.00475e-08F, -2.530837e-09F, 6.05081e-09F, -1.1252245e-08F,
+                                    2.017726e-09F, 2.4590545e-09F, -6.18883e-09F, -2.3089425e-09F, -2.8098195e-09F,
+                                    2.461332e-09F));
+  }
+  static __m512 powers() {
+    return _mm512_setr_ps(1.0F, 1.04427373F, 1.09050775F, 1.13878858F, 1.18920708F, 1.24185777F, 1.29683959F,
+                          1.35425556F, 1.41421354F, 1.47682619F, 1.54221082F, 1.61049032F, 1.68179286F, 1.75625217F,
+                          1.8340081F, 1.91520655F);
+  }
+  Pack<float> looked_up(__m512 table) const { return Pack<float>::wrap(_mm512_permutexvar_ps(j, table)); }
+
+  Pack<float> k, expm1_r;
+  __m512i j;
+
+ private:
+  TabledExponent() = default;
+  /** r/factor, of factor·x */
+  EIGEN_ALWAYS_INLINE Pack<float> reduce(Pack<float> x, double factor) {
+    constexpr double shift = 0x1.8p19;  // adding it rounds to sixteenths, and j is in the lowest four bits
+    const Pack<float> t = madd(x, Pack<float>(factor * 1.4426950408889634), Pack<float>(shift));
+    j = _mm512_castps_si512(t.v);
+    k = t - Pack<float>(shift);
+    return madd(k, Pack<float>(-0.6931471805599453 / factor), x);
+  }
+};
+#endif
+
+/** eˣ for floats from −104 to 89, where it is 0 and infinite. */
+template <class T> Pack<T> exp_within_range(Pack<T> x) {
+#ifdef EIGEN_VECTORIZE_AVX512
+  if constexpr (Pack<T>::size == 16) {
+    const TabledExponent part(x);
+    const Pack<T> power = part.power();
+    return scaled(madd(power, part.expm1_r, power), part.k);
+  }
+#endif
+  const ReducedExponent<T> part(x);
+  return scaled(Pack<T>(1) + part.expm1(), part.m);
+}
+/** Floats: down to the denormal numbers. Doubles: exact 0 below the smallest normal number, where Eigen's stops
+ * falling. */
+template <class T> Pack<T> exp(Pack<T> x) {
+  if constexpr (sizeof(T) == 4) {
+    return exp_within_range(min(max(x, -104), 89));
+  } else {
+    const Pack<T> y = Pack<T>::wrap(Eigen::internal::pexp(x.v));
+    return select(x < Pack<T>(-708.396418532264), Pack<T>(0), y);
+  }
+}
+/** e^−|x| */
+template <class T> Pack<T> exp_minus_abs(Pack<T> x) {
+#ifdef EIGEN_VECTORIZE_AVX512
+  if constexpr (sizeof(T) == 4 && Pack<T>::size == 16) {
+    const TabledExponent part(max(minus_abs(x), -104));
+    const Pack<T> power = scaled(part.power(), part.k);  // cannot overflow here, and need not wait for the rest
+    return madd(power, part.expm1_r, power);
+  }
+#endif
+  if constexpr (sizeof(T) == 4)
+    return exp_within_range(max(minus_abs(x), -104));
+  else
+    return exp(minus_abs(x));
+}
+/** Denormal numbers are scaled up first: Eigen's log takes them for the smallest normal one. */
+template <class T> Pack<T> log(Pack<T> x) {
+  constexpr double scale = 0x1p60;
+  constexpr double log_scale = 41.588830833596718565;  // 60 ln 2
+  const auto tiny = x < Pack<T>(static_cast<double>(std::numeric_limits<T>::min()));
+  const Pack<T> scaled = select(tiny, x * Pack<T>(scale), x);
+  const Pack<T> y = Pack<T>::wrap(Eigen::internal::plog(scaled.v));
+  return select(tiny, y - Pack<T>(log_scale), y);
+}
+/** σ(x) and its slope σ(x)·σ(−x), from e^(−|x|): neither of the two factors is a difference. */
+template <class T> ValueAndSlope<T> sigmoid_and_slope(Pack<T> x) {
+  const Pack<T> e = exp_minus_abs(x);
+  const Pack<T> larger = Pack<T>(1) / (Pack<T>(1) + e);
+  const Pack<T> smaller = e * larger;
+  // Rounding must not lift the slope above its bound.
+  return {select(x < Pack<T>(0), smaller, larger), min(smaller * larger, 0.25)};
+}
+/** tanh x and its slope 1 − tanh² x. For 16 floats (1 − e)/(1 + e) with the sign of x, and 4e/(1 + e)², where e is e^(−2|x|).
+ * The difference is −((p − 1) + p·(eʳ − 1)), where p is the power of two and 1 near 0: nothing is lost there. Elsewhere
+ * what p lost by rounding is put back. */
+template <class T> ValueAndSlope<T> tanh_and_slope(Pack<T> x) {
+#ifdef EIGEN_VECTORIZE_AVX512
+  if constexpr (Pack<T>::size == 16) {
+    const TabledExponent part = TabledExponent::of_twice(max(minus_abs(x), -52));
+    const Pack<T> half = scaled(part.half_power(), part.k);
+    const Pack<T> half_minus_one = (half - Pack<T>(0.5)) + madd(half, part.expm1_r, part.quarter_of_rest());
+    const Pack<T> q = Pack<T>(1) / (Pack<T>(1) + half_minus_one);
+    const Pack<T> y = half_minus_one * q;
+    const Pack<T> s = madd(half, part.expm1_r, half) * q;  // e/(1 + e), and the slope is 4s(1 − s)
+    const Pack<T> s4 = Pack<T>(4) * s;
+    // y ≤ 0: the sign of x is exchanged, not set, so that a NaN stays one
+    return {Pack<T>::wrap(Eigen::internal::pxor(y.v, Eigen::internal::pandnot(Pack<T>(-0.0).v, x.v))),
+            Pack<T>::wrap(_mm512_fnmadd_ps(s4.v, s.v, s4.v))};
+  }
+#endif
+  const Pack<T> slope = Pack<T>(4) * sigmoid_and_slope(x + x).slope;
+  if constexpr (Traits<T>::HasTanh && Pack<T>::size > 1) return {Pack<T>::wrap(Eigen::internal::ptanh(x.v)), slope};
+  return {x.lanewise([](T lane) { return std::tanh(lane); }), slope};
+}
+template <class T> Pack<T> tanh(Pack<T> x) { return tanh_and_slope(x).value; }
+template <class T> Pack<T> sin(Pack<T> x) {
+  if constexpr (Traits<T>::HasSin && Pack<T>::size > 1) return Pack<T>::wrap(Eigen::internal::psin(x.v));
+  return x.lanewise([](T lane) { return std::sin(lane); });
+}
+template <class T> Pack<T> cos(Pack<T> x) {
+  if constexpr (Traits<T>::HasCos && Pack<T>::size > 1) return Pack<T>::wrap(Eigen::internal::pcos(x.v));
+  return x.lanewise([](T lane) { return std::cos(lane); });
+}
+/** log(1 + x) */
+template <class T> Pack<T> log1p(Pack<T> x) {
+  if constexpr (Traits<T>::HasLog1p && Pack<T>::size > 1) return Pack<T>::wrap(Eigen::internal::plog1p(x.v));
+  return x.lanewise([](T lane) { return std::log1p(lane); });
+}
+/** log(1 + x) for x from 0 to 1: 2 artanh s with s = x/(2 + x), written x − s(x − s²·L(s²)), which rounds better.
+ * L is a minimax polynomial: relative error 2⁻²⁷. */
+template <class T> Pack<T> log1p_of_fraction(Pack<T> x) {
+  if constexpr (sizeof(T) == 4) {
+    constexpr double l[] = {0.666664131447, 0.40021698578, 0.27999143113, 0.28024474029};
+    const Pack<T> s = x / (Pack<T>(2) + x);
+    const Pack<T> z = s * s;
+    return madd(s, madd(z, polynomial(z, l), -x), x);
+  } else {
+    return log1p(x);
+  }
+}
+/** exp(x) − 1. Floats: (eʳ − 1 + (1 − 2⁻ᵐ))·2ᵐ, so that nothing overflows before the result does; but below −1 as it
+ * stands, where nothing cancels and 1 − 2⁻ᵐ would lose the 1. */
+template <class T> Pack<T> expm1(Pack<T> x) {
+  if constexpr (sizeof(T) == 4) {
+    const ReducedExponent<T> part(min(max(x, -80), 89));
+    const Pack<T> e = part.expm1();
+    return select(x < Pack<T>(-1), scaled(Pack<T>(1) + e, part.m) - Pack<T>(1),
+                  scaled(e + (Pack<T>(1) - scaled(Pack<T>(1), -part.m)), part.m));
+  } else {
+    return x.lanewise([](T lane) { return std::expm1(lane); });
+  }
+}
+/** e^(−x²/2). Floats: what x² loses by rounding is put back, or the result would be wrong by x² units. */
+template <class T> Pack<T> gauss(Pack<T> x) {
+  if constexpr (sizeof(T) == 4) {
+    const Pack<T> a = min(abs(x), 14.5);
+    const Pack<T> square = a * a;
+    const Pack<T> e = exp_within_range(Pack<T>(-0.5) * square);
+    return madd(e, Pack<T>(-0.5) * product_error(a, a, square), e);
+  } else {
+    return exp(Pack<T>(-0.5) * x * x);
+  }
+}
+/** Φ(x), the standard normal distribution: erfc(−x/√2) / 2. Floats: Φ(−a) = e^(−a²/2)·t·P(q) for a ≥ 0, where
+ * t = 1/(a + K) and q = A − B·t runs from −1 to 1; P is a minimax polynomial for a up to 14.5: relative error 2⁻²⁷. */
+template <class T> Pack<T> normal_cdf(Pack<T> x) {
+  if constexpr (sizeof(T) == 4) {
+    constexpr double K = 3.5, A = 1.4827586206896552, B = 8.6896551724137931;
+    constexpr double p[] = {0.867188302966,   -0.565379847937,  0.250826544109,     -0.0662314442168,
+                            0.00398294796567, 0.00327375263307, -0.000580223811281, -0.00022024931226,
+                            4.04635600704e-5, 1.58110350536e-5};
+    const Pack<T> t = Pack<T>(1) / (min(abs(x), 14.5) + Pack<T>(K));
+    const Pack<T> tail = gauss(x) * (t * polynomial(madd(t, Pack<T>(-B), Pack<T>(A)), p));
+    return select(x < Pack<T>(0), tail, Pack<T>(1) - tail);
+  } else {
+    return x.lanewise([](T lane) { return T(0.5) * std::erfc(T(-0.70710678118654752440) * lane); });
+  }
+}
+template <class T> Pack<T> pow(Pack<T> x, double exponent) {
+  return x.lanewise([exponent](T lane) { return std::pow(lane, static_cast<T>(exponent)); });
+}
+
+}  // namespace simd
+
+}  // namespace tapegrad
