@@ -15,11 +15,8 @@ void write(const std::string& path, const std::string& title, const std::string&
   char letter = 'A';
   for (const Section& section : sections) {
     page.navigation += fmt::format("<a href=\"#{0}\"><b>{0}</b>{1}</a>", letter, escaped(section.name));
-    page.body += fmt::format(
-        "<section id=\"{0}\">\n<h2><span class=\"letter\">{0}</span>{1}<small>{2}</small></h2>\n"
-        "<p class=\"reading\">{3}</p>\n{4}<div class=\"cells\" style=\"--columns:{5}\">\n",
-        letter, escaped(section.title), escaped(section.unit), escaped(section.reading), section.html,
-        section.columns);
+    page.body += tapegrad::reporting::section_heading(letter, section.title, section.unit, section.reading);
+    page.body += fmt::format("{}<div class=\"cells\" style=\"--columns:{}\">\n", section.html, section.columns);
     for (std::size_t i = 0; i < section.charts.size(); ++i) {
       const Chart& chart = section.charts[i];
       page.body += "<div class=\"cell\">";

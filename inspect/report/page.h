@@ -36,9 +36,14 @@ struct ReportPage {
   std::string body;        ///< HTML: the sections, with a `<div class="view" id="…">` for each chart
   std::string views;       ///< members of a JSON object: a Vega-Lite specification by the id of its view
   std::size_t layers = 0;  ///< number of colours by depth
+  std::string style = {};  ///< CSS, after that of every page
 };
 
-/** The whole page with everything it needs to open offline; see ReportOptions for the directory. */
+/** The beginning of a section, up to what it shows; the caller ends it with `</section>`. */
+std::string section_heading(char letter, std::string_view title, std::string_view unit, std::string_view reading);
+
+/** The whole page with everything it needs to open offline; see ReportOptions for the directory. A page without views
+ * holds no scripts of charts. */
 std::string page_html(const ReportPage& page, const std::string& vega_directory = {});
 
 /** Text as HTML. */

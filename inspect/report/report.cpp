@@ -4,10 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
-#include <optional>
 #include <vector>
 
 #include "tapegrad/core/error.h"
@@ -15,10 +11,6 @@
 #include "tapegrad/inspect/findings.h"
 #include "tapegrad/inspect/report/figures.h"
 #include "tapegrad/inspect/report/page.h"
-
-#ifndef TAPEGRAD_DEFAULT_VEGA_DIR
-#define TAPEGRAD_DEFAULT_VEGA_DIR ""
-#endif
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
@@ -29,11 +21,6 @@ using reporting::ReportFigure;
 
 constexpr std::size_t most_bytes = 4'900'000;
 constexpr std::size_t most_cells = 24;  // of a figure, before the others hide behind a click
-
-void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
-    text.replace(at, from.size(), to);
-}
 
 // ----------------------------------------------------------------------------------------------------- A: verdict
 
@@ -164,54 +151,10 @@ std::string certificates(std::span<const RunRecord> runs, std::span<const std::s
 
 // ----------------------------------------------------------------------------------------------------------- page
 
-std::optional<std::string> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return std::nullopt;
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
-
-std::string vega_directory(const std::string& wanted) {
-  if (!wanted.empty()) return wanted;
-  if (const char* directory = std::getenv("TAPEGRAD_VEGA_DIR")) return directory;
-  return TAPEGRAD_DEFAULT_VEGA_DIR;
-}
-
-/// The three scripts as elements that hold them; nothing when one is missing.
-std::optional<std::string> bundled_scripts(const std::string& directory) {
-  std::string html;
-  for (const auto& script : reporting::report_scripts) {
-    std::optional<std::string> text = read_file(directory + "/" + std::string(script.file));
-    if (!text || text->empty()) return std::nullopt;
-    // Both stand only within strings, where the escape means the same.
-    replace_all(*text, "</script", "\\x3c/script");
-    replace_all(*text, "<!--", "\\x3c!--");
-    html += "<script>" + *text + "</script>\n";
-  }
-  return html;
-}
-
-constexpr std::string_view cdn = "https://cdn.jsdelivr.net";
-
-std::string linked_scripts() {
-  std::string html;
-  for (const auto& script : reporting::report_scripts)
-    html +=
-        fmt::format("<script src=\"{}/npm/{}@{}/build/{}\" integrity=\"{}\" crossorigin=\"anonymous\"></script>\n",
-                    cdn, script.package, script.version, script.file, script.integrity);
-  return html;
-}
-
-std::string heading(char letter, const std::string& title, const std::string& unit, const std::string& reading) {
-  return fmt::format(
-      "<section id=\"{0}\">\n<h2><span class=\"letter\">{0}</span>{1}<small>{2}</small></h2>\n"
-      "<p class=\"reading\">{3}</p>\n",
-      letter, escaped(title), escaped(unit), escaped(reading));
-}
-
 /// The figure as HTML; its specifications go to `views` as members of a JSON object.
 std::string figure_html(const ReportFigure& figure, std::span<const RunRecord> runs,
                         std::span<const std::string> names, std::string& views) {
-  std::string html = heading(figure.letter, figure.title, figure.unit, figure.reading);
+  std::string html = reporting::section_heading(figure.letter, figure.title, figure.unit, figure.reading);
   if (figure.layers_by_colour > 0 || figure.runs_by_colour) {
     html += "<div class=\"legend\">";
     for (std::size_t i = 0; i < figure.layers_by_colour; ++i)
@@ -245,14 +188,6 @@ std::string figure_html(const ReportFigure& figure, std::span<const RunRecord> r
   return html;
 }
 
-std::string colours(const std::vector<std::string>& layers, bool dark) {
-  std::string css = ":root[data-theme=" + std::string(dark ? "dark" : "light") + "] {";
-  for (std::size_t i = 0; i < layers.size(); ++i) css += fmt::format(" --layer{}: {};", i, layers[i]);
-  const auto runs = reporting::run_colours(dark);
-  for (std::size_t i = 0; i < runs.size(); ++i) css += fmt::format(" --run{}: {};", i, runs[i]);
-  return css + " }\n";
-}
-
 std::string page(std::span<const RunRecord> runs, const ReportOptions& options, double detail_share) {
   const std::vector<std::string> names = reporting::layer_names(runs);
   std::string title = options.title;
@@ -264,9 +199,10 @@ std::string page(std::span<const RunRecord> runs, const ReportOptions& options, 
 
   std::string nav = "<a href=\"#A\"><b>A</b>Verdict</a>", views;
   std::string body =
-      heading('A', "Verdict", "shares of the last recorded step",
-              "What the rules found, worst first, and the last recorded step of every layer; weights × f′ "
-              "is how the gradient changes on its way back through the layer.") +
+      reporting::section_heading(
+          'A', "Verdict", "shares of the last recorded step",
+          "What the rules found, worst first, and the last recorded step of every layer; weights × f′ "
+          "is how the gradient changes on its way back through the layer.") +
       verdict(runs, names) + "</section>\n";
   for (const ReportFigure& figure : reporting::report_figures(runs, detail_share)) {
     nav += fmt::format("<a href=\"#{0}\"><b>{0}</b>{1}</a>", figure.letter, figure.name);
@@ -280,75 +216,6 @@ std::string page(std::span<const RunRecord> runs, const ReportOptions& options, 
 }
 
 }  // namespace
-
-namespace reporting {
-
-std::string escaped(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      case '\'':
-        result += "&#39;";
-        break;
-      default:
-        result += c;
-    }
-  }
-  return result;
-}
-
-std::string page_html(const ReportPage& page, const std::string& directory) {
-  const std::optional<std::string> scripts = bundled_scripts(vega_directory(directory));
-  std::string data = fmt::format("{{\"themes\":{{\"light\":{},\"dark\":{}}},\n\"views\":{{{}}}}}",
-                                 report_theme(false, page.layers), report_theme(true, page.layers), page.views);
-  replace_all(data, "<", "\\u003c");  // it stands only within strings
-
-  std::string html =
-      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
-  html += fmt::format(
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'unsafe-inline' "
-      "'unsafe-eval'{}; style-src 'unsafe-inline'; img-src data: blob:\">\n",
-      scripts ? "" : " " + std::string(cdn));
-  html += "<title>" + escaped(page.title) + "</title>\n<style>" + std::string(report_style) +
-          colours(layer_colours(page.layers, false), false) + colours(layer_colours(page.layers, true), true) +
-          "</style>\n</head>\n<body>\n";
-  html +=
-      fmt::format("<header><h1>{}</h1><p>tapegrad report · {}</p>\n", escaped(page.title), escaped(page.subtitle));
-  if (!scripts)
-    html += fmt::format(
-        "<p class=\"notice\">The scripts that draw the charts (Vega {}, Vega-Lite {}, Vega-Embed {}) were not "
-        "found "
-        "when this page was written, so it loads them from {}, checked by integrity hashes: it needs a network "
-        "connection. scripts/fetch-vega.sh fetches them, then reports hold them.</p>\n",
-        report_scripts[0].version, report_scripts[1].version, report_scripts[2].version, cdn.substr(8));
-  html +=
-      "<p class=\"notice\" id=\"missing\" hidden>The charts cannot be drawn: their scripts could not be loaded. "
-      "The "
-      "verdict and the tables are whole.</p></header>\n";
-  html +=
-      "<nav><div>" + page.navigation + "<button id=\"theme\" type=\"button\">Dark</button></div></nav>\n<main>\n" +
-      page.body +
-      "</main>\n<footer>Charts by Vega-Lite. Point at a chart for its numbers; the ⋯ at its corner saves it as a "
-      "picture.</footer>\n<script type=\"application/json\" id=\"figures\">" +
-      data + "</script>\n" + (scripts ? *scripts : linked_scripts()) + "<script>" + std::string(report_glue) +
-      "</script>\n</body>\n</html>\n";
-  return html;
-}
-
-}  // namespace reporting
 
 void write_report(const std::string& path, std::span<const RunRecord> runs, const ReportOptions& options) {
   if (runs.empty()) fail("report", path + ": there is no run to report");
