@@ -37,6 +37,7 @@
 #include "tapegrad/layers/dropout.h"
 #include "tapegrad/layers/initializer.h"
 #include "tapegrad/layers/linear.h"
+#include "tapegrad/layers/mlp.h"
 #include "tapegrad/layers/module.h"
 #include "tapegrad/layers/normalization.h"
 #include "tapegrad/optim/clip.h"

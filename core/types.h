@@ -70,13 +70,14 @@ using namespace TAPEGRAD_ABI;
 #define TAPEGRAD_INSTANTIATE_SCALARS(Name) \
   template class Basic##Name<float>;       \
   template class Basic##Name<double>;
-/// `name` for float and double, where T cannot be deduced from the arguments of name<T>.
-#define TAPEGRAD_FUNCTION(Result, name, parameters, arguments)                   \
-  namespace tapegrad {                                                           \
-  inline Result name parameters { return TAPEGRAD_ABI::name<float> arguments; }  \
-  namespace f64 {                                                                \
-  inline Result name parameters { return TAPEGRAD_ABI::name<double> arguments; } \
-  }                                                                              \
+/// `name` for float and double, where T cannot be deduced from the arguments of name<T>. Argument-dependent lookup finds
+/// the float one next to that of f64: it is a template, so that the one of f64 is preferred.
+#define TAPEGRAD_FUNCTION(Result, name, parameters, arguments)                              \
+  namespace tapegrad {                                                                      \
+  template <int = 0> Result name parameters { return TAPEGRAD_ABI::name<float> arguments; } \
+  namespace f64 {                                                                           \
+  inline Result name parameters { return TAPEGRAD_ABI::name<double> arguments; }            \
+  }                                                                                         \
   }
 
 TAPEGRAD_ALIASES(Matrix)
