@@ -1,13 +1,11 @@
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <type_traits>
-#include <utility>
 #include <vector>
 
+#include "tapegrad/core/kernels/map.h"
 #include "tapegrad/core/kernels/math.h"
-#include "tapegrad/core/kernels/threads.h"
 #include "tapegrad/core/tape.h"
 
 /// How one text becomes an op. A rule is a struct with the formula and its vector-Jacobian product:
@@ -50,146 +48,6 @@ template <class Rule> void check_settings(const Rule& rule) {
 }
 
 namespace elementwise {
-
-/** An operand seen at the shape of the result: a step of 0 repeats its only row or column. */
-template <class T> struct Operand {
-  const T* data;
-  Index row_step;
-  Index col_step;
-
-  Pack<T> load(Index row, Index col, int count) const {
-    const T* at = data + row * row_step;
-    return col_step == 0 ? Pack<T>::broadcast(*at) : Pack<T>::load(at + col, count);
-  }
-};
-
-template <class T> Operand<T> operand(const T* data, Shape shape, Shape result) {
-  return {data, shape.rows == result.rows ? shape.cols : 0, shape.cols == result.cols ? 1 : 0};
-}
-
-/** Calls body(i, count) for every pack of the elements first … last − 1. */
-template <class T, class Body> EIGEN_ALWAYS_INLINE void for_each_pack(Index first, Index last, const Body& body) {
-  constexpr Index width = Pack<T>::size;
-  Index i = first;
-  for (; i + width <= last; i += width) body(i, static_cast<int>(width));
-  if (i < last) body(i, static_cast<int>(last - i));
-}
-
-/** Σ term(i, count) over a row: whole packs are added lane by lane, and then the lanes at the end. */
-template <class T, class Term> EIGEN_ALWAYS_INLINE T sum_of_packs(Index size, const Term& term) {
-  Pack<T> sums(0);
-  T rest = 0;
-  for_each_pack<T>(0, size, [&](Index i, int count) {
-    if (count == Pack<T>::size)
-      sums = sums + term(i, count);
-    else
-      rest = term(i, count).sum(count);
-  });
-  return size < Pack<T>::size ? rest : sums.sum(Pack<T>::size) + rest;
-}
-
-/** Calls body(row, col, count) for every pack of every row. */
-template <class T, class Body> void for_each_pack(Shape shape, const Body& body) {
-  for (Index row = 0; row < shape.rows; ++row)
-    for_each_pack<T>(0, shape.cols, [&](Index col, int count) { body(row, col, count); });
-}
-
-/** out = f(operands), or out + f(operands), for arrays of one shape. All of f is inlined here, or every pack would pay
- * for a call and load all of its constants. */
-template <bool add, class T, class F, std::size_t N>
-[[gnu::flatten]] void map_range(Index first, Index last, const std::array<const T*, N>& in, T* out, const F& f) {
-  const std::array from = in;  // for all that the compiler knows, what is stored might change `in`
-  const auto compute = [&](Index i, int count) {
-    [&]<std::size_t... I>(std::index_sequence<I...>) {
-      Pack<T> result = f(Pack<T>::load(from[I] + i, count)...);
-      if constexpr (add) {
-        // What is added has been rounded: a fused multiply-add would leave a rest where two parts cancel.
-        EIGEN_OPTIMIZATION_BARRIER(result.v)
-        result = Pack<T>::load(out + i, count) + result;
-      }
-      result.store(out + i, count);
-    }
-    (std::make_index_sequence<N>());
-  };
-  for_each_pack<T>(first, last, compute);
-}
-
-/** The same for a whole array. Long ones are divided among the threads. */
-template <bool add, class T, class F, std::size_t N>
-void map_array(Index size, const std::array<const T*, N>& in, T* out, const F& f) {
-  if (size < parallel::least_elements) return map_range<add>(0, size, in, out, f);
-  parallel::divide(size, 1024, true,
-                   [&in, out, &f](Index first, Index last) { map_range<add>(first, last, in, out, f); });
-}
-template <class T, class F, std::size_t N>
-void map_array(Index size, const std::array<const T*, N>& in, GradSink<T> sink, const F& f) {
-  sink.add ? map_array<true>(size, in, sink.data, f) : map_array<false>(size, in, sink.data, f);
-}
-
-/** Values and slopes of an array. */
-template <class Rule, class T>
-[[gnu::flatten]] void map_with_slopes(const Rule& rule, Index size, const T* in, T* values, T* slopes) {
-  for_each_pack<T>(0, size, [&](Index i, int count) {
-    const ValueAndSlope<T> f = rule.value_and_slope(Pack<T>::load(in + i, count));
-    f.value.store(values + i, count);
-    f.slope.store(slopes + i, count);
-  });
-}
-
-template <class T, std::size_t N> std::array<const T*, N> data_of(const std::array<Operand<T>, N>& operands) {
-  std::array<const T*, N> data;
-  for (std::size_t k = 0; k < N; ++k) data[k] = operands[k].data;
-  return data;
-}
-
-template <class T, class F, std::size_t N>
-void map(Shape shape, bool contiguous, const std::array<Operand<T>, N>& in, T* out, const F& f) {
-  if (contiguous) return map_array<false>(shape.size(), data_of(in), out, f);  // a matrix is one long row
-  for_each_pack<T>(shape, [&](Index row, Index col, int count) {
-    [&]<std::size_t... I>(std::index_sequence<I...>) {
-      f(in[I].load(row, col, count)...).store(out + row * shape.cols + col, count);
-    }
-    (std::make_index_sequence<N>());
-  });
-}
-
-/** Adds f(operands) into a gradient of `target` shape, summing over what was broadcast. This is the one place
- * where broadcasting is reversed. */
-template <class T, class F, std::size_t N>
-void accumulate(Shape shape, bool contiguous, const std::array<Operand<T>, N>& in, GradSink<T> sink, Shape target,
-                const F& f) {
-  if (shape.size() == 0) {
-    if (!sink.add) std::fill_n(sink.data, target.size(), T(0));
-    return;
-  }
-  if (contiguous && target == shape) return map_array(shape.size(), data_of(in), sink, f);
-  const auto call = [&](Index row, Index col, int count) {
-    return [&]<std::size_t... I>(std::index_sequence<I...>) { return f(in[I].load(row, col, count)...); }
-    (std::make_index_sequence<N>());
-  };
-  const bool sum_rows = target.rows != shape.rows;
-  const bool sum_cols = target.cols != shape.cols;
-  if (!sum_cols) {
-    // Of every column the rows that make one sum: those that stay apart are sums of one row.
-    const Index group = sum_rows ? shape.rows : 1;
-    for (Index first = 0; first < shape.rows; first += group) {
-      T* const to = sink.data + (sum_rows ? 0 : first * target.cols);
-      for_each_pack<T>(0, shape.cols, [&](Index col, int count) {
-        Pack<T> sum = call(first, col, count);
-        if (sink.add) sum = Pack<T>::load(to + col, count) + sum;
-        for (Index row = first + 1; row < first + group; ++row) sum = sum + call(row, col, count);
-        sum.store(to + col, count);
-      });
-    }
-    return;
-  }
-  for (Index row = 0; row < shape.rows; ++row) {
-    T* to = sink.data + (sum_rows ? 0 : row * target.cols);
-    const bool add = sink.add || (sum_rows && row > 0);
-    const T total = sum_of_packs<T>(shape.cols, [&](Index col, int count) { return call(row, col, count); });
-    *to = add ? *to + total : total;
-  }
-}
 
 /** NumPy's broadcasting for two dimensions: each equal, or 1. */
 Shape broadcast_shape(std::string_view op, std::span<const Shape> shapes);
@@ -256,7 +114,6 @@ void add_pieces(const Rule& rule, Shape shape, const std::array<Operand<T>, N>& 
 /** Everything the engine needs of a rule, made from its text. */
 template <class Rule, class T> struct ElementwiseOp {
   static constexpr std::size_t N = arity<Rule>();
-  using Indices = std::make_index_sequence<N>;
   /// Whether nodes have slopes for attributes, or none: from `parallel::least_elements` on, to compute them again is faster
   /// than to fetch them from the third-level cache.
   static constexpr bool keeps_slopes = requires(Rule rule, Pack<T> x) { rule.value_and_slope(x); };
@@ -269,13 +126,11 @@ template <class Rule, class T> struct ElementwiseOp {
       return *static_cast<const Rule*>(node.attributes);
   }
 
-  static std::array<Operand<T>, N> operands(const BasicTape<T>& tape, const Node<T>& node, bool& contiguous) {
+  static std::array<Operand<T>, N> operands(const BasicTape<T>& tape, const Node<T>& node) {
     std::array<Operand<T>, N> in;
-    contiguous = true;
     for (std::size_t k = 0; k < N; ++k) {
       const Node<T>& parent = tape.node(node.parents[k]);
-      in[k] = operand(static_cast<const T*>(parent.value), parent.shape(), node.shape());
-      contiguous = contiguous && parent.shape() == node.shape();
+      in[k] = operand(parent.value, parent.shape(), node.shape());
     }
     return in;
   }
@@ -296,41 +151,31 @@ template <class Rule, class T> struct ElementwiseOp {
                        std::array<const T*, 3>{node.grad, node.value, tape.node(node.parents[0]).value}, sink,
                        product);
     const Shape shape = node.shape();
-    bool contiguous = false;
-    const auto x = operands(tape, node, contiguous);
-    const Operand<T> g = operand(static_cast<const T*>(node.grad), shape, shape);
-    const Operand<T> y = operand(static_cast<const T*>(node.value), shape, shape);
-    [&]<std::size_t... I>(std::index_sequence<I...>) {
-      accumulate<T>(shape, contiguous, std::array<Operand<T>, N + 2>{g, y, x[I]...}, sink,
-                    tape.node(node.parents[K]).shape(), product);
-    }
-    (Indices());
+    const auto x = operands(tape, node);
+    const Operand<T> g = operand(node.grad, shape, shape);
+    const Operand<T> y = operand(node.value, shape, shape);
+    const auto all = with_indices<N>([&](auto... k) { return std::array<Operand<T>, N + 2>{g, y, x[k]...}; });
+    accumulate(shape, all, sink, tape.node(node.parents[K]).shape(), product);
   }
 
   static void pull_back(BasicTape<T>& tape, NodeIndex self) {
-    [&]<std::size_t... I>(std::index_sequence<I...>) { (pull_back_to<I>(tape, self), ...); }
-    (Indices());
+    with_indices<N>([&](auto... k) { (pull_back_to<k>(tape, self), ...); });
   }
 
   static BasicVar<T> taped_vjp(const TapedRuleInput<T>& at, std::size_t parent) {
     if (parent < first_differentiable<Rule>()) return {};
     const Rule rule = rule_of(at.node());
-    BasicVar<T> result;
-    [&]<std::size_t... I>(std::index_sequence<I...>) {
-      const auto one = [&]<std::size_t K>(std::integral_constant<std::size_t, K>) {
-        if (K == parent) result = vjp<K>(rule, at.g, at.y(), at.parent(I)...);
-      };
-      (one(std::integral_constant<std::size_t, I>()), ...);
-    }
-    (Indices());
-    return sum_to(result, at.parent(parent).shape());
+    return with_indices<N>([&](auto... k) {
+      BasicVar<T> result;
+      const auto product = [&](auto of) { result = vjp<of>(rule, at.g, at.y(), at.parent(k)...); };
+      ((k == parent ? product(k) : void()), ...);
+      return sum_to(result, at.parent(parent).shape());
+    });
   }
 
   static void pieces(const BasicTape<T>& tape, NodeIndex self, std::vector<double>& out) {
     const Node<T>& node = tape.node(self);
-    bool contiguous = false;
-    const auto in = operands(tape, node, contiguous);
-    add_pieces(rule_of(node), node.shape(), in, out);
+    add_pieces(rule_of(node), node.shape(), operands(tape, node), out);
   }
 
   static constexpr Op<T> op{
@@ -362,11 +207,12 @@ template <class Rule, class T, std::size_t N> BasicVar<T> record(const Rule& rul
     if constexpr (Made::keeps_slopes) {
       if (shape.size() < parallel::least_elements && tape.needs_grad(x[0].index()) && tape.grad_enabled()) {
         T* const slopes = tape.allocate(shape);
-        elementwise::map_with_slopes(rule, shape.size(), node(0).value, out, slopes);
+        elementwise::map_with_slopes(shape.size(), node(0).value, out, slopes,
+                                     [&rule](Pack<T> pack) { return rule.value_and_slope(pack); });
         return tape.push(Made::op, shape, out, std::span<const BasicVar<T>, N>(x), slopes);
       }
     }
-    elementwise::map_array<false>(shape.size(), std::array<const T*, 1>{node(0).value}, out, value);
+    elementwise::map_array(shape.size(), std::array<const T*, 1>{node(0).value}, out, value);
   } else {
     std::array<Shape, N> shapes;
     bool contiguous = true;
@@ -376,10 +222,9 @@ template <class Rule, class T, std::size_t N> BasicVar<T> record(const Rule& rul
     }
     if (!contiguous) shape = elementwise::broadcast_shape(Rule::name, shapes);
     std::array<elementwise::Operand<T>, N> in;
-    for (std::size_t k = 0; k < N; ++k)
-      in[k] = elementwise::operand(static_cast<const T*>(node(k).value), shapes[k], shape);
+    for (std::size_t k = 0; k < N; ++k) in[k] = elementwise::operand(node(k).value, shapes[k], shape);
     out = tape.allocate(shape);
-    elementwise::map(shape, contiguous, in, out, value);
+    elementwise::map(shape, in, out, value);
   }
   const void* attributes = nullptr;
   if constexpr (!std::is_empty_v<Rule>) attributes = tape.remember(rule);

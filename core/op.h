@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "tapegrad/core/kernels/map.h"
 #include "tapegrad/core/types.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
@@ -73,12 +74,6 @@ template <class T> class NodeList {
   std::unique_ptr<Node<T>[]> nodes_;
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;
-};
-
-/** Where a fused rule puts its result: writes at the first use, so nothing needs to be zeroed, then adds. */
-template <class T> struct GradSink {
-  T* data = nullptr;
-  bool add = false;
 };
 
 /** Read-only hook on a tape. `on_forward` sees a node right after its value was computed, `on_backward` when its

@@ -31,7 +31,7 @@ template <class T> struct ScaledSum {
     const Shape shape = tape.node(x).shape();
     const double scale = *static_cast<const double*>(node.attributes);
     const std::array in{operand(static_cast<const T*>(node.grad), node.shape(), shape)};
-    accumulate<T>(shape, node.shape() == shape, in, sink, shape, [scale](Pack<T> g) { return g * scale; });
+    accumulate(shape, in, sink, shape, [scale](Pack<T> g) { return g * scale; });
   }
   static BasicVar<T> taped_vjp(const TapedRuleInput<T>& at, std::size_t) {
     const double scale = at.template attributes<double>();
@@ -46,7 +46,7 @@ template <class T> struct ScaledSum {
     const Shape shape = x.shape();
     T* out = tape.allocate(target);
     const std::array in{operand(x.value().data(), shape, shape)};
-    accumulate<T>(shape, false, in, GradSink<T>{out, false}, target, [](Pack<T> v) { return v; });
+    accumulate(shape, in, GradSink<T>{out, false}, target, [](Pack<T> v) { return v; });
     if (scale != 1)
       for (Index i = 0; i < target.size(); ++i) out[i] = static_cast<T>(static_cast<double>(out[i]) * scale);
     return tape.push(op, target, out, {x}, tape.remember(scale));
@@ -59,7 +59,7 @@ template <class T> struct BroadcastTo {
     const GradSink<T> sink = tape.grad_sink(x);
     const Node<T>& node = tape.node(self);
     const std::array in{operand(static_cast<const T*>(node.grad), node.shape(), node.shape())};
-    accumulate<T>(node.shape(), true, in, sink, tape.node(x).shape(), [](Pack<T> g) { return g; });
+    accumulate(node.shape(), in, sink, tape.node(x).shape(), [](Pack<T> g) { return g; });
   }
   static BasicVar<T> taped_vjp(const TapedRuleInput<T>& at, std::size_t) {
     return sum_to(at.g, at.parent(0).shape());
@@ -143,8 +143,7 @@ template <class T> struct LogSumExp {
     const std::array operands{operand(static_cast<const T*>(node.grad), node.shape(), shape),
                               operand(static_cast<const T*>(in.value), shape, shape),
                               operand(static_cast<const T*>(node.value), node.shape(), shape)};
-    accumulate<T>(shape, node.shape() == shape, operands, sink, shape,
-                  [](Pack<T> g, Pack<T> v, Pack<T> y) { return g * simd::exp(v - y); });
+    accumulate(shape, operands, sink, shape, [](Pack<T> g, Pack<T> v, Pack<T> y) { return g * simd::exp(v - y); });
   }
   static BasicVar<T> taped_vjp(const TapedRuleInput<T>& at, std::size_t) {
     return at.g * exp(at.parent(0) - at.y());
@@ -165,8 +164,8 @@ template <class T> struct LogSumExp {
     });
     T* out = tape.allocate(target);
     const std::array operands{operand(in, shape, shape), operand(static_cast<const T*>(largest), target, shape)};
-    accumulate<T>(shape, false, operands, GradSink<T>{out, false}, target,
-                  [](Pack<T> v, Pack<T> m) { return simd::exp(v - m); });
+    accumulate(shape, operands, GradSink<T>{out, false}, target,
+               [](Pack<T> v, Pack<T> m) { return simd::exp(v - m); });
     for (Index i = 0; i < target.size(); ++i) out[i] = largest[i] + std::log(out[i]);
     return tape.push(op, target, out, {x});
   }
@@ -193,14 +192,14 @@ template <class T> struct Standardize {
     T* mean_gy = tape.allocate(target);
     const auto whole = [&](const T* data) { return operand(data, shape, shape); };
     const auto group = [&](const T* data) { return operand(data, target, shape); };
-    accumulate<T>(shape, false, std::array{whole(node.grad)}, GradSink<T>{mean_g, false}, target,
-                  [=](Pack<T> g) { return g * static_cast<double>(inverse_count); });
-    accumulate<T>(shape, false, std::array{whole(node.grad), whole(node.value)}, GradSink<T>{mean_gy, false},
-                  target, [=](Pack<T> g, Pack<T> y) { return g * y * static_cast<double>(inverse_count); });
+    accumulate(shape, std::array{whole(node.grad)}, GradSink<T>{mean_g, false}, target,
+               [=](Pack<T> g) { return g * static_cast<double>(inverse_count); });
+    accumulate(shape, std::array{whole(node.grad), whole(node.value)}, GradSink<T>{mean_gy, false}, target,
+               [=](Pack<T> g, Pack<T> y) { return g * y * static_cast<double>(inverse_count); });
     const std::array operands{whole(node.grad), whole(node.value), group(mean_g), group(mean_gy),
                               group(attributes.inverse_std)};
-    accumulate<T>(shape, false, operands, sink, shape,
-                  [](Pack<T> g, Pack<T> y, Pack<T> mg, Pack<T> mgy, Pack<T> s) { return (g - mg - y * mgy) * s; });
+    accumulate(shape, operands, sink, shape,
+               [](Pack<T> g, Pack<T> y, Pack<T> mg, Pack<T> mgy, Pack<T> s) { return (g - mg - y * mgy) * s; });
   }
   /// The same on the tape, where 1/σ is recorded again because it depends on x.
   static BasicVar<T> taped_vjp(const TapedRuleInput<T>& at, std::size_t) {
@@ -225,15 +224,14 @@ template <class T> struct Standardize {
     T* out = tape.allocate(shape);
     const Operand<T> whole = operand(x.value().data(), shape, shape);
     const Operand<T> centre = operand(static_cast<const T*>(mean), target, shape);
-    accumulate<T>(shape, false, std::array{whole}, GradSink<T>{mean, false}, target,
-                  [=](Pack<T> v) { return v * inverse_count; });
-    accumulate<T>(shape, false, std::array{whole, centre}, GradSink<T>{inverse_std, false}, target,
-                  [=](Pack<T> v, Pack<T> m) { return (v - m) * (v - m) * inverse_count; });
+    accumulate(shape, std::array{whole}, GradSink<T>{mean, false}, target,
+               [=](Pack<T> v) { return v * inverse_count; });
+    accumulate(shape, std::array{whole, centre}, GradSink<T>{inverse_std, false}, target,
+               [=](Pack<T> v, Pack<T> m) { return (v - m) * (v - m) * inverse_count; });
     for (Index i = 0; i < target.size(); ++i)
       inverse_std[i] = T(1) / std::sqrt(inverse_std[i] + static_cast<T>(eps));
     const Operand<T> scale = operand(static_cast<const T*>(inverse_std), target, shape);
-    map(shape, false, std::array{whole, centre, scale}, out,
-        [](Pack<T> v, Pack<T> m, Pack<T> s) { return (v - m) * s; });
+    map(shape, std::array{whole, centre, scale}, out, [](Pack<T> v, Pack<T> m, Pack<T> s) { return (v - m) * s; });
     return tape.push(op, shape, out, {x}, tape.remember(Attributes{axis, eps, inverse_std}));
   }
 };
@@ -273,7 +271,7 @@ template <class T> BasicVar<T> broadcast_to(BasicVar<T> x, Shape shape) {
   BasicTape<T>& tape = x.tape();
   T* out = tape.allocate(shape);
   const std::array in{operand(x.value().data(), x.shape(), shape)};
-  map(shape, false, in, out, [](Pack<T> v) { return v; });
+  map(shape, in, out, [](Pack<T> v) { return v; });
   return tape.push(BroadcastTo<T>::op, shape, out, {x});
 }
 

@@ -198,7 +198,7 @@ template <class Rule> class ErasedRule final : public ActivationRule {
     if constexpr (Structured<Rule>) {
       not_elementwise(name(), "slope");
     } else {
-      elementwise::map_array<false>(static_cast<Index>(x.size()), std::array{x.data()}, out, [this](Pack<T> v) {
+      elementwise::map_array(static_cast<Index>(x.size()), std::array{x.data()}, out, [this](Pack<T> v) {
         return elementwise::vjp<0>(rule_, Pack<T>(1), rule_.value(v), v);
       });
     }

@@ -52,7 +52,7 @@ template <class T> double clip_grad_norm(const std::vector<BasicParameter<T>>& p
 template <class T> void clip_grad_value(const std::vector<BasicParameter<T>>& parameters, double limit) {
   check_bound("clip_grad_value", "limit", limit);
   each_grad(parameters, [&](const auto&, BasicMatrix<T>& grad) {
-    elementwise::for_each_pack<T>({1, grad.size()}, [&](Index, Index i, int count) {
+    elementwise::for_each_pack<T>(0, grad.size(), [&](Index i, int count) {
       const Pack<T> g = Pack<T>::load(grad.data() + i, count);
       simd::min(simd::max(g, Pack<T>(-limit)), Pack<T>(limit)).store(grad.data() + i, count);
     });
