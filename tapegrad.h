@@ -24,7 +24,6 @@
 #include "tapegrad/inspect/nan_blame.h"
 #include "tapegrad/inspect/preflight.h"
 #include "tapegrad/inspect/record.h"
-#include "tapegrad/inspect/report/report.h"
 #include "tapegrad/inspect/revive.h"
 #include "tapegrad/inspect/watch.h"
 #include "tapegrad/io/batches.h"
@@ -43,3 +42,7 @@
 #include "tapegrad/optim/clip.h"
 #include "tapegrad/optim/optimizer.h"
 #include "tapegrad/optim/schedule.h"
+
+#if __has_include("tapegrad/inspect/report/report.h")  // not in a library that was built without reports
+#include "tapegrad/inspect/report/report.h"
+#endif

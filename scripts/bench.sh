@@ -113,9 +113,9 @@ run_user_program() {
   flags+=(-isystem "$(sed -n 's/^Eigen3_DIR:PATH=\(.*\)\/share\/.*/\1/p' "$build/CMakeCache.txt")/include/eigen3")
   TIMEFORMAT=%U  # of the processor: others may be using the machine
   seconds=$({ time g++ "${flags[@]}" -c bench/user_program.cpp -o "$scratch/user_program.o"; } 2>&1)
-  g++ "$scratch/user_program.o" "$build/libtapegrad.a" -lfmt -lz -Wl,--gc-sections -s -o "$scratch/user_program"
+  g++ "$scratch/user_program.o" "$build/libtapegrad_core.a" -lfmt -lz -Wl,--gc-sections -s -o "$scratch/user_program"
   note "compiles in $seconds s of processor time (g++ -O2)"
-  note "$(stat -c %s "$scratch/user_program" | awk '{ printf "%.2f MB", $1 / 1e6 }') stripped, with libtapegrad.a inside"
+  note "$(stat -c %s "$scratch/user_program" | awk '{ printf "%.2f MB", $1 / 1e6 }') stripped, with the library inside"
 }
 
 what="jobs"

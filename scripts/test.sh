@@ -65,7 +65,7 @@ consumer_works() {
 
 stage_consume() {
   heading "consume: the library in other people's programs"
-  build_preset ci tapegrad
+  build_preset ci tapegrad_core tapegrad_report
   cmake --install build/ci --prefix "$scratch/prefix" >/dev/null
   consumer_works find_package -DTAPEGRAD_FROM=package -DCMAKE_PREFIX_PATH="$scratch/prefix" -DCMAKE_BUILD_TYPE=Release
   consumer_works add_subdirectory -DTAPEGRAD_FROM=subdirectory -DCMAKE_BUILD_TYPE=Debug
