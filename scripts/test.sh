@@ -63,6 +63,23 @@ consumer_works() {
   note "$name: works"
 }
 
+# main_options NAME : the optimization that the program of $scratch/NAME, configured only, would be compiled with.
+main_options() {
+  grep -o '"command": .*consumer/main.cpp' "$scratch/$1/compile_commands.json" | grep -o ' -O[0-9]\| -g\b\| -DNDEBUG' | tr -d '\n'
+}
+
+# Without a build type a sub-project chooses Release for everything and says so; one that was chosen is respected.
+consume_build_types() {
+  local configure=(-DTAPEGRAD_FROM=subdirectory -DCMAKE_EXPORT_COMPILE_COMMANDS=ON -DTAPEGRAD_FETCH_VEGA=OFF)
+  consumer no_type help "${configure[@]}" && consumer debug help "${configure[@]}" -DCMAKE_BUILD_TYPE=Debug ||
+    die "consume: the program cannot be configured"
+  [[ $(main_options no_type) == ' -O3 -DNDEBUG' ]] || die "consume: without a build type main.cpp gets '$(main_options no_type)'"
+  grep -q 'CMAKE_BUILD_TYPE was not set' "$scratch/no_type.log" || die "consume: nothing is said about a missing build type"
+  [[ $(main_options debug) == ' -g' ]] || die "consume: with Debug main.cpp gets '$(main_options debug)'"
+  ! grep -q 'CMAKE_BUILD_TYPE was not set' "$scratch/debug.log" || die "consume: Debug counts as a missing build type"
+  note "no build type: Release, and says so"
+}
+
 stage_consume() {
   heading "consume: the library in other people's programs"
   build_preset ci tapegrad_core tapegrad_report
@@ -73,6 +90,8 @@ stage_consume() {
   consumer FetchContent CMakeFiles/consumer.dir/main.cpp.o -DTAPEGRAD_FROM=fetchcontent -DCMAKE_BUILD_TYPE=Debug ||
     consumer_fails FetchContent
   note "FetchContent: compiles"
+
+  consume_build_types
 
   # The same program, for another vector width than the installed library.
   if [[ $(uname -m) == x86_64 ]]; then
