@@ -29,7 +29,7 @@ void write(const std::string& path, const std::string& title, const std::string&
     page.body += "</div>\n</section>\n";
     ++letter;
   }
-  tapegrad::write_whole_file("report", path, tapegrad::reporting::page_html(page));
+  tapegrad::reporting::write_page(path, tapegrad::reporting::page_html(page));
 }
 
 }  // namespace page

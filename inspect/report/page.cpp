@@ -1,12 +1,15 @@
 #include "tapegrad/inspect/report/page.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <optional>
+#include <vector>
 
+#include "tapegrad/core/file.h"
 #include "tapegrad/inspect/report/figures.h"
 
 #ifndef TAPEGRAD_DEFAULT_VEGA_DIR
@@ -156,14 +159,21 @@ std::optional<std::string> read_file(const std::string& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
-std::string vega_directory(const std::string& wanted) {
-  if (!wanted.empty()) return wanted;
-  if (const char* directory = std::getenv("TAPEGRAD_VEGA_DIR")) return directory;
-  return TAPEGRAD_DEFAULT_VEGA_DIR;
+/// Where the scripts may be, first choice first.
+std::vector<std::string> vega_directories(const ReportOptions& options) {
+  if (!options.vega_directory.empty()) return {options.vega_directory};
+  if (const char* directory = std::getenv("TAPEGRAD_VEGA_DIR")) return {directory};
+  std::vector<std::string> directories;
+  constexpr std::string_view below = "include/tapegrad/inspect/report/report.h";
+  if (const std::string_view header = options.header; header.ends_with(below))
+    directories.push_back(std::string(header.substr(0, header.size() - below.size())) + "share/tapegrad/vega");
+  constexpr std::string_view built = TAPEGRAD_DEFAULT_VEGA_DIR;
+  if (!built.empty() && (directories.empty() || directories[0] != built)) directories.emplace_back(built);
+  return directories;
 }
 
 /// The three scripts as elements that hold them; nothing when one is missing.
-std::optional<std::string> bundled_scripts(const std::string& directory) {
+std::optional<std::string> scripts_in(const std::string& directory) {
   std::string html;
   for (const auto& script : report_scripts) {
     std::optional<std::string> text = read_file(directory + "/" + std::string(script.file));
@@ -174,6 +184,12 @@ std::optional<std::string> bundled_scripts(const std::string& directory) {
     html += "<script>" + *text + "</script>\n";
   }
   return html;
+}
+
+std::optional<std::string> bundled_scripts(const ReportOptions& options) {
+  for (const std::string& directory : vega_directories(options))
+    if (std::optional<std::string> scripts = scripts_in(directory)) return scripts;
+  return std::nullopt;
 }
 
 constexpr std::string_view cdn = "https://cdn.jsdelivr.net";
@@ -230,9 +246,9 @@ std::string section_heading(char letter, std::string_view title, std::string_vie
       letter, escaped(title), escaped(unit), escaped(reading));
 }
 
-std::string page_html(const ReportPage& page, const std::string& directory) {
+std::string page_html(const ReportPage& page, const ReportOptions& options) {
   const bool charts = !page.views.empty();
-  const std::optional<std::string> scripts = charts ? bundled_scripts(vega_directory(directory)) : "";
+  const std::optional<std::string> scripts = charts ? bundled_scripts(options) : "";
   std::string data = fmt::format("{{\"themes\":{{\"light\":{},\"dark\":{}}},\n\"views\":{{{}}}}}",
                                  report_theme(false, page.layers), report_theme(true, page.layers), page.views);
   replace_all(data, "<", "\\u003c");  // it stands only within strings
@@ -268,6 +284,13 @@ std::string page_html(const ReportPage& page, const std::string& directory) {
           (scripts ? *scripts : linked_scripts()) + "<script>" + std::string(report_glue) +
           "</script>\n</body>\n</html>\n";
   return html;
+}
+
+void write_page(const std::string& path, const std::string& html, const ReportOptions& options) {
+  write_whole_file("report", path, html);
+  if (html.find("<script src=") == std::string::npos) return;
+  fmt::print(stderr, "[report] {}: the scripts of the charts were not found, so it needs a network; looked in {}\n",
+             path, fmt::join(vega_directories(options), ", "));
 }
 
 }  // namespace tapegrad::reporting

@@ -6,7 +6,7 @@
 
 /// The parts of a page that are the same in every report. Private to write_report and the examples.
 
-#include "tapegrad/core/types.h"
+#include "tapegrad/inspect/report/report.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI::reporting {
 
@@ -42,9 +42,12 @@ struct ReportPage {
 /** The beginning of a section, up to what it shows; the caller ends it with `</section>`. */
 std::string section_heading(char letter, std::string_view title, std::string_view unit, std::string_view reading);
 
-/** The whole page with everything it needs to open offline; see ReportOptions for the directory. A page without views
- * holds no scripts of charts. */
-std::string page_html(const ReportPage& page, const std::string& vega_directory = {});
+/** The whole page with everything it needs to open offline; the options say where the scripts of the charts are. A page
+ * without views holds none. */
+std::string page_html(const ReportPage& page, const ReportOptions& options = {});
+
+/** Writes a page into a file. If it loads its scripts from a network, a line on standard error says so. */
+void write_page(const std::string& path, const std::string& html, const ReportOptions& options = {});
 
 /** Text as HTML. */
 std::string escaped(std::string_view text);

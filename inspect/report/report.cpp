@@ -212,7 +212,7 @@ std::string page(std::span<const RunRecord> runs, const ReportOptions& options, 
   }
   const std::string subtitle = fmt::format("{} {} · {} recorded", runs.size(), runs.size() == 1 ? "run" : "runs",
                                            last < 0 ? "nothing" : fmt::format("steps 0 to {}", last));
-  return reporting::page_html({title, subtitle, nav, body, views, names.size()}, options.vega_directory);
+  return reporting::page_html({title, subtitle, nav, body, views, names.size()}, options);
 }
 
 }  // namespace
@@ -222,7 +222,7 @@ void write_report(const std::string& path, std::span<const RunRecord> runs, cons
   std::string html = page(runs, options, 1);
   for (double detail = 0.5; html.size() > most_bytes && detail > 0.01; detail /= 2)
     html = page(runs, options, detail);
-  write_whole_file("report", path, html);
+  reporting::write_page(path, html, options);
 }
 
 }  // namespace tapegrad
