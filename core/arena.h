@@ -33,6 +33,16 @@ class Arena {
 
   void reset();
 
+  /** Takes back what was allocated since mark(), unless a new block had to be opened for it. */
+  struct Mark {
+    const std::byte* block;
+    std::size_t used;
+  };
+  Mark mark() const { return {block_, used_}; }
+  void release(Mark mark) {
+    if (mark.block == block_) used_ = mark.used;
+  }
+
   /** Bytes handed out since the last reset (with alignment gaps), and bytes held. */
   std::size_t used() const { return full_bytes_ + used_; }
   std::size_t capacity() const { return full_bytes_ + capacity_; }

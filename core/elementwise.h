@@ -113,6 +113,7 @@ void add_pieces(const Rule& rule, Shape shape, const std::array<Operand<T>, N>& 
 
 /** Everything the engine needs of a rule, made from its text. */
 template <class Rule, class T> struct ElementwiseOp {
+  static constexpr bool elementwise = true;
   static constexpr std::size_t N = arity<Rule>();
   /// Whether nodes have slopes for attributes, or none: from `parallel::least_elements` on, to compute them again is faster
   /// than to fetch them from the third-level cache.
@@ -126,19 +127,16 @@ template <class Rule, class T> struct ElementwiseOp {
       return *static_cast<const Rule*>(node.attributes);
   }
 
-  static std::array<Operand<T>, N> operands(const BasicTape<T>& tape, const Node<T>& node) {
+  static std::array<Operand<T>, N> operands(const At<T>& at) {
     std::array<Operand<T>, N> in;
-    for (std::size_t k = 0; k < N; ++k) {
-      const Node<T>& parent = tape.node(node.parents[k]);
-      in[k] = operand(parent.value, parent.shape(), node.shape());
-    }
+    for (std::size_t k = 0; k < N; ++k) in[k] = operand(at.x(k).value, at.x(k).shape(), at.node().shape());
     return in;
   }
 
-  template <std::size_t K> static void pull_back_to(BasicTape<T>& tape, NodeIndex self) {
-    const Node<T>& node = tape.node(self);
-    if (K < first_differentiable<Rule>() || !tape.needs_grad(node.parents[K])) return;
-    const GradSink<T> sink = tape.grad_sink(node.parents[K]);
+  template <std::size_t K> static void pull_back_to(const At<T>& at) {
+    if (K < first_differentiable<Rule>() || !at.needs_grad(K)) return;
+    const Node<T>& node = at.node();
+    const GradSink<T> sink = at.sink(K);
     if constexpr (keeps_slopes) {
       if (const auto* slopes = static_cast<const T*>(node.attributes); slopes != nullptr)
         return map_array(node.size(), std::array<const T*, 2>{node.grad, slopes}, sink,
@@ -147,43 +145,39 @@ template <class Rule, class T> struct ElementwiseOp {
     const Rule rule = rule_of(node);
     const auto product = [&rule](Pack<T> gp, Pack<T> yp, auto... xp) { return vjp<K>(rule, gp, yp, xp...); };
     if constexpr (N == 1)
-      return map_array(node.size(),
-                       std::array<const T*, 3>{node.grad, node.value, tape.node(node.parents[0]).value}, sink,
-                       product);
+      return map_array(node.size(), std::array<const T*, 3>{node.grad, node.value, at.x(0).value}, sink, product);
     const Shape shape = node.shape();
-    const auto x = operands(tape, node);
-    const Operand<T> g = operand(node.grad, shape, shape);
-    const Operand<T> y = operand(node.value, shape, shape);
+    const auto x = operands(at);
+    const Operand<T> g = operand(at.g(), shape, shape);
+    const Operand<T> y = operand(at.y(), shape, shape);
     const auto all = with_indices<N>([&](auto... k) { return std::array<Operand<T>, N + 2>{g, y, x[k]...}; });
-    accumulate(shape, all, sink, tape.node(node.parents[K]).shape(), product);
+    accumulate(shape, all, sink, at.x(K).shape(), product);
   }
 
-  static void pull_back(BasicTape<T>& tape, NodeIndex self) {
-    with_indices<N>([&](auto... k) { (pull_back_to<k>(tape, self), ...); });
+  static void pull_back(const At<T>& at) {
+    with_indices<N>([&](auto... k) { (pull_back_to<k>(at), ...); });
   }
 
-  static BasicVar<T> taped_vjp(const TapedRuleInput<T>& at, std::size_t parent) {
+  static BasicVar<T> taped_vjp(const TapedAt<T>& at, std::size_t parent) {
     if (parent < first_differentiable<Rule>()) return {};
     const Rule rule = rule_of(at.node());
     return with_indices<N>([&](auto... k) {
       BasicVar<T> result;
-      const auto product = [&](auto of) { result = vjp<of>(rule, at.g, at.y(), at.parent(k)...); };
+      const auto product = [&](auto of) { result = vjp<of>(rule, at.g, at.y(), at.x(k)...); };
       ((k == parent ? product(k) : void()), ...);
-      return sum_to(result, at.parent(parent).shape());
+      return sum_to(result, at.x(parent).shape());
     });
   }
 
-  static void pieces(const BasicTape<T>& tape, NodeIndex self, std::vector<double>& out) {
-    const Node<T>& node = tape.node(self);
-    add_pieces(rule_of(node), node.shape(), operands(tape, node), out);
+  static void pieces(const At<T>& at, std::vector<double>& out) {
+    add_pieces(rule_of(at.node()), at.node().shape(), operands(at), out);
   }
 
-  static constexpr Op<T> op{
-      .name = Rule::name,
-      .pull_back = first_differentiable<Rule>() < N ? &pull_back : nullptr,
-      .taped_vjp = first_differentiable<Rule>() < N ? &taped_vjp : nullptr,
-      .pieces = &pieces,
-  };
+  static constexpr bool differentiable = first_differentiable<Rule>() < N;
+  static constexpr Op<T> op{.name = Rule::name,
+                            .vjp = differentiable ? &taped_vjp : nullptr,
+                            .pull_back = differentiable ? &pull_back : nullptr,
+                            .pieces = &pieces};
 };
 
 }  // namespace elementwise
@@ -209,7 +203,7 @@ template <class Rule, class T, std::size_t N> BasicVar<T> record(const Rule& rul
         T* const slopes = tape.allocate(shape);
         elementwise::map_with_slopes(shape.size(), node(0).value, out, slopes,
                                      [&rule](Pack<T> pack) { return rule.value_and_slope(pack); });
-        return tape.push(Made::op, shape, out, std::span<const BasicVar<T>, N>(x), slopes);
+        return tape.push(Made(), shape, out, std::span<const BasicVar<T>, N>(x), slopes);
       }
     }
     elementwise::map_array(shape.size(), std::array<const T*, 1>{node(0).value}, out, value);
@@ -228,7 +222,7 @@ template <class Rule, class T, std::size_t N> BasicVar<T> record(const Rule& rul
   }
   const void* attributes = nullptr;
   if constexpr (!std::is_empty_v<Rule>) attributes = tape.remember(rule);
-  return tape.push(Made::op, shape, out, std::span<const BasicVar<T>, N>(x), attributes);
+  return tape.push(Made(), shape, out, std::span<const BasicVar<T>, N>(x), attributes);
 }
 
 /** A rule as a function: `tanh(x)`, `leaky_relu(x, {.negative_slope = 0.2})`, `maximum(a, b)`; on Vars it records,

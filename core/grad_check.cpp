@@ -42,7 +42,7 @@ class Subject {
   Evaluation evaluate() {
     Evaluation e{record().value(), {}};
     for (NodeIndex i = 0; i < tape_.size(); ++i)
-      if (tape_.node(i).op->pieces != nullptr) tape_.node(i).op->pieces(tape_, i, e.pieces);
+      if (tape_.node(i).op->pieces != nullptr) tape_.node(i).op->pieces({tape_, i}, e.pieces);
     return e;
   }
 

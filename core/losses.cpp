@@ -43,45 +43,33 @@ template <class Rule, class T> struct ElementwiseLoss {
     double scale;
   };
 
-  template <std::size_t K> static void pull_back_to(BasicTape<T>& tape, const Node<T>& node) {
-    if (!tape.needs_grad(node.parents[K])) return;
-    const GradSink<T> sink = tape.grad_sink(node.parents[K]);
-    const auto& attributes = *static_cast<const Attributes*>(node.attributes);
-    const Rule& rule = attributes.rule;
-    const Node<T>& a = tape.node(node.parents[0]);
-    const Node<T>& b = tape.node(node.parents[1]);
-    const Pack<T> g = Pack<T>::broadcast(*node.grad) * Pack<T>(attributes.scale);
-    elementwise::map_array(
-        a.size(), std::array<const T*, 2>{a.value, b.value}, sink,
-        [&rule, g](Pack<T> x, Pack<T> y) { return elementwise::vjp<K>(rule, g, rule.value(x, y), x, y); });
-  }
-  static void pull_back(BasicTape<T>& tape, NodeIndex self) {
-    const Node<T>& node = tape.node(self);
-    pull_back_to<0>(tape, node);
-    pull_back_to<1>(tape, node);
-  }
-  static BasicVar<T> taped_vjp(const TapedRuleInput<T>& at, std::size_t parent) {
+  static BasicVar<T> vjp(const TapedAt<T>& at, std::size_t k) {
     const auto& [rule, scale] = at.template attributes<Attributes>();
-    const BasicVar<T> a = at.parent(0);
-    const BasicVar<T> b = at.parent(1);
+    const BasicVar<T> a = at.x(0), b = at.x(1);
     const BasicVar<T> g = broadcast_to(at.g * scale, a.shape());
     const BasicVar<T> y = record<Rule, T, 2>(rule, {a, b});
-    return parent == 0 ? elementwise::vjp<0>(rule, g, y, a, b) : elementwise::vjp<1>(rule, g, y, a, b);
+    return k == 0 ? elementwise::vjp<0>(rule, g, y, a, b) : elementwise::vjp<1>(rule, g, y, a, b);
   }
-  static void pieces(const BasicTape<T>& tape, NodeIndex self, std::vector<double>& out) {
-    const Node<T>& node = tape.node(self);
-    const Shape shape = tape.node(node.parents[0]).shape();
-    elementwise::add_pieces(static_cast<const Attributes*>(node.attributes)->rule, shape, operands(tape, node),
-                            out);
+  /// The same in one loop: FUSED_LOSS
+  static void pull_back(const At<T>& at) {
+    pull_back_to<0>(at);
+    pull_back_to<1>(at);
   }
-  static std::array<elementwise::Operand<T>, 2> operands(const BasicTape<T>& tape, const Node<T>& node) {
-    const auto whole = [&](const Node<T>& parent) {
-      return elementwise::operand(static_cast<const T*>(parent.value), parent.shape(), parent.shape());
-    };
-    return {whole(tape.node(node.parents[0])), whole(tape.node(node.parents[1]))};
+  template <std::size_t K> static void pull_back_to(const At<T>& at) {
+    if (!at.needs_grad(K)) return;
+    const auto& attributes = at.template attributes<Attributes>();
+    const Rule& rule = attributes.rule;
+    const Pack<T> g = Pack<T>::broadcast(*at.g()) * Pack<T>(attributes.scale);
+    elementwise::map_array(
+        at.x(0).size(), std::array<const T*, 2>{at.x(0).value, at.x(1).value}, at.sink(K),
+        [&rule, g](Pack<T> x, Pack<T> y) { return elementwise::vjp<K>(rule, g, rule.value(x, y), x, y); });
   }
-  static constexpr Op<T> op{
-      .name = Rule::loss, .pull_back = &pull_back, .taped_vjp = &taped_vjp, .pieces = &pieces};
+  static void pieces(const At<T>& at, std::vector<double>& out) {
+    const Shape shape = at.x(0).shape();
+    const auto whole = [&](std::size_t k) { return elementwise::operand<T>(at.x(k).value, shape, shape); };
+    elementwise::add_pieces(at.template attributes<Attributes>().rule, shape, std::array{whole(0), whole(1)}, out);
+  }
+  static constexpr Op<T> op{.name = Rule::loss, .vjp = &vjp, .pull_back = &pull_back, .pieces = &pieces};
 };
 
 template <class Rule, class T>
@@ -104,7 +92,7 @@ BasicVar<T> elementwise_loss(const Rule& rule, BasicVar<T> prediction, BasicVar<
   T* out = tape.allocate({1, 1});
   *out = static_cast<T>(static_cast<double>(total) * scale);
   using Loss = ElementwiseLoss<Rule, T>;
-  return tape.push(Loss::op, {1, 1}, out, {prediction, target},
+  return tape.push(Loss(), {1, 1}, out, {prediction, target},
                    tape.remember(typename Loss::Attributes{rule, scale}));
 }
 
@@ -117,13 +105,21 @@ template <class T> struct CrossEntropy {
     double scale;
   };
 
-  static void pull_back(BasicTape<T>& tape, NodeIndex self) {
-    const NodeIndex logits = tape.node(self).parents[0];
-    const GradSink<T> sink = tape.grad_sink(logits);
-    const Node<T>& node = tape.node(self);
-    const auto& [labels, probabilities, smoothing, scale] = *static_cast<const Attributes*>(node.attributes);
-    const Shape shape = tape.node(logits).shape();
-    const T g = static_cast<T>(static_cast<double>(*node.grad) * scale);
+  static BasicVar<T> vjp(const TapedAt<T>& at, std::size_t) {
+    const auto& attributes = at.template attributes<Attributes>();
+    const BasicVar<T> z = at.x(0);
+    const double off = attributes.smoothing / static_cast<double>(z.cols());
+    BasicMatrix<T> q = BasicMatrix<T>::Constant(z.rows(), z.cols(), static_cast<T>(off));
+    for (Index row = 0; row < z.rows(); ++row)
+      q(row, attributes.labels[row]) += static_cast<T>(1 - attributes.smoothing);
+    return (softmax(z) - at.tape.input(q)) * (at.g * attributes.scale);
+  }
+  /// The same in one loop: FUSED_CROSS_ENTROPY
+  static void pull_back(const At<T>& at) {
+    const GradSink<T> sink = at.sink(0);
+    const auto& [labels, probabilities, smoothing, scale] = at.template attributes<Attributes>();
+    const Shape shape = at.x(0).shape();
+    const T g = static_cast<T>(static_cast<double>(*at.g()) * scale);
     const T off = static_cast<T>(smoothing / static_cast<double>(shape.cols));
     const T on = static_cast<T>(1 - smoothing);
     for (Index row = 0; row < shape.rows; ++row) {
@@ -134,15 +130,7 @@ template <class T> struct CrossEntropy {
       to[labels[row]] = (p[labels[row]] - off - on) * g + before;
     }
   }
-  static BasicVar<T> taped_vjp(const TapedRuleInput<T>& at, std::size_t) {
-    const auto& [labels, probabilities, smoothing, scale] = at.template attributes<Attributes>();
-    const BasicVar<T> z = at.parent(0);
-    BasicMatrix<T> q =
-        BasicMatrix<T>::Constant(z.rows(), z.cols(), static_cast<T>(smoothing / static_cast<double>(z.cols())));
-    for (Index row = 0; row < z.rows(); ++row) q(row, labels[row]) += static_cast<T>(1 - smoothing);
-    return (softmax(z) - at.tape.input(q)) * (at.g * scale);
-  }
-  static constexpr Op<T> op{.name = "cross_entropy", .pull_back = &pull_back, .taped_vjp = &taped_vjp};
+  static constexpr Op<T> op{.name = "cross_entropy", .vjp = &vjp, .pull_back = &pull_back};
 };
 
 void check_smoothing(double smoothing) {
@@ -204,7 +192,7 @@ BasicVar<T> cross_entropy(BasicVar<T> logits, std::span<const int> labels, Cross
   *out = static_cast<T>(total * scale);
   const typename CrossEntropy<T>::Attributes attributes{tape.remember(labels).data(), probabilities,
                                                         options.label_smoothing, scale};
-  return tape.push(CrossEntropy<T>::op, {1, 1}, out, {logits}, tape.remember(attributes));
+  return tape.push(CrossEntropy<T>(), {1, 1}, out, {logits}, tape.remember(attributes));
 }
 
 template <class T>

@@ -18,21 +18,26 @@ std::vector<ElementwiseOpEntry>& registry() {
   return entries;
 }
 
-/// Structured ops, which have rules of their own in the files that define them.
-constexpr std::string_view structured[] = {
-    "sum",     "mean",      "max",         "min",         "logsumexp", "standardize",   "broadcast_to", "matmul",
-    "linear",  "transpose", "concat_cols", "slice_cols",  "pad_cols",  "select_rows",   "scatter_rows", "gather",
-    "scatter", "detach",    "softmax",     "log_softmax", "maxout",    "cross_entropy",
-};
+std::vector<std::string_view>& structured() {
+  static std::vector<std::string_view> names;
+  return names;
+}
 
 }  // namespace
+
+bool detail::list_op(std::string_view name) {
+  auto& names = structured();
+  const auto place = std::lower_bound(names.begin(), names.end(), name);
+  if (place == names.end() || *place != name) names.insert(place, name);
+  return true;
+}
 
 std::vector<ElementwiseOpEntry> elementwise_ops() { return registry(); }
 
 std::vector<std::string_view> ops() {
   std::vector<std::string_view> names;
   for (const ElementwiseOpEntry& entry : registry()) names.push_back(entry.name);
-  names.insert(names.end(), std::begin(structured), std::end(structured));
+  names.insert(names.end(), structured().begin(), structured().end());
   return names;
 }
 

@@ -1,23 +1,140 @@
 #pragma once
 
+#include <algorithm>
 #include <initializer_list>
 #include <memory>
 #include <span>
+#include <string>
+#include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "tapegrad/core/arena.h"
 #include "tapegrad/core/error.h"
-#include "tapegrad/core/op.h"
+#include "tapegrad/core/kernels/map.h"
 #include "tapegrad/core/parameter.h"
 #include "tapegrad/core/types.h"
-#include "tapegrad/core/var.h"
+
+/// The engine, in reading order: Node and Op, Observer, Var, Tape, what a rule is given (At, TapedAt), and grad().
 
 namespace tapegrad::inline TAPEGRAD_ABI {
+
+/// Position of a node on its tape. Parents always stand before their children.
+using NodeIndex = std::uint32_t;
+
+template <class T> struct At;
+template <class T> struct TapedAt;
+
+/** Static description of an op; a node points to one. All functions may be null: a leaf or a constant has no rule, a
+ * smooth op has no pieces. */
+template <class T> struct Op {
+  std::string_view name;
+  /// The rule: the gradient of one parent, recorded, so that gradients have gradients. Empty: that parent has none.
+  /// backward() runs it with recording of gradients off.
+  BasicVar<T> (*vjp)(const TapedAt<T>& at, std::size_t parent) = nullptr;
+  /// For a hot op, the same as one loop: adds this node's part to the gradient of every parent that needs one.
+  void (*pull_back)(const At<T>& at) = nullptr;
+  /// Appends, per element, which smooth piece of the function it lies on (the gradient check avoids the seams).
+  void (*pieces)(const At<T>& at, std::vector<double>& out) = nullptr;
+};
+
+/** One recorded value. Fixed size, one line of the cache; what it points to lives in the tape's arena or in a
+ * parameter. */
+template <class T> struct alignas(64) Node {
+  const Op<T>* op = nullptr;
+  T* value = nullptr;
+  T* grad = nullptr;                 ///< null until a backward pass reaches the node
+  const void* attributes = nullptr;  ///< what the op remembers between forward and backward
+  const NodeIndex* parents = nullptr;
+  const void* owner = nullptr;  ///< the module that recorded it, opaque to core
+  std::uint32_t rows = 0;
+  std::uint32_t cols = 0;
+  std::uint32_t pass = 0;  ///< the backward pass that last wrote `grad`; 0 is none
+  std::uint32_t parent_count : 30 = 0;
+  std::uint32_t requires_grad : 1 = 0;
+  std::uint32_t leaf : 1 = 0;  ///< passes of one step add up (inputs and parameters)
+
+  Shape shape() const { return {static_cast<Index>(rows), static_cast<Index>(cols)}; }
+  Index size() const { return shape().size(); }
+};
+
+/** Read-only hook on a tape. `on_forward` sees a node right after its value was computed, `on_backward` when its
+ * gradient is complete and before it is pulled back to its parents, `after_pull_back` right after that. */
+template <class T> class BasicObserver {
+ public:
+  virtual ~BasicObserver() = default;
+  virtual void on_forward(const BasicTape<T>& /*tape*/, NodeIndex /*node*/) {}
+  virtual void on_backward(const BasicTape<T>& /*tape*/, NodeIndex /*node*/) {}
+  virtual void after_pull_back(const BasicTape<T>& /*tape*/, NodeIndex /*node*/) {}
+};
+
+/** A value on a tape: a small, trivially copyable handle. It is valid until the tape's next reset(); using it
+ * later throws "[tape] variable #17 (relu) is from step 41, the tape is at step 42". */
+template <class T> class BasicVar {
+ public:
+  using Scalar = T;
+
+  /** An empty handle; any use throws. */
+  BasicVar() = default;
+  BasicVar(BasicTape<T>* tape, NodeIndex index, std::uint32_t step) : tape_(tape), index_(index), step_(step) {}
+
+  bool empty() const { return tape_ == nullptr; }
+  Shape shape() const { return node().shape(); }
+  Index rows() const { return shape().rows; }
+  Index cols() const { return shape().cols; }
+  bool requires_grad() const { return node().requires_grad; }
+
+  BasicView<T> value() const {
+    const Node<T>& n = node();
+    return BasicView<T>(n.value, n.rows, n.cols);
+  }
+  /** The value of a 1x1 Var. */
+  T item() const;
+  /** Gradient from the backward passes of this step; zeros where none arrived. Throws before the first pass and
+   * for a value that requires none. */
+  BasicView<T> grad() const;
+
+  /** Computes the gradients of this scalar with respect to everything before it that requires one, and adds to
+   * those of the parameters. Throws unless it is 1x1. */
+  void backward() const;
+  /** The same for ⟨this, seed⟩. */
+  void backward(const BasicMatrixRef<T>& seed) const;
+  /** The same with a seed on the tape. */
+  void backward(BasicVar<T> seed) const;
+
+  inline BasicTape<T>& tape() const;
+  NodeIndex index() const { return index_; }
+  std::uint32_t step() const { return step_; }
+  /** "relu"; empty for an empty handle, and when the step is over for longer than one reset(). */
+  std::string_view op_name() const;
+  /** The recorded node, after the check that it still exists. */
+  inline const Node<T>& node() const;
+  /** "#17 (relu)" */
+  std::string label() const;
+
+ private:
+  [[noreturn]] void fail_stale() const;
+  void check_backward() const;
+  void check_seed(Shape seed) const;
+
+  // No more than two registers: every op passes Vars by value.
+  BasicTape<T>* tape_ = nullptr;
+  NodeIndex index_ = 0;
+  std::uint32_t step_ = 0;
+};
 
 struct InputOptions {
   bool requires_grad = false;
 };
+
+namespace detail {
+/** Adds a structured op to the list that ops() gives. */
+bool list_op(std::string_view name);
+/** push() needs this variable, so an op that is compiled into the program is in the list, and the tests demand samples for
+ * its gradient check. */
+template <class Rule> inline const bool listed = list_op(Rule::op.name);
+}  // namespace detail
 
 /** The nodes of one step in the order they were computed, and the memory that holds their values and gradients.
  *
@@ -115,16 +232,17 @@ template <class T> class alignas(64) BasicTape {
     std::copy(values.begin(), values.end(), copy);
     return {copy, values.size()};
   }
-  /** Appends the node of `value`. The parents are given as `{x, weight, bias}`, or as a `std::span<const Var>`, empty for
-   * none. */
-  template <std::size_t N>
-  EIGEN_ALWAYS_INLINE BasicVar<T> push(const Op<T>& op, Shape shape, T* value, const BasicVar<T> (&parents)[N],
+  /** Appends the node of `value`, computed by `Rule`, which has a static Op<T> `op`. The parents are given as
+   * `{x, weight, bias}`, or as a `std::span<const Var>`. */
+  template <class Rule, std::size_t N>
+  EIGEN_ALWAYS_INLINE BasicVar<T> push(Rule, Shape shape, T* value, const BasicVar<T> (&parents)[N],
                                        const void* attributes = nullptr) {
-    return push(op, shape, value, std::span<const BasicVar<T>, N>(parents), attributes);
+    return push(Rule(), shape, value, std::span<const BasicVar<T>, N>(parents), attributes);
   }
-  template <std::size_t N>
-  EIGEN_ALWAYS_INLINE BasicVar<T> push(const Op<T>& op, Shape shape, T* value,
-                                       std::span<const BasicVar<T>, N> parents, const void* attributes = nullptr) {
+  template <class Rule, std::size_t N>
+  EIGEN_ALWAYS_INLINE BasicVar<T> push(Rule, Shape shape, T* value, std::span<const BasicVar<T>, N> parents,
+                                       const void* attributes = nullptr) {
+    if constexpr (!requires { Rule::elementwise; }) static_cast<void>(&detail::listed<Rule>);
     auto* const kept =
         static_cast<NodeIndex*>(arena_.allocate(parents.size() * sizeof(NodeIndex), alignof(NodeIndex)));
     bool requires_grad = false;
@@ -132,18 +250,16 @@ template <class T> class alignas(64) BasicTape {
       kept[k] = parents[k].index();
       requires_grad |= needs_grad(kept[k]);
     }
-    return add_node({.op = &op,
+    return add_node({.op = &Rule::op,
                      .value = value,
                      .attributes = attributes,
                      .parents = kept,
                      .owner = owner_,
                      .parent_count = static_cast<std::uint32_t>(parents.size()),
-                     .requires_grad = requires_grad && grad_enabled_ && op.pull_back != nullptr},
+                     .requires_grad = requires_grad && grad_enabled_ && Rule::op.vjp != nullptr},
                     shape);
   }
-
-  // For fused rules.
-
+  bool needs_grad(NodeIndex node) const { return nodes_[node].requires_grad; }
   /** Where to put the gradient of `node` in this backward pass. */
   EIGEN_ALWAYS_INLINE GradSink<T> grad_sink(NodeIndex index) {
     Node<T>& node = nodes_[index];
@@ -153,42 +269,64 @@ template <class T> class alignas(64) BasicTape {
     if (node.grad == nullptr) node.grad = memory_for(node);
     return {node.grad, add};
   }
-  bool needs_grad(NodeIndex node) const { return nodes_[node].requires_grad; }
 
  private:
   friend class BasicVar<T>;
   using ParameterData = typename BasicParameter<T>::Data;
-  struct RecordedParameter {
-    std::shared_ptr<ParameterData> data;
-    NodeIndex node = 0;
+
+  /// The parameters of this step in the order of their first use, up to `used`, then those of the step before: the next one
+  /// is usually at `used`.
+  struct RecordedParameters {
+    struct Entry {
+      std::shared_ptr<ParameterData> data;
+      NodeIndex node = 0;
+    };
+    bool next_is(const ParameterData* data) const { return used < list.size() && list[used].data.get() == data; }
+    /** The entry of a parameter that the step has used already, or null. */
+    const Entry* find_in_step(const std::shared_ptr<ParameterData>& data) const {
+      for (const Entry& entry : of_this_step())
+        if (entry.data == data) return &entry;
+      return nullptr;
+    }
+    void make_next(const std::shared_ptr<ParameterData>& data) {
+      const auto same = [&](const Entry& entry) { return entry.data == data; };
+      auto found = std::find_if(list.begin() + static_cast<std::ptrdiff_t>(used), list.end(), same);
+      if (found == list.end()) found = list.insert(found, {data, 0});
+      std::swap(*found, list[used]);
+    }
+    std::span<const Entry> of_this_step() const { return {list.data(), used}; }
+
+    std::vector<Entry> list;
+    std::size_t used = 0;
   };
 
   BasicVar<T> leaf(Shape shape, T* values, InputOptions options);
   [[gnu::noinline]] BasicVar<T> unexpected_parameter(const BasicParameter<T>& parameter);
-  /// Appends `made`, whose shape is still missing, and shows it to the observers. Always inlined, so that it is written
-  /// where it stays: a node that is built elsewhere and copied stalls.
-  EIGEN_ALWAYS_INLINE BasicVar<T> add_node(Node<T>&& made, Shape shape) {
-    const auto index = static_cast<NodeIndex>(nodes_.size());
-    made.rows = static_cast<std::uint32_t>(shape.rows);
-    made.cols = static_cast<std::uint32_t>(shape.cols);
-    new (nodes_.append()) Node<T>(made);
-    if (nodes_.full() || !observers_.empty()) [[unlikely]]
-      return added_last();
+  EIGEN_ALWAYS_INLINE BasicVar<T> add_node(Node<T>&& node, Shape shape) {
+    return shown(append(std::move(node), shape));
+  }
+  /// Always inlined, so that the node is written where it stays: one that is built elsewhere and copied stalls.
+  EIGEN_ALWAYS_INLINE NodeIndex append(Node<T>&& node, Shape shape) {
+    node.rows = static_cast<std::uint32_t>(shape.rows);
+    node.cols = static_cast<std::uint32_t>(shape.cols);
+    nodes_.push_back(node);
+    return static_cast<NodeIndex>(nodes_.size() - 1);
+  }
+  EIGEN_ALWAYS_INLINE BasicVar<T> shown(NodeIndex index) {
+    if (!observers_.empty()) [[unlikely]]
+      show(&BasicObserver<T>::on_forward, index);
     return var(index);
   }
-  [[gnu::noinline]] BasicVar<T> added_last();
-  [[gnu::noinline]] void show_backward(NodeIndex node);
-  [[gnu::noinline]] void show_after_pull_back(NodeIndex node);
+  using Event = void (BasicObserver<T>::*)(const BasicTape<T>&, NodeIndex);
+  [[gnu::noinline]] void show(Event event, NodeIndex node);
   static bool is_too_large(Shape shape) {
     const auto rows = static_cast<std::uint64_t>(shape.rows);
     const auto cols = static_cast<std::uint64_t>(shape.cols);
     return ((rows | cols) >> 32 | (rows * cols) >> 60) != 0;
   }
   [[noreturn]] static void fail_too_large(Shape shape);
-  /// The parameters of this step.
-  std::span<const RecordedParameter> recorded_parameters() const { return {parameters_.data(), parameter_cursor_}; }
-  enum class Seed { copied, stays };
-  void backward(NodeIndex from, const T* seed, Seed kind);
+  void backward(NodeIndex from, const T* seed);
+  [[gnu::noinline]] void pull_back_by_rule(NodeIndex self);
   const T* readable_grad(NodeIndex node);
   T* memory_for(const Node<T>& node) { return allocate_array<T>(static_cast<std::size_t>(node.size())); }
   GradSink<T> leaf_sink(Node<T>& node);
@@ -198,29 +336,42 @@ template <class T> class alignas(64) BasicTape {
 
   // In two lines of the cache what every op needs, in a third what only parameters need.
   Arena arena_;
-  NodeList<T> nodes_;
+  std::vector<Node<T>> nodes_;
   std::vector<BasicObserver<T>*> observers_;
   const void* owner_ = nullptr;
   std::uint32_t step_ = 1;
   std::uint32_t pass_ = 0;
   bool grad_enabled_ = true;
-  bool seed_stays_ = false;  ///< the gradient of seeded_ is the seed of the last backward pass itself
-  NodeIndex seeded_ = 0;
-  /// Those of this step in the order of their first use, up to the cursor, then those of the step before: the next one is
-  /// usually at the cursor.
-  std::vector<RecordedParameter> parameters_;
-  std::size_t parameter_cursor_ = 0;
-  NodeList<T> previous_;  ///< nodes of the step before, for the names in error messages
+  RecordedParameters parameters_;
+  std::vector<Node<T>> previous_;  ///< nodes of the step before, for the names in error messages
 };
 
-template <class T> struct TapedRuleInput {
+/** What a fused kernel and pieces() are given: a node, and short names for what they read of it. */
+template <class T> struct At {
+  BasicTape<T>& tape;
+  NodeIndex self;
+
+  const Node<T>& node() const { return tape.node(self); }
+  /** Parent k. */
+  const Node<T>& x(std::size_t k) const { return tape.node(node().parents[k]); }
+  /** The gradient of the node's value, and the value. */
+  const T* g() const { return node().grad; }
+  const T* y() const { return node().value; }
+  bool needs_grad(std::size_t k) const { return tape.needs_grad(node().parents[k]); }
+  /** Where the gradient of parent k goes. */
+  GradSink<T> sink(std::size_t k) const { return tape.grad_sink(node().parents[k]); }
+  template <class A> const A& attributes() const { return *static_cast<const A*>(node().attributes); }
+};
+
+/** What a rule is given: the same as Vars. */
+template <class T> struct TapedAt {
   BasicTape<T>& tape;
   NodeIndex self;
   BasicVar<T> g;  ///< gradient of the node's value
 
   const Node<T>& node() const { return tape.node(self); }
+  BasicVar<T> x(std::size_t k) const { return tape.var(node().parents[k]); }
   BasicVar<T> y() const { return tape.var(self); }
-  BasicVar<T> parent(std::size_t k) const { return tape.var(node().parents[k]); }
   template <class A> const A& attributes() const { return *static_cast<const A*>(node().attributes); }
 };
 
@@ -280,4 +431,6 @@ template <class T> EIGEN_ALWAYS_INLINE BasicTape<T>& BasicVar<T>::tape() const {
 
 }  // namespace tapegrad
 
+TAPEGRAD_SCALARS(Var)
 TAPEGRAD_SCALARS(Tape)
+TAPEGRAD_ALIASES(Observer)

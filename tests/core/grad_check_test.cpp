@@ -93,36 +93,35 @@ std::string gradient_message(const tg::GradCheckElement& e) {
 
 /// y = A·B for square matrices, with the gradient of A transposed when asked.
 template <bool wrong_fused, bool wrong_taped> struct SquareMatmul {
-  static void pull_back(tg::Tape& tape, tg::NodeIndex self) {
-    const tg::Node<double> node = tape.node(self);
-    const auto n = node.shape().rows;
+  static void pull_back(const tg::At<double>& at) {
+    const auto n = at.node().shape().rows;
     using Map = Eigen::Map<tg::Matrix>;
     using View = tg::BasicView<double>;
-    const View g(node.grad, n, n);
-    const View a(tape.node(node.parents[0]).value, n, n);
-    const View b(tape.node(node.parents[1]).value, n, n);
-    const auto put = [&](tg::NodeIndex to, const tg::Matrix& part) {
-      const auto sink = tape.grad_sink(to);
+    const View g(at.g(), n, n);
+    const View a(at.x(0).value, n, n);
+    const View b(at.x(1).value, n, n);
+    const auto put = [&](std::size_t to, const tg::Matrix& part) {
+      const auto sink = at.sink(to);
       if (sink.add)
         Map(sink.data, n, n) += part;
       else
         Map(sink.data, n, n) = part;
     };
     const tg::Matrix da = g * b.transpose();
-    put(node.parents[0], wrong_fused ? tg::Matrix(da.transpose()) : da);
-    put(node.parents[1], a.transpose() * g);
+    put(0, wrong_fused ? tg::Matrix(da.transpose()) : da);
+    put(1, a.transpose() * g);
   }
-  static tg::Var taped_vjp(const tg::TapedRuleInput<double>& at, std::size_t parent) {
-    if (parent == 1) return tg::matmul(at.parent(0), at.g, {.transpose_a = true});
-    const tg::Var da = tg::matmul(at.g, at.parent(1), {.transpose_b = true});
+  static tg::Var vjp(const tg::TapedAt<double>& at, std::size_t parent) {
+    if (parent == 1) return tg::matmul(at.x(0), at.g, {.transpose_a = true});
+    const tg::Var da = tg::matmul(at.g, at.x(1), {.transpose_b = true});
     return wrong_taped ? tg::transpose(da) : da;
   }
-  static constexpr tg::Op<double> op{.name = "square_matmul", .pull_back = &pull_back, .taped_vjp = &taped_vjp};
+  static constexpr tg::Op<double> op{.name = "square_matmul", .vjp = &vjp, .pull_back = &pull_back};
   static tg::Var record(tg::Var a, tg::Var b) {
     tg::Tape& tape = a.tape();
     double* out = tape.allocate(a.shape());
     Eigen::Map<tg::Matrix>(out, a.rows(), b.cols()) = a.value() * b.value();
-    return tape.push(op, {a.rows(), b.cols()}, out, {a, b});
+    return tape.push(SquareMatmul(), {a.rows(), b.cols()}, out, {a, b});
   }
   static tg::GradCheckResult check(int order = 1) {
     tg::Matrix a(2, 2), b(2, 2);

@@ -422,7 +422,7 @@ class NetworkCheck {
     pieces.clear();
     const double value = record().item();
     for (tg::NodeIndex i = 0; i < tape_.size(); ++i)
-      if (tape_.node(i).op->pieces != nullptr) tape_.node(i).op->pieces(tape_, i, pieces);
+      if (tape_.node(i).op->pieces != nullptr) tape_.node(i).op->pieces({tape_, i}, pieces);
     return value;
   }
 

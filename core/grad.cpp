@@ -1,0 +1,66 @@
+#include <fmt/core.h>
+
+#include "tapegrad/core/arithmetic.h"
+#include "tapegrad/core/tape.h"
+
+namespace tapegrad::inline TAPEGRAD_ABI {
+
+template <class T> std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs) {
+  if (y.shape() != Shape{1, 1})
+    fail("grad", fmt::format("needs a scalar (1x1) or a seed, variable {} is {}", y.label(), to_string(y.shape())));
+  return grad(y, inputs, y.tape().constant(1));
+}
+
+template <class T>
+std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs, BasicVar<T> seed) {
+  BasicTape<T>& tape = common_tape("grad", y, seed);
+  if (y.shape() != seed.shape())
+    fail("grad", fmt::format("the seed is {}, variable {} is {}", to_string(seed.shape()), y.label(),
+                             to_string(y.shape())));
+  // Only what lies between an input and y can carry a gradient from one to the other.
+  std::vector<char> on_path(y.index() + std::size_t{1}, 0);
+  for (const BasicVar<T>& input : inputs) {
+    common_tape("grad", y, input);
+    if (!input.requires_grad()) fail("grad", fmt::format("variable {} requires no gradient", input.label()));
+    if (input.index() <= y.index()) on_path[input.index()] = 1;
+  }
+  for (NodeIndex i = 0; i <= y.index(); ++i) {
+    const Node<T>& node = tape.node(i);
+    if (!node.requires_grad || node.op->vjp == nullptr) continue;
+    for (std::uint32_t k = 0; k < node.parent_count; ++k) on_path[i] = on_path[i] || on_path[node.parents[k]];
+  }
+  std::vector<BasicVar<T>> cotangents(y.index() + std::size_t{1});
+  std::vector<char> reached(y.index() + std::size_t{1}, 0);
+  cotangents[y.index()] = seed;
+  reached[y.index()] = 1;
+  for (NodeIndex i = y.index() + 1; i-- > 0;) {
+    if (!on_path[i] || !reached[i] || tape.node(i).op->vjp == nullptr) continue;
+    const TapedAt<T> at{tape, i, cotangents[i]};
+    for (std::uint32_t k = 0; k < tape.node(i).parent_count; ++k) {
+      const NodeIndex parent = tape.node(i).parents[k];
+      if (!on_path[parent]) continue;
+      const BasicVar<T> part = tape.node(i).op->vjp(at, k);
+      if (part.empty()) continue;
+      cotangents[parent] = reached[parent] ? cotangents[parent] + part : part;
+      reached[parent] = 1;
+    }
+  }
+  std::vector<BasicVar<T>> result;
+  for (const BasicVar<T>& input : inputs) {
+    if (input.index() <= y.index() && reached[input.index()]) {
+      result.push_back(cotangents[input.index()]);
+    } else {
+      result.push_back(tape.input(BasicMatrix<T>::Zero(input.rows(), input.cols())));
+    }
+  }
+  return result;
+}
+
+#define TAPEGRAD_INSTANTIATE(T)                                                      \
+  template std::vector<BasicVar<T>> grad(BasicVar<T>, std::span<const BasicVar<T>>); \
+  template std::vector<BasicVar<T>> grad(BasicVar<T>, std::span<const BasicVar<T>>, BasicVar<T>);
+TAPEGRAD_INSTANTIATE(float)
+TAPEGRAD_INSTANTIATE(double)
+#undef TAPEGRAD_INSTANTIATE
+
+}  // namespace tapegrad
