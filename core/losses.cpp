@@ -50,7 +50,7 @@ template <class Rule, class T> struct ElementwiseLoss {
     const BasicVar<T> y = record<Rule, T, 2>(rule, {a, b});
     return k == 0 ? elementwise::vjp<0>(rule, g, y, a, b) : elementwise::vjp<1>(rule, g, y, a, b);
   }
-  /// The same in one loop: FUSED_LOSS
+  /// The same in one loop, without a node for each operation
   static void pull_back(const At<T>& at) {
     pull_back_to<0>(at);
     pull_back_to<1>(at);
@@ -114,7 +114,7 @@ template <class T> struct CrossEntropy {
       q(row, attributes.labels[row]) += static_cast<T>(1 - attributes.smoothing);
     return (softmax(z) - at.tape.input(q)) * (at.g * attributes.scale);
   }
-  /// The same in one loop: FUSED_CROSS_ENTROPY
+  /// The same in one loop, from the probabilities that the forward pass has computed
   static void pull_back(const At<T>& at) {
     const GradSink<T> sink = at.sink(0);
     const auto& [labels, probabilities, smoothing, scale] = at.template attributes<Attributes>();

@@ -63,7 +63,7 @@ template <class T> struct Matmul {
     if (k == 0) return ta ? matmul(b, at.g, {tb, true}) : matmul(at.g, b, {false, !tb});
     return tb ? matmul(at.g, a, {true, ta}) : matmul(a, at.g, {!ta, false});
   }
-  /// The same products straight into the gradients: FUSED_MATMUL
+  /// The same products straight into the gradients, without a copy of dW
   static void pull_back(const At<T>& at) {
     const auto [ta, tb] = at.template attributes<MatmulOptions>();
     const auto [m, n] = at.node().shape();
@@ -88,7 +88,7 @@ template <class T> struct LinearOp {
     if (k == 1) return matmul(at.g, at.x(0), {.transpose_a = true});
     return sum(at.g, Axis::rows);
   }
-  /// The same products straight into the gradients: FUSED_LINEAR
+  /// The same products straight into the gradients, without a copy of dW
   static void pull_back(const At<T>& at) {
     const Shape shape = at.node().shape();
     if (at.needs_grad(1)) multiply_into(at, 1, true, false, shape.rows, at.g(), at.x(0).value);

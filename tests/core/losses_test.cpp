@@ -5,7 +5,9 @@
 #include <numbers>
 #include <vector>
 
-namespace tg = tapegrad::f64;
+#include "op_samples.h"
+
+using namespace op_samples;
 
 namespace {
 
@@ -148,4 +150,69 @@ TEST_CASE("a prediction that is NaN gives a loss that is NaN") {
   for (const tg::Var& loss : {tg::mse(x, t), tg::l1(x, t), tg::huber(x, t), tg::bce_with_logits(x, t),
                               tg::cross_entropy(x, labels), tg::nll(tg::log_softmax(x), labels)})
     CHECK(std::isnan(loss.item()));
+}
+
+// --- gradient checks ---
+
+OP_SAMPLES(cross_entropy) {
+  for (const auto reduction : {tg::Reduction::mean, tg::Reduction::sum}) {
+    for (const double smoothing : {0.0, 0.1}) {
+      over_shapes(
+          samples,
+          [=](Vars v) {
+            return tg::cross_entropy(v[0], labels_for(v[0].rows(), v[0].cols()), {smoothing, reduction});
+          },
+          not_empty);
+    }
+    over_shapes(
+        samples,
+        [=](Vars v) {
+          Matrix target = Matrix::Constant(v[0].rows(), v[0].cols(), 1.0 / static_cast<double>(v[0].cols()));
+          return tg::cross_entropy(v[0], v[0].tape().input(target), {0.05, reduction});
+        },
+        not_empty);
+    // the gradient of the target
+    tg::Rng rng(16);
+    samples.push_back({[=](Vars v) {
+                         return tg::cross_entropy(v[0], tg::softmax(v[1]),
+                                                  {.label_smoothing = 0.2, .reduction = reduction});
+                       },
+                       {normal({3, 4}, rng), normal({3, 4}, rng)}});
+  }
+}
+
+COMPOSED_SAMPLES(nll) {
+  for (const auto reduction : {tg::Reduction::mean, tg::Reduction::sum})
+    over_shapes(
+        samples,
+        [=](Vars v) { return tg::nll(tg::log_softmax(v[0]), labels_for(v[0].rows(), v[0].cols()), {reduction}); },
+        not_empty);
+}
+
+/// A fused loss of a prediction and a target, by its mean and its sum.
+template <class Loss> void loss_samples(Samples& samples, const Loss& loss) {
+  tg::Rng rng(17);
+  for (const Shape& shape : shapes) {
+    if (!not_empty(shape) || shape.cols > 17) continue;
+    for (const auto reduction : {tg::Reduction::mean, tg::Reduction::sum})
+      for (const double scale : {0.5, 2.0, 4.0})
+        samples.push_back({[=](Vars v) { return loss(v[0], v[1], reduction); },
+                           {normal(shape, rng, scale), normal(shape, rng, scale)}});
+  }
+}
+
+OP_SAMPLES(mse) {
+  loss_samples(samples, [](Var y, Var t, tg::Reduction r) { return tg::mse(y, t, {r}); });
+}
+
+OP_SAMPLES(l1) {
+  loss_samples(samples, [](Var y, Var t, tg::Reduction r) { return tg::l1(y, t, {r}); });
+}
+
+OP_SAMPLES(huber) {
+  loss_samples(samples, [](Var y, Var t, tg::Reduction r) { return tg::huber(y, t, {0.7, r}); });
+}
+
+OP_SAMPLES(bce_with_logits) {
+  loss_samples(samples, [](Var z, Var t, tg::Reduction r) { return tg::bce_with_logits(z, t, {r}); });
 }

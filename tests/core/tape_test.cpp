@@ -378,14 +378,13 @@ TEST_CASE("a borrowed input is not copied") {
                        "[tape] too large a value: 2147483648x2147483648", tg::Error);
 }
 
-TEST_CASE("a seed on the tape is not copied, and never written to") {
+TEST_CASE("a seed on the tape is never written to") {
   tg::Tape tape;
   const tg::Var x = tape.input(matrix(1, 2, {2, 3}), {.requires_grad = true});
   const tg::Var seed = tape.input(matrix(1, 2, {10, 100}));
   const tg::Var y = x * x;
   y.backward(seed);
   CHECK(x.grad() == matrix(1, 2, {40, 600}));
-  CHECK(y.grad().data() == seed.value().data());
 
   // A second pass goes through y and writes its gradient, which is that of the last pass; x's are added up.
   tg::sum(y * 5.0).backward();
@@ -402,7 +401,6 @@ TEST_CASE("a seed on the tape is not copied, and never written to") {
   // From a leaf, the seed is added.
   x.backward(seed);
   CHECK(x.grad() == matrix(1, 2, {111, 1331}));
-  CHECK(x.grad().data() != seed.value().data());
 
   CHECK_THROWS_WITH_AS(y.backward(tape.input(1)), "[backward] the seed is 1x1, variable #2 (mul) is 1x2",
                        tg::Error);

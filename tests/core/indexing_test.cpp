@@ -1,0 +1,84 @@
+#include "op_samples.h"
+
+using namespace op_samples;
+
+namespace {
+
+/// Row or element numbers that repeat some and leave out others.
+std::vector<Index> scattered(Index count, Index of) {
+  std::vector<Index> numbers;
+  for (Index i = 0; i < count; ++i) numbers.push_back((i * i + 1) % of);
+  return numbers;
+}
+
+}  // namespace
+
+OP_SAMPLES(slice_cols) {
+  for (const Index first : {0, 1})
+    over_shapes(
+        samples, [=](Vars v) { return tg::slice_cols(v[0], first, (v[0].cols() - first + 1) / 2); },
+        [](Shape s) { return s.cols >= 2; }, 1e300);
+}
+
+OP_SAMPLES(pad_cols) {
+  over_shapes(
+      samples, [](Vars v) { return tg::pad_cols(v[0], 2, 1); }, [](Shape) { return true; }, 1e300);
+}
+
+OP_SAMPLES(select_rows) {
+  for (const Index count : {0, 5})
+    over_shapes(
+        samples, [=](Vars v) { return tg::select_rows(v[0], scattered(count, v[0].rows())); }, not_empty, 1e300);
+}
+
+OP_SAMPLES(scatter_rows) {
+  over_shapes(
+      samples, [](Vars v) { return tg::scatter_rows(v[0], scattered(v[0].rows(), 4), 4); },
+      [](Shape) { return true; }, 1e300);
+}
+
+OP_SAMPLES(gather) {
+  for (const Index count : {2, 4})
+    over_shapes(
+        samples,
+        [=](Vars v) {
+          return tg::gather(v[0], scattered(3 * count, v[0].shape().size()), {count, 3});
+        },
+        not_empty, 1e300);
+}
+
+OP_SAMPLES(scatter) {
+  over_shapes(
+      samples,
+      [](Vars v) {
+        return tg::scatter(v[0], scattered(v[0].shape().size(), 20), {4, 5});
+      },
+      [](Shape) { return true; }, 1e300);
+}
+
+OP_SAMPLES(detach) {
+  // a detached factor is a constant: what is left is linear
+  over_shapes(samples, [](Vars v) {
+    Matrix constant = v[0].value();
+    constant.setConstant(1.5);
+    const Var factor = v[0].tape().input(constant, {.requires_grad = true});
+    return tg::detach(factor * 2.0) * v[0];
+  });
+}
+
+OP_SAMPLES(concat_cols) {
+  tg::Rng rng(13);
+  const auto f = [](Vars v) { return tg::concat_cols(v); };
+  const Index widths[][3] = {{1, 1, 1}, {2, 3, 1}, {0, 2, 1}, {1, 0, 0}, {7, 1, 4}, {17, 2, 1}, {1, 4, 0}};
+  for (const Index rows : {0, 1, 2, 4})
+    for (const auto& [a, b, c] : widths) {
+      samples.push_back({f, {normal({rows, a}, rng), normal({rows, b}, rng), normal({rows, c}, rng)}});
+      if (a < 17)
+        samples.push_back({f, {normal({rows, a}, rng, 1e300), normal({rows, b}, rng), speckled({rows, c}, rng)}});
+    }
+  samples.push_back({f, {normal({2, 65}, rng)}});
+  samples.push_back({[](Vars v) {
+                       return tg::concat_cols({v[0], v[1], v[0]});
+                     },
+                     {normal({2, 3}, rng), normal({2, 1}, rng)}});
+}
