@@ -42,6 +42,7 @@
 #include "tapegrad/optim/clip.h"
 #include "tapegrad/optim/optimizer.h"
 #include "tapegrad/optim/schedule.h"
+#include "tapegrad/version.h"
 
 #if __has_include("tapegrad/inspect/report/report.h")  // not in a library that was built without reports
 #include "tapegrad/inspect/report/report.h"

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds and runs all tests. Without arguments all stages, else those that are named:
+# Installs what is missing, builds and runs all tests. Without arguments all stages, else those that are named; `all` adds
+# those that take long:
 #   format    clang-format agrees with every source file
 #   ci        GCC, optimized, warnings are errors
-#   consume   other people's programs can use the library, and cannot link it with another memory layout
+#   headers   every installed header compiles by itself, without a warning that many projects use
+#   consume   other people's programs can use the library in each way, and cannot link it with another memory layout
 #   asan      AddressSanitizer and UndefinedBehaviorSanitizer, with Clang
 #   clang     Clang, optimized for this machine's vector units, warnings are errors
 set -euo pipefail
@@ -42,77 +44,154 @@ stage_clang() {
   ctest --preset clang --output-on-failure --parallel "$jobs" --exclude-regex '^(example\.contract|matmul\.|report\.)'
 }
 
-# consumer NAME TARGET CMAKE-ARGUMENT... : configures tests/consumer in $scratch/NAME, and builds the target.
-consumer() {
-  local name=$1 target=$2
-  shift 2
-  cmake -G Ninja -S tests/consumer -B "$scratch/$name" -DCMAKE_CXX_COMPILER=g++ "$@" >"$scratch/$name.log" 2>&1 &&
-    cmake --build "$scratch/$name" --target "$target" --parallel "$jobs" >>"$scratch/$name.log" 2>&1
+# Public headers, as they are installed, with warnings that many projects use.
+stage_headers() {
+  heading "headers: every installed header by itself, strict warnings, both compilers"
+  install_library
+  scripts/checks/headers.sh "$scratch/prefix/include"
+}
+
+# The library as stage ci builds it, in $scratch/prefix.
+install_library() {
+  [[ ! -d $scratch/prefix ]] || return 0
+  build_preset ci tapegrad_core tapegrad_report
+  cmake --install build/ci --prefix "$scratch/prefix" >/dev/null
 }
 
 consumer_fails() {
   cat "$scratch/$1.log" >&2
-  die "consume: a program that uses the library by $1 does not work"
+  die "consume: $2"
 }
 
-consumer_works() {
+# configure NAME CMAKE-ARGUMENT... : configures tests/consumer in $scratch/NAME.
+configure() {
   local name=$1
   shift
-  consumer "$name" consumer "$@" || consumer_fails "$name"
-  "$scratch/$name/consumer" >>"$scratch/$name.log" 2>&1 || consumer_fails "$name"
-  note "$name: works"
+  cmake -G Ninja -S tests/consumer -B "$scratch/$name" -DCMAKE_CXX_COMPILER=g++ -DCMAKE_EXPORT_COMPILE_COMMANDS=ON "$@" \
+    >"$scratch/$name.log" 2>&1
 }
 
-# main_options NAME : the optimization that the program of $scratch/NAME, configured only, would be compiled with.
+# build NAME TARGET : builds what was configured.
+build() { cmake --build "$scratch/$1" --target "$2" --parallel "$jobs" >>"$scratch/$1.log" 2>&1; }
+
+# runs NAME PROGRAM : the program does what it should, and its report opens offline.
+runs() {
+  local name=$1 report=$scratch/$1.html
+  env -u TAPEGRAD_VEGA_DIR "$2" "$report" >>"$scratch/$name.log" 2>&1 || consumer_fails "$name" "the program that uses $name fails"
+  if ! command -v npm >/dev/null; then
+    note "$name: works (no npm: whether its reports open offline was not tested)"
+  elif grep -q '<script src=' "$report"; then
+    consumer_fails "$name" "the report of the program that uses $name needs a network"
+  else
+    note "$name: works, and its report opens offline"
+  fi
+}
+
+# works NAME CMAKE-ARGUMENT... : the program of that name can be configured, built and run.
+works() {
+  local name=$1
+  configure "$@" && build "$name" consumer || consumer_fails "$name" "a program that uses the library by $name cannot be built"
+  runs "$name" "$scratch/$name/consumer"
+}
+
+consume_installed() {
+  works find_package -DTAPEGRAD_FROM=package -DCMAKE_PREFIX_PATH="$scratch/prefix" -DCMAKE_BUILD_TYPE=Release
+
+  # A plain compiler, and a library that was moved after its installation.
+  cp -r "$scratch/prefix" "$scratch/moved"
+  local flags
+  flags=$(PKG_CONFIG_PATH=$(dirname "$(find "$scratch/moved" -name tapegrad.pc)") pkg-config --cflags --libs tapegrad)
+  [[ $flags != *"$scratch/prefix"* ]] || die "consume: tapegrad.pc of a moved library names the old place: $flags"
+  # shellcheck disable=SC2086 # these are words
+  g++ tests/consumer/main.cpp -o "$scratch/by_pkg_config" $flags 2>"$scratch/pkg-config.log" ||
+    consumer_fails pkg-config "g++ with the flags of pkg-config fails: $flags"
+  mv "$scratch/prefix" "$scratch/away"
+  runs pkg-config "$scratch/by_pkg_config"
+  mv "$scratch/away" "$scratch/prefix"
+
+  (cd build/ci && cpack -G DEB -B "$scratch/deb") >"$scratch/deb.log" 2>&1 || consumer_fails deb "cpack -G DEB fails"
+  dpkg -x "$scratch"/deb/*.deb "$scratch/root"
+  works deb -DTAPEGRAD_FROM=package -DCMAKE_PREFIX_PATH="$scratch/root/usr" -DCMAKE_BUILD_TYPE=Release
+}
+
+# As part of the program's build: shared libraries, so that both are built once; they export nothing but tapegrad.
+consume_subproject() {
+  works add_subdirectory -DTAPEGRAD_FROM=subdirectory -DCMAKE_BUILD_TYPE=Debug -DBUILD_SHARED_LIBS=ON
+  local library exported
+  for library in core report; do
+    exported=$(nm -DC --defined-only "$scratch/add_subdirectory/tapegrad/libtapegrad_$library.so" | cut -d' ' -f3- |
+      grep -v 'tapegrad::' || true)
+    [[ -z $exported ]] || die "consume: libtapegrad_$library.so exports what is not in tapegrad: $exported"
+  done
+  [[ -e $scratch/add_subdirectory/tapegrad/libtapegrad_core.so.0.2 ]] || die "consume: the shared library has no SOVERSION"
+  note "shared libraries: export only what is in tapegrad"
+  # A program that installs itself does not install the library of its sub-project.
+  DESTDIR=$scratch/install cmake --install "$scratch/add_subdirectory" >/dev/null
+  [[ ! -e $scratch/install ]] || die "consume: the program installs $(find "$scratch/install" -type f | head -n 1)"
+
+  # It ends in the same add_subdirectory: what it compiles would be the same once more.
+  configure FetchContent -DTAPEGRAD_FROM=fetchcontent -DCMAKE_BUILD_TYPE=Debug &&
+    build FetchContent CMakeFiles/consumer.dir/main.cpp.o || consumer_fails FetchContent "FetchContent does not work"
+  note "FetchContent: compiles"
+}
+
+# main_options NAME : the optimization that the program of $scratch/NAME would be compiled with.
 main_options() {
   grep -o '"command": .*consumer/main.cpp' "$scratch/$1/compile_commands.json" | grep -o ' -O[0-9]\| -g\b\| -DNDEBUG' | tr -d '\n'
 }
 
 # Without a build type a sub-project chooses Release for everything and says so; one that was chosen is respected.
 consume_build_types() {
-  local configure=(-DTAPEGRAD_FROM=subdirectory -DCMAKE_EXPORT_COMPILE_COMMANDS=ON -DTAPEGRAD_FETCH_VEGA=OFF)
-  consumer no_type help "${configure[@]}" && consumer debug help "${configure[@]}" -DCMAKE_BUILD_TYPE=Debug ||
-    die "consume: the program cannot be configured"
+  configure no_type -DTAPEGRAD_FROM=subdirectory || consumer_fails no_type "without a build type nothing can be configured"
   [[ $(main_options no_type) == ' -O3 -DNDEBUG' ]] || die "consume: without a build type main.cpp gets '$(main_options no_type)'"
   grep -q 'CMAKE_BUILD_TYPE was not set' "$scratch/no_type.log" || die "consume: nothing is said about a missing build type"
-  [[ $(main_options debug) == ' -g' ]] || die "consume: with Debug main.cpp gets '$(main_options debug)'"
-  ! grep -q 'CMAKE_BUILD_TYPE was not set' "$scratch/debug.log" || die "consume: Debug counts as a missing build type"
+  [[ $(main_options FetchContent) == ' -g' ]] || die "consume: with Debug main.cpp gets '$(main_options FetchContent)'"
+  ! grep -q 'CMAKE_BUILD_TYPE was not set' "$scratch/FetchContent.log" || die "consume: Debug counts as a missing build type"
   note "no build type: Release, and says so"
+}
+
+# The same program for another vector width than the installed library: refused by CMake where it sees the flags, and in any
+# case by the linker.
+consume_mismatch() {
+  [[ $(uname -m) == x86_64 ]] || return 0
+  local arguments=(-DTAPEGRAD_FROM=package -DCMAKE_PREFIX_PATH="$scratch/prefix" -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS=-mavx)
+  ! configure mismatch "${arguments[@]}" || die "consume: CMake does not see another memory layout than the library's"
+  tr -s ' \n' ' ' <"$scratch/mismatch.log" | grep -q "compiled with no -march, where Eigen aligns memory to 16 bytes; the flags of this project (CMAKE_CXX_FLAGS: '-mavx') align it to 32" ||
+    consumer_fails mismatch "CMake refuses another memory layout, but does not explain it"
+  if configure mismatch "${arguments[@]}" -DTAPEGRAD_CHECK_ALIGNMENT=OFF && build mismatch consumer; then
+    die "consume: a program with another memory layout than the library links"
+  fi
+  grep -q 'undefined reference to .*eigen_align_' "$scratch/mismatch.log" ||
+    consumer_fails mismatch "a program with another memory layout fails, but not with an undefined eigen_align_ symbol"
+  note "another memory layout: refused by CMake, and by the linker, $(grep -o 'eigen_align_[0-9]*' "$scratch/mismatch.log" | head -n 1)"
 }
 
 stage_consume() {
   heading "consume: the library in other people's programs"
-  build_preset ci tapegrad_core tapegrad_report
-  cmake --install build/ci --prefix "$scratch/prefix" >/dev/null
-  consumer_works find_package -DTAPEGRAD_FROM=package -DCMAKE_PREFIX_PATH="$scratch/prefix" -DCMAKE_BUILD_TYPE=Release
-  consumer_works add_subdirectory -DTAPEGRAD_FROM=subdirectory -DCMAKE_BUILD_TYPE=Debug
-  # It ends in the same add_subdirectory: what it compiles would be the same once more.
-  consumer FetchContent CMakeFiles/consumer.dir/main.cpp.o -DTAPEGRAD_FROM=fetchcontent -DCMAKE_BUILD_TYPE=Debug ||
-    consumer_fails FetchContent
-  note "FetchContent: compiles"
-
+  install_library
+  consume_installed
+  consume_subproject
   consume_build_types
-
-  # The same program, for another vector width than the installed library.
-  if [[ $(uname -m) == x86_64 ]]; then
-    if consumer mismatch consumer -DTAPEGRAD_FROM=package -DCMAKE_PREFIX_PATH="$scratch/prefix" -DCMAKE_BUILD_TYPE=Release \
-      -DCMAKE_CXX_FLAGS=-mavx; then
-      die "consume: a program with another memory layout than the library links"
-    fi
-    if ! grep -q 'undefined reference to .*eigen_align_' "$scratch/mismatch.log"; then
-      cat "$scratch/mismatch.log" >&2
-      die "consume: a program with another memory layout fails, but not with an undefined eigen_align_ symbol"
-    fi
-    note "another memory layout: refused by the linker, $(grep -o 'eigen_align_[0-9]*' "$scratch/mismatch.log" | head -n 1)"
-  fi
+  consume_mismatch
 }
 
+default_stages=(format ci consume asan clang)
+long_stages=()
 stages=("$@")
-((${#stages[@]})) || stages=(format ci consume asan clang)
+((${#stages[@]})) || stages=("${default_stages[@]}")
+[[ ${stages[*]} != all ]] || stages=("${default_stages[@]}" "${long_stages[@]}")
 for stage in "${stages[@]}"; do
-  [[ $(type -t "stage_$stage") == function ]] || die "no stage named '$stage'; there are: format ci consume asan clang"
+  [[ $(type -t "stage_$stage") == function ]] ||
+    die "no stage named '$stage'; there are: ${default_stages[*]} ${long_stages[*]}, and all of them: all"
 done
 
 install_missing "${build_packages[@]}" "${data_packages[@]}" "${check_packages[@]}"
 install_optional "${report_check_commands[@]}"
-for stage in "${stages[@]}"; do "stage_$stage"; done
+times=()
+for stage in "${stages[@]}"; do
+  begin=$SECONDS
+  "stage_$stage"
+  times+=("$(printf '%-10s %5d s' "$stage" $((SECONDS - begin)))")
+done
+heading "Passed"
+note "${times[@]}" "$(printf '%-10s %5d s' together "$SECONDS")"

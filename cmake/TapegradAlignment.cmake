@@ -1,0 +1,31 @@
+# tapegrad_alignment(VARIABLE DIRECTORY): sets VARIABLE to EIGEN_MAX_ALIGN_BYTES as the compiler flags
+# of this directory give it, or to "" where that cannot be found out. DIRECTORY is for a small file that is compiled.
+function(tapegrad_alignment variable directory)
+  get_directory_property(options COMPILE_OPTIONS)
+  list(FILTER options INCLUDE REGEX "^-m[^$<>]*$")
+  string(TOUPPER "${CMAKE_BUILD_TYPE}" type)
+  set(flags "${CMAKE_CXX_COMPILER} ${CMAKE_CXX_FLAGS} ${CMAKE_BUILD_TYPE} ${CMAKE_CXX_FLAGS_${type}} ${options}")
+  if("${TAPEGRAD_ALIGNMENT_FLAGS}" STREQUAL flags)
+    set(${variable} "${TAPEGRAD_ALIGNMENT_FOUND}" PARENT_SCOPE)
+    return()
+  endif()
+  set(source ${directory}/tapegrad_alignment.cpp)
+  file(WRITE ${source} "#include <Eigen/Core>\n#define TEXT(x) #x\n#define VALUE(x) TEXT(x)\n"
+                       "extern const char* const alignment;\n"
+                       "const char* const alignment = \"tapegrad_alignment=\" VALUE(EIGEN_MAX_ALIGN_BYTES) \";\";\n")
+  set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
+  set(CMAKE_TRY_COMPILE_CONFIGURATION ${CMAKE_BUILD_TYPE})
+  try_compile(compiled ${directory}/tapegrad_alignment ${source} COMPILE_DEFINITIONS ${options}
+              LINK_LIBRARIES Eigen3::Eigen CXX_STANDARD 20 COPY_FILE ${directory}/tapegrad_alignment.a OUTPUT_VARIABLE output)
+  unset(compiled CACHE)
+  set(found "")
+  if(EXISTS ${directory}/tapegrad_alignment.a)
+    file(STRINGS ${directory}/tapegrad_alignment.a text REGEX "tapegrad_alignment=[0-9]+;")
+    string(REGEX MATCH "tapegrad_alignment=([0-9]+)" match "${text}")
+    set(found ${CMAKE_MATCH_1})
+    file(REMOVE ${directory}/tapegrad_alignment.a)
+  endif()
+  set(TAPEGRAD_ALIGNMENT_FLAGS "${flags}" CACHE INTERNAL "What the next was found with")
+  set(TAPEGRAD_ALIGNMENT_FOUND "${found}" CACHE INTERNAL "EIGEN_MAX_ALIGN_BYTES")
+  set(${variable} "${found}" PARENT_SCOPE)
+endfunction()
