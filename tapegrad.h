@@ -19,7 +19,6 @@
 #include "tapegrad/inspect/decision_map.h"
 #include "tapegrad/inspect/findings.h"
 #include "tapegrad/inspect/graph.h"
-#include "tapegrad/inspect/log.h"
 #include "tapegrad/inspect/monitor.h"
 #include "tapegrad/inspect/nan_blame.h"
 #include "tapegrad/inspect/preflight.h"
@@ -45,5 +44,6 @@
 #include "tapegrad/version.h"
 
 #if __has_include("tapegrad/inspect/report/report.h")  // not in a library that was built without reports
+#include "tapegrad/inspect/report/log.h"
 #include "tapegrad/inspect/report/report.h"
 #endif

@@ -8,6 +8,7 @@
 
 #include "tapegrad/core/losses.h"
 #include "tapegrad/inspect/monitor.h"
+#include "tapegrad/inspect/text.h"
 #include "tapegrad/layers/activation.h"
 #include "tapegrad/layers/dropout.h"
 #include "tapegrad/layers/linear.h"
@@ -217,29 +218,6 @@ PreflightReport check(BasicModule<T>& net, const BasicMatrixRef<T>& inputs,
   return report;
 }
 
-/// Breaks a text into lines of at most `width` characters, all but the first indented.
-std::string wrapped(const std::string& text, std::size_t width, std::size_t indent) {
-  std::string result;
-  std::size_t column = 0;
-  for (std::size_t from = 0; from < text.size();) {
-    const std::size_t to = std::min(text.find(' ', from), text.size());
-    const std::string word = text.substr(from, to - from);
-    std::size_t length = 0;  // in characters: bytes that do not continue one
-    for (const char c : word) length += (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-    if (column > 0 && column + 1 + length > width) {
-      result += "\n" + std::string(indent, ' ');
-      column = indent;
-    } else if (column > 0) {
-      result += ' ';
-      ++column;
-    }
-    result += word;
-    column += length;
-    from = to + 1;
-  }
-  return result + "\n";
-}
-
 }  // namespace
 
 template <class T>
@@ -292,10 +270,10 @@ std::string to_text(const PreflightReport& report) {
                                    : "none makes the loss fall";
     rates += report.lr_limit > 0 ? fmt::format(", from {:.2g} on it rises", report.lr_limit)
                                  : fmt::format(", up to {:.3g} it does not explode", report.lr_curve.back().first);
-    text += wrapped(rates, 80, 2);
+    text += wrapped(rates, 80, 0, 2);
   }
   for (const Finding& each : report.findings)
-    text += wrapped(std::string(to_string(each.severity)) + ": " + each.text, 80, 2);
+    text += wrapped(std::string(to_string(each.severity)) + ": " + each.text, 80, 0, 2);
   if (report.findings.empty()) text += "nothing looks wrong\n";
   return text;
 }

@@ -2,7 +2,7 @@
 
 #include <fmt/core.h>
 #include <tapegrad/core/error.h>
-#include <tapegrad/inspect/log.h>
+#include <tapegrad/inspect/report/log.h>
 #include <tapegrad/inspect/report/report.h>
 #include <unistd.h>
 

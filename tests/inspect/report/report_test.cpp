@@ -14,7 +14,7 @@
 
 #include "synthetic.h"
 #include "tapegrad/core/error.h"
-#include "tapegrad/inspect/log.h"
+#include "tapegrad/inspect/report/log.h"
 #include "tapegrad/inspect/report/page.h"
 
 #ifndef TAPEGRAD_TEST_VEGA_DIR

@@ -1,4 +1,4 @@
-#include "tapegrad/inspect/log.h"
+#include "tapegrad/inspect/report/log.h"
 
 #include <nlohmann/json.hpp>
 
