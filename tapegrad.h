@@ -16,6 +16,7 @@
 #include "tapegrad/core/softmax.h"
 #include "tapegrad/core/tape.h"
 #include "tapegrad/core/threads.h"
+#include "tapegrad/inspect/census.h"
 #include "tapegrad/inspect/decision_map.h"
 #include "tapegrad/inspect/findings.h"
 #include "tapegrad/inspect/graph.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tapegrad/inspect/monitor.h"
+#include "tapegrad/inspect/census.h"
 #include "tapegrad/layers/linear.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {

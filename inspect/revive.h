@@ -1,6 +1,6 @@
 #pragma once
 
-#include "tapegrad/inspect/monitor.h"
+#include "tapegrad/inspect/census.h"
 #include "tapegrad/layers/containers.h"
 #include "tapegrad/layers/linear.h"
 

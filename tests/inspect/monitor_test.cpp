@@ -67,6 +67,17 @@ Moments moments(const Rows& rows) {
   return {sum / n, std::sqrt(deviations / n), std::sqrt(squares / n)};
 }
 
+/** √(mean over the columns of their variance over the rows). */
+double sample_std(const Rows& rows) {
+  double variance = 0;
+  for (std::size_t c = 0; c < rows[0].size(); ++c) {
+    Rows column;
+    for (const auto& row : rows) column.push_back({row[c]});
+    variance += std::pow(moments(column).std, 2);
+  }
+  return std::sqrt(variance / static_cast<double>(rows[0].size()));
+}
+
 double norm(const Rows& rows) {
   double squares = 0;
   for (const auto& row : rows)
@@ -163,6 +174,7 @@ TEST_CASE("monitor: every figure agrees with a slow computation, also for a user
     check_near(record.layers[1].facts.sup_slope, 2);
     check_near(record.layers[2].steps.back().gradient_rms, moments(d_out).rms);
     check_near(record.layers[2].steps.back().mean, moments(out).mean);
+    check_near(record.layers[2].steps.back().sample_std, sample_std(out));
     check_near(record.loss.back().loss, loss.item());
     if (s == 0) {
       check_near(record.input_mean, moments(in).mean);
@@ -336,6 +348,27 @@ TEST_CASE("monitor: every k-th step measures the update of that step alone, and 
   }
   CHECK(steps.back().step == 200);
   CHECK(monitor.record().loss.size() == monitor.record().layers[0].steps.size());
+}
+
+TEST_CASE("monitor: how much the output varies over the samples, also behind a last activation; unknown of one") {
+  tg::Rng rng(4);
+  tg::Sequential net{tg::Linear(2, 3, rng), tg::Sigmoid()};
+  const tg::Matrix x = (tg::Matrix(3, 2) << 1, 2, -3, 1, 0.5, -1).finished();
+  tg::Monitor monitor(net);
+  tg::Tape tape;
+  for (const Index rows : {3, 1}) {
+    tape.reset();
+    const tg::Var y = net(tape.input(x.topRows(rows)));
+    const tg::Var loss = tg::mean(y);
+    loss.backward();
+    monitor.step(loss);
+    const double seen = monitor.record().layers[0].steps.back().sample_std;
+    if (rows == 3)
+      check_near(seen, sample_std(to_rows(y.value())));
+    else
+      CHECK(seen == -1);
+  }
+  CHECK(monitor.record().layers.back().steps.empty());  // there are no logits
 }
 
 TEST_CASE("monitor: a loss that is not finite is noted with its step") {

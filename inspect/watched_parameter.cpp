@@ -1,0 +1,57 @@
+#include "tapegrad/inspect/watched_parameter.h"
+
+#include <cmath>
+#include <numbers>
+
+namespace tapegrad::inline TAPEGRAD_ABI {
+
+template <class T> void WatchedParameter<T>::look(ParameterRecord& to, Index count) {
+  const BasicMatrix<T>& now = parameter_.value();
+  const BasicMatrix<T>& gradient = parameter_.grad();  // zeros when there is none
+  // A row is a unit of the layer above; of a bias (one row) every column is one.
+  const bool is_row = now.rows() == 1;
+  const Index rows = is_row ? now.cols() : now.rows();
+  const Index cols = is_row ? 1 : now.cols();
+  last_update_.resize(static_cast<std::size_t>(rows));
+  ParameterStep step{.step = count};
+  for (Index row = 0; row < rows; ++row) {
+    const Values<T> w(before_.data() + row * cols, cols);
+    const Values<T> after(now.data() + row * cols, cols);
+    const Values<T> g(gradient.data() + row * cols, cols);
+    const double jump = static_cast<double>((after - w).square().sum());
+    const double norm = static_cast<double>(w.square().sum());
+    const double slope = static_cast<double>(g.square().sum());
+    step.update_norm += jump;
+    step.weight_norm += norm;
+    step.gradient_norm += slope;
+    last_update_[static_cast<std::size_t>(row)] = {
+        std::sqrt(jump), std::sqrt(norm), is_row ? static_cast<double>(after[0] - w[0]) : 0, std::sqrt(slope)};
+  }
+  step.update_norm = std::sqrt(step.update_norm);
+  step.weight_norm = std::sqrt(step.weight_norm);
+  step.gradient_norm = std::sqrt(step.gradient_norm);
+  step.update_ratio = ratio(step.update_norm, step.weight_norm);
+  steps_.append(to.steps, step);
+}
+
+template <class T>
+void WatchedParameter<T>::add_histogram(ParameterRecord& to, Index count, std::vector<T>& scratch) {
+  Histogram histogram{.low = -12, .high = 4};
+  const BasicMatrix<T>& gradient = parameter_.grad();
+  const Values<T> all(gradient.data(), gradient.size());
+  scratch.resize(static_cast<std::size_t>(gradient.size()));
+  Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>> decades(scratch.data(), gradient.size());
+  decades = all.abs().log() * static_cast<T>(std::numbers::log10e);
+  for (Index i = 0; i < all.size(); ++i) {
+    if (all[i] == 0)
+      ++histogram.zeros;
+    else
+      histogram.add(static_cast<double>(decades[i]));
+  }
+  histograms_.append(to.gradient_histograms, {count, histogram});
+}
+
+template class WatchedParameter<float>;
+template class WatchedParameter<double>;
+
+}  // namespace tapegrad
