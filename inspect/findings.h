@@ -24,12 +24,14 @@ struct Finding {
 };
 
 /** One way in which a run goes wrong: a name, the number from which on it is a warning and the one from which on it
- * is critical (below which, where critical < warning), and the check that finds where it happens. */
+ * is critical (below which, where critical < warning), and the check that finds where it happens, given what the
+ * rules before it have found. */
 struct FindingRule {
   std::string_view name;
   double warning;
   double critical;
-  std::vector<Finding> (*check)(const RunRecord& record, const FindingRule& rule);
+  std::vector<Finding> (*check)(const RunRecord& record, const FindingRule& rule,
+                                const std::vector<Finding>& found);
 };
 
 /** All rules. Judged is the last quarter of a run, unless the rule is about its beginning:

@@ -4,8 +4,14 @@
 
 #include <cmath>
 #include <limits>
+#include <string>
 
 #include "tapegrad/core/activations.h"
+#include "tapegrad/core/losses.h"
+#include "tapegrad/inspect/monitor.h"
+#include "tapegrad/layers/containers.h"
+#include "tapegrad/layers/linear.h"
+#include "tapegrad/optim/optimizer.h"
 
 using namespace tapegrad;
 
@@ -414,4 +420,77 @@ TEST_CASE("findings: the worst come first, else in the order of the rules") {
   CHECK(all[0].rule == "unscaled inputs");
   CHECK(all[1].rule == "dying relu");
   CHECK(all[2].rule == "dead at birth");
+}
+
+// Networks that are really trained.
+
+namespace {
+
+/// Samples of three classes around three points, and what may be wrong with them.
+struct Task {
+  explicit Task(Index samples) : x(samples, 2) {
+    for (Index i = 0; i < samples; ++i) {
+      labels.push_back(static_cast<int>(rng.below(3)));
+      const double angle = 2.1 * labels.back();
+      x.row(i) << static_cast<float>(std::cos(angle) + rng.normal(0, 0.2)),
+          static_cast<float>(std::sin(angle) + rng.normal(0, 0.2));
+    }
+  }
+  Rng rng{3};
+  Matrix x;
+  std::vector<int> labels;
+};
+
+std::vector<Finding> trained(const Task& task, double lr = 0.3, Index batch = 30) {
+  Rng rng(1);
+  Sequential net{Linear(2, 16, rng), Tanh(), Linear(16, 3, rng)};
+  Sgd sgd(net.parameters(), {.lr = lr});
+  Monitor monitor(net, {.classes = 3});
+  Tape tape;
+  for (Index step = 0; step < 200; ++step) {
+    const Index from = step * batch % (task.x.rows() - batch + 1);
+    tape.reset();
+    const Var loss = cross_entropy(
+        net(tape.input(task.x.middleRows(from, batch))),
+        std::span(task.labels).subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(batch)));
+    loss.backward();
+    sgd.step();
+    monitor.step(loss, {.lr = lr});
+  }
+  return findings(monitor.record());
+}
+
+std::string rules_of(const std::vector<Finding>& all) {
+  std::string names;
+  for (const Finding& each : all) names += (names.empty() ? "" : ", ") + each.rule;
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("findings: a network that learns gives none, in batches of one either") {
+  const Task task(90);
+  CHECK(rules_of(trained(task)) == "");
+  CHECK(rules_of(trained(task, 0.03, 1)) == "");
+}
+
+TEST_CASE("findings: every sample is the same one") {
+  Task task(90);
+  task.x.rowwise() = task.x.row(0).eval();
+  const std::vector<Finding> all = trained(task);
+  REQUIRE(rules_of(all) == "constant output, loss at ln C");
+  CHECK(all[0].number < 1e-6);
+  CHECK(all[1].text.ends_with("; its output does not depend on the input"));
+}
+
+TEST_CASE("findings: every label is the same one") {
+  Task task(90);
+  task.labels.assign(task.labels.size(), 1);
+  CHECK(rules_of(trained(task)) == "labels constant");
+}
+
+TEST_CASE("findings: of a run that blew up only the reason") {
+  Task task(90);
+  task.x(89, 0) = std::numeric_limits<float>::quiet_NaN();
+  CHECK(rules_of(trained(task)).find("constant output") == std::string::npos);
 }

@@ -1,0 +1,227 @@
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "tapegrad/inspect/finding_rules.h"
+
+/// Rules of units and of gradients by depth.
+
+namespace tapegrad::inline TAPEGRAD_ABI::judging {
+namespace {
+
+/// Deaths of a layer that have not been revived, by step.
+std::vector<Death> deaths_of(const LayerRecord& layer, bool at_initialization) {
+  std::vector<Death> result;
+  for (const Death& death : layer.deaths)
+    if (!death.revived && death.at_initialization == at_initialization) result.push_back(death);
+  std::stable_sort(result.begin(), result.end(), [](const Death& a, const Death& b) { return a.step < b.step; });
+  return result;
+}
+
+double share_of(const std::vector<Death>& deaths, const LayerRecord& layer) {
+  return static_cast<double>(deaths.size()) / static_cast<double>(std::max<Index>(layer.units, 1));
+}
+
+bool has_learned(const RunRecord& record) {
+  const Course course = course_of(record);
+  return course.last < 0.1 * course.first;
+}
+
+/// Of many layers in the same state the worst one stands for all.
+Findings summarized(Findings all) {
+  if (all.size() <= 3) return all;
+  Finding worst = *std::max_element(all.begin(), all.end(),
+                                    [](const Finding& a, const Finding& b) { return a.number < b.number; });
+  worst.text += fmt::format("; {} more layers are like it, none worse", all.size() - 1);
+  return {std::move(worst)};
+}
+
+}  // namespace
+
+Findings dying_relu(const RunRecord& record, const Rule& rule, const Findings&) {
+  Findings result;
+  for (const LayerRecord* layer : hidden_layers(record)) {
+    const std::vector<Death> deaths = deaths_of(*layer, false);
+    const double share = share_of(deaths, *layer);
+    if (!judged(rule, share)) continue;
+    std::vector<double> ratios;
+    for (const Death& death : deaths)
+      if (death.weight_norm > 0) ratios.push_back(death.weight_jump / death.weight_norm);
+    const Death& middle = deaths[(deaths.size() - 1) / 2];
+    const double ratio = median(ratios);
+    std::string text = fmt::format("{}: {} of the units are dead, half of them by step {}", name_of(record, *layer),
+                                   percent(share), middle.step);
+    const std::string_view other = layer->activation == "leaky_relu" ? "elu" : "leaky_relu";
+    if (ratio > 0.01)
+      text += fmt::format("; the update ratio was {}, usual is 0.001: lower the learning rate ({}), or use {}",
+                          number(ratio), number(middle.lr), other);
+    else
+      text += fmt::format(": no gradient moves their weights any more; use {}, or revive them", other);
+    result.push_back(finding(rule, layer->path, share, std::move(text)));
+  }
+  return summarized(std::move(result));
+}
+
+Findings dead_at_birth(const RunRecord& record, const Rule& rule, const Findings&) {
+  Findings result;
+  for (const LayerRecord* layer : hidden_layers(record)) {
+    const double share = share_of(deaths_of(*layer, true), *layer);
+    if (!judged(rule, share)) continue;
+    result.push_back(finding(
+        rule, layer->path, share,
+        fmt::format(
+            "{}: {} of the units have been dead since the first batch, usual is below {}: their biases are too "
+            "negative, or the layers before are narrow; use bias 0 and he_normal weights, or leaky_relu",
+            name_of(record, *layer), percent(share), percent(rule.warning))));
+  }
+  return summarized(std::move(result));
+}
+
+Findings saturation(const RunRecord& record, const Rule& rule, const Findings&) {
+  Findings result;
+  if (has_learned(record)) return result;  // a network that is sure of its answers may well be saturated
+  for (const LayerRecord* layer : hidden_layers(record)) {
+    if (!std::isfinite(layer->steps.back().mean)) continue;  // NaN is another finding
+    const double low = lately(layer->steps, &LayerStep::saturated_low);
+    const double high = lately(layer->steps, &LayerStep::saturated_high);
+    const double asleep = lately(layer->steps, &LayerStep::asleep);
+    if (layer->facts.saturates_left && layer->facts.saturates_right) {
+      if (!judged(rule, low + high)) continue;
+      result.push_back(finding(
+          rule, layer->path, low + high,
+          fmt::format("{}: {} of its outputs are saturated ({} low, {} high), usual is below {}: f′ is less than a "
+                      "tenth of its maximum there and stops the gradient; use smaller weights at first "
+                      "(xavier_normal), normalization before the layer, or relu",
+                      name_of(record, *layer), percent(low + high), percent(low), percent(high),
+                      percent(rule.warning))));
+    } else if (judged(rule, asleep) && !is_rectifier(*layer)) {
+      result.push_back(finding(
+          rule, layer->path, asleep,
+          fmt::format(
+              "{}: {} of the units are asleep, usual is below {}: f′ is less than a thousandth of its maximum on "
+              "all samples and stops the gradient; lower the learning rate, or use leaky_relu",
+              name_of(record, *layer), percent(asleep), percent(rule.warning))));
+    }
+  }
+  return summarized(std::move(result));
+}
+
+// Gradients and scales by depth.
+
+namespace {
+
+struct Flow {
+  const LayerRecord* first;
+  const LayerRecord* last;
+  double from, to;         ///< RMS ∂L/∂z of the last layer, of the first layer
+  double total;            ///< to / from
+  double per_layer;        ///< its (layers − 1)-th root
+  double weights, slopes;  ///< geometric means of the two factors it is made of
+};
+
+std::optional<Flow> gradient_flow(const RunRecord& record) {
+  const Layers layers = hidden_layers(record);
+  if (layers.size() < 2) return std::nullopt;
+  const double steps = static_cast<double>(layers.size() - 1);
+  Flow flow{layers.front(),
+            layers.back(),
+            lately(layers.back()->steps, &LayerStep::gradient_rms),
+            lately(layers.front()->steps, &LayerStep::gradient_rms),
+            0,
+            0,
+            1,
+            1};
+  if (flow.from == 0) return std::nullopt;
+  flow.total = flow.to / flow.from;
+  flow.per_layer = std::pow(flow.total, 1 / steps);
+  for (std::size_t i = 0; i + 1 < layers.size(); ++i) {
+    flow.weights *= std::pow(lately(layers[i]->steps, &LayerStep::weight_factor), 1 / steps);
+    flow.slopes *= std::pow(lately(layers[i]->steps, &LayerStep::slope_factor), 1 / steps);
+  }
+  return flow;
+}
+
+std::string flow_text(const RunRecord& record, const Flow& flow, std::string_view verb) {
+  return fmt::format(
+      "from {} back to {} the gradient {} from {} to {}, by {} per layer (weights {}, f′ {}), usual is "
+      "about 1: ",
+      name_of(record, *flow.last), name_of(record, *flow.first), verb, number(flow.from), number(flow.to),
+      number(flow.per_layer), number(flow.weights), number(flow.slopes));
+}
+
+}  // namespace
+
+Findings vanishing_gradient(const RunRecord& record, const Rule& rule, const Findings& found) {
+  const auto flow = gradient_flow(record);
+  if (!flow || !judged(rule, flow->total)) return {};
+  const bool dead = fired(found, dying_relu) || fired(found, dead_at_birth);
+  const std::string_view remedy = dead && flow->slopes < flow->weights ? "the units on its way are dead"
+                                  : flow->slopes < flow->weights
+                                      ? "f′ is small; use relu or tanh, residual connections or normalization"
+                                      : "the weights are small; use larger ones at first (he_normal for relu, "
+                                        "xavier_normal for tanh), residual "
+                                        "connections or normalization";
+  return {finding(rule, flow->first->path, flow->total, flow_text(record, *flow, "shrinks").append(remedy))};
+}
+
+Findings exploding_gradient(const RunRecord& record, const Rule& rule, const Findings&) {
+  Findings result;
+  const auto flow = gradient_flow(record);
+  if (flow && judged(rule, flow->total))
+    result.push_back(finding(rule, flow->first->path, flow->total,
+                             flow_text(record, *flow, "grows") +
+                                 "the weights are large; use smaller ones at first (he_normal "
+                                 "for relu, xavier_normal for tanh), or clip the gradient"));
+  double first = 0;
+  double last = 0;
+  for (const ParameterRecord& parameter : record.parameters) {
+    if (parameter.steps.empty()) continue;
+    first = std::hypot(first, at_first(parameter.steps, &ParameterStep::gradient_norm));
+    last = std::hypot(last, lately(parameter.steps, &ParameterStep::gradient_norm));
+  }
+  if (first > 0 && judged(rule, last / first))
+    result.push_back(
+        finding(rule, "", last / first,
+                fmt::format("the norm of the gradient has grown from {} to {} in the run, {} times: lower "
+                            "the learning rate, or clip the gradient",
+                            number(first), number(last), number(last / first))));
+  return result;
+}
+
+Findings bad_initialization(const RunRecord& record, const Rule& rule, const Findings&) {
+  const Layers layers = hidden_layers(record);
+  if (layers.size() < 3) return {};
+  const LayerStep& first = layers.front()->steps.front();
+  const LayerStep& last = layers.back()->steps.front();
+  if (first.step != 0 || last.step != 0 || !(first.z_std > 0) || !(last.gradient_rms > 0)) return {};
+  const double forward = last.z_std / first.z_std;
+  const double back = first.gradient_rms / last.gradient_rms;
+  const auto distance = [](double factor) { return std::min(factor, 1 / factor); };
+  const double worst = std::min(distance(forward), distance(back));
+  if (!judged(rule, worst)) return {};
+
+  const double root = 1 / static_cast<double>(layers.size() - 1);
+  std::string text = fmt::format(
+      "at first the standard deviation of z changes by {} per layer from {} to {}, and the gradient by {} on its "
+      "way "
+      "back, usual is about 1: ",
+      number(std::pow(forward, root)), name_of(record, *layers.front()), name_of(record, *layers.back()),
+      number(std::pow(back, root)));
+  std::vector<double> gains;  // fan_in·Var(W)
+  for (const ParameterRecord& parameter : record.parameters)
+    if (parameter.shape.rows > 1 && parameter.shape.cols > 1 && !parameter.steps.empty())
+      gains.push_back(std::pow(parameter.steps.front().weight_norm, 2) / static_cast<double>(parameter.shape.rows));
+  if (!gains.empty()) text += fmt::format("the weights' variance is {}/fan_in; ", number(median(gains)));
+  const LayerRecord& layer = *layers.front();
+  if (layer.activation == "selu")
+    text += "selu needs 1/fan_in (lecun_normal)";
+  else if (is_rectifier(layer))
+    text += fmt::format("{} needs about 2/fan_in (he_normal)", layer.activation);
+  else if (layer.facts.sup_slope < 0.5)
+    text += fmt::format("{} shrinks the gradient whatever they are; use tanh or relu", layer.activation);
+  else
+    text += fmt::format("{} needs about 1/fan_in (xavier_normal)", layer.activation);
+  return {finding(rule, layers.front()->path, worst, std::move(text))};
+}
+
+}  // namespace tapegrad::judging
