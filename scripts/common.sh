@@ -6,7 +6,7 @@ jobs=${JOBS:-$(nproc)}
 
 build_packages=(g++ cmake ninja-build libeigen3-dev libfmt-dev zlib1g-dev doctest-dev nlohmann-json3-dev libcli11-dev)
 data_packages=(dataset-fashion-mnist)
-check_packages=(clang libclang-rt-dev clang-format libopenblas-dev libdnnl-dev pkg-config)
+check_packages=(clang libclang-rt-dev clang-format libopenblas-dev libdnnl-dev pkg-config libc++-14-dev libc++abi-14-dev)
 report_commands=(npm)                # without it a report loads its scripts from a CDN
 report_check_commands=(npm chromium)  # without them reports are not tested in a browser
 

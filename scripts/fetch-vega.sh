@@ -14,10 +14,10 @@ directory=$(cd "$1" && pwd)
 temporary=$(mktemp -d)
 trap 'rm -rf "$temporary"' EXIT
 cp "$root"/inspect/report/package.json "$root"/inspect/report/package-lock.json "$temporary"
-(cd "$temporary" && npm ci --ignore-scripts --no-audit --no-fund --fetch-retries=1 --fetch-retry-mintimeout=1000 \
+(cd "$temporary" && npm ci --ignore-scripts --no-audit --no-fund --fetch-retries=1 --fetch-retry-mintimeout=1000 --fetch-timeout=20000 \
   --loglevel=error >npm.log 2>&1) || {
   tail -n 5 "$temporary/npm.log" >&2
-  die "npm could not fetch the scripts: reports will load them from a CDN"
+  die "npm could not fetch the scripts: reports will load them from a CDN. To try again: $0 $directory"
 }
 for package in vega vega-lite vega-embed; do
   cp "$temporary/node_modules/$package/build/$package.min.js" "$directory/.$package.part"

@@ -7,6 +7,10 @@
 #   consume   other people's programs can use the library in each way, and cannot link it with another memory layout
 #   asan      AddressSanitizer and UndefinedBehaviorSanitizer, with Clang
 #   clang     Clang, optimized for this machine's vector units, warnings are errors
+#   libcxx    Clang with libc++: only the library and its tests
+# Those that take long:
+#   native    GCC, optimized for this machine's vector units
+#   shared    the tests with shared libraries
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$root"
@@ -42,6 +46,25 @@ stage_clang() {
   build_preset clang
   # The examples, the pages and the other matrix products were tested with GCC.
   ctest --preset clang --output-on-failure --parallel "$jobs" --exclude-regex '^(example\.contract|matmul\.|report\.)'
+}
+
+stage_libcxx() {
+  heading "libcxx: Clang with libc++, warnings are errors"
+  build_preset libcxx tapegrad_tests
+  ctest --preset libcxx --output-on-failure --parallel "$jobs" --exclude-regex '^(matmul|report)\.'
+}
+
+stage_native() {
+  heading "native: GCC, for this machine's vector units"
+  build_preset native tapegrad_tests
+  ctest --preset native --output-on-failure --parallel "$jobs" --exclude-regex '^(example|matmul|report)\.'
+}
+
+stage_shared() {
+  heading "shared: the tests with shared libraries"
+  cmake --preset ci -B build/shared -DBUILD_SHARED_LIBS=ON -DTAPEGRAD_BUILD_EXAMPLES=OFF
+  cmake --build build/shared --parallel "$jobs" --target tapegrad_tests
+  ctest --test-dir build/shared --output-on-failure --parallel "$jobs" --exclude-regex '^(matmul|report)\.'
 }
 
 # Public headers, as they are installed, with warnings that many projects use.
@@ -176,7 +199,7 @@ stage_consume() {
 }
 
 default_stages=(format ci consume asan clang)
-long_stages=()
+long_stages=(native shared)
 stages=("$@")
 ((${#stages[@]})) || stages=("${default_stages[@]}")
 [[ ${stages[*]} != all ]] || stages=("${default_stages[@]}" "${long_stages[@]}")
