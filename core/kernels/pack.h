@@ -6,7 +6,7 @@ namespace tapegrad::inline TAPEGRAD_ABI {
 
 namespace detail {
 
-/** How lanes of a register are compared and chosen: by a register whose lanes are all ones or all zeros. */
+/** How lanes of a register are compared and selected: by a register whose lanes are all ones or all zeros. */
 template <class T, int size> struct Lanes {
   static constexpr bool maskable = false;
   using Register = typename Eigen::internal::packet_traits<T>::type;
@@ -20,8 +20,8 @@ template <class T, int size> struct Lanes {
 };
 
 #ifdef EIGEN_VECTORIZE_AVX512
-/// The processor compares into a register of bits, by which it also loads and stores the first lanes only. Eigen 3.4
-/// expands them to lanes, and compares those again to select.
+/// AVX-512 compares into a mask register, which also limits loads and stores to the first lanes. Eigen 3.4 expands the mask to
+/// lanes, and compares those again to select.
 template <> struct Lanes<float, 16> {
   static constexpr bool maskable = true;
   struct Mask {
@@ -56,9 +56,9 @@ template <> struct Lanes<double, 8> {
 
 }  // namespace detail
 
-/** A SIMD register of T: what the text of an elementwise rule computes with in the fused kernels (see
- * elementwise.h). As wide as the build allows, down to a single number. Ragged ends of a row run through the
- * same instructions, so a value does not depend on its position or on the size of the batch. */
+/** A SIMD register of T: what an elementwise rule computes with in the fused kernels (see elementwise.h). As wide as the
+ * build allows, down to a single number. The ragged end of a row runs through the same instructions, so a value does not
+ * depend on its position or on the size of the batch. */
 template <class T> class Pack {
   using Register = typename Eigen::internal::packet_traits<T>::type;
 
@@ -66,7 +66,8 @@ template <class T> class Pack {
   using Scalar = T;
   static constexpr int size = Eigen::internal::unpacket_traits<Register>::size;
   using Lanes = detail::Lanes<T, size>;
-  /** Whether a part of a register is loaded and stored as fast as all of it. */
+  using Numbers = T[std::size_t{size}];
+  /** Whether a part of a register is loaded and stored as fast as a whole one. */
   static constexpr bool masked = Lanes::maskable || size == 1;
 
   Pack() = default;
@@ -84,7 +85,7 @@ template <class T> class Pack {
   static Pack load(const T* from, int count) {
     if (count == size) return load(from);
     if constexpr (Lanes::maskable) return wrap(Lanes::load(Lanes::first(count), from, broadcast(*from).v));
-    T lanes[size];
+    Numbers lanes;
     for (int i = 0; i < size; ++i) lanes[i] = from[i < count ? i : 0];
     return load(lanes);
   }
@@ -92,7 +93,7 @@ template <class T> class Pack {
   void store(T* to, int count) const {
     if (count == size) return store(to);
     if constexpr (Lanes::maskable) return Lanes::store(Lanes::first(count), to, v);
-    T lanes[size];
+    Numbers lanes;
     store(lanes);
     for (int i = 0; i < size; ++i)
       if (i < count) to[i] = lanes[i];
@@ -102,7 +103,7 @@ template <class T> class Pack {
     if (count == size) return Eigen::internal::predux(v);
     if constexpr (Lanes::maskable)
       return Eigen::internal::predux(Lanes::select(Lanes::first(count), v, broadcast(T(0)).v));
-    T lanes[size];
+    Numbers lanes;
     store(lanes);
     for (int i = count; i < size; ++i) lanes[i] = T(0);
     return Eigen::internal::predux(load(lanes).v);
@@ -111,7 +112,7 @@ template <class T> class Pack {
 
   /** f applied lane by lane, for functions without a vector form. */
   template <class F> Pack lanewise(F f) const {
-    T lanes[size];
+    Numbers lanes;
     store(lanes);
     for (T& lane : lanes) lane = f(lane);
     return load(lanes);
