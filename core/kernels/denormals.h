@@ -8,9 +8,8 @@
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 
-/** While it lives, its thread reads denormal numbers (below 1.2e-38 for floats, 2.2e-308 for doubles) as 0 and writes 0 in
- * their place. x86 processors take about 150 cycles for an operation with one; elsewhere they cost little, and this does
- * nothing. */
+/** In its scope, the thread reads denormal numbers (below 1.2e-38 for floats, 2.2e-308 for doubles) as 0 and writes 0 in
+ * their place. On x86 an operation with one takes about 150 cycles; elsewhere they cost little, and this does nothing. */
 class DenormalsAreZero {
  public:
 #if defined(__SSE2__)

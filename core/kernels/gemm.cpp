@@ -18,8 +18,8 @@ template <class T> bool is_small(const Product<T>& p) {
   return p.m * p.n * p.k <= small_product && p.k * whole_packs<T>(width) <= small_operand;
 }
 
-/// Whether a product is computed here and not by the library. oneDNN, which packs both operands, is better where neither is
-/// small and it need not exchange rows and columns of a layer's weight.
+/// Whether our own kernel is used, not the library. oneDNN, which packs both operands, is faster where neither is small and no
+/// weight has to be transposed.
 template <class T> bool is_better_here(const Product<T>& p) {
 #if defined(TAPEGRAD_MATMUL_ONEDNN)
   constexpr Index few = 16;
@@ -34,8 +34,8 @@ template <class T> void multiply_on_one_thread(const Product<T>& p) {
   multiply(p.started());
 }
 
-/// Parts of the inner dimension, whose sums are added in their order. It must be long enough for every thread to get some:
-/// a part without any would leave its sums unwritten.
+/// Divides the inner dimension and adds the parts in order. It must be long enough for every thread to get some of it: an
+/// empty part would leave its sums unwritten.
 template <class T> void divide_inner(const Product<T>& p) {
   const Index size = p.m * p.n;
   thread_local Workspace workspace;
@@ -56,10 +56,10 @@ template <class T> void divide_inner(const Product<T>& p) {
   }
 }
 
-/// Parts are rows of a layer's weight W: columns of x·Wᵀ, rows of dW = gᵀ·x. So every thread keeps its rows of W, of dW and
-/// of what an optimizer remembers in its own cache; between far processors they would travel slowly, every step. Where W has
-/// few rows, parts are samples, of which elementwise ops leave some in every cache. A product of neither kind, as dx = g·W,
-/// is divided along its longer side.
+/// Parts are rows of a layer's weight W: columns of x·Wᵀ, rows of dW = gᵀ·x. So each thread keeps its rows of W, of dW and of
+/// the optimizer's buffers in its own cache; otherwise they would move between cores in every step. If W has few rows, parts
+/// are samples, which elementwise ops have divided among the caches already. Other products, such as dx = g·W, are divided
+/// along their longer side.
 template <class T> void divide_among_threads(const Product<T>& p) {
   const bool few = (p.transpose_a ? p.m : p.n) < 2 * parallel::line_grain;
   if (p.transpose_a && few && p.k >= parallel::line_grain * threads()) return divide_inner(p);

@@ -4,7 +4,7 @@
 
 #include "tapegrad/core/kernels/gemm_product.h"
 
-/// A part of gemm.cpp: copies of pieces of op(B), so that what is multiplied lies together.
+/// A part of gemm.cpp: copies tiles of op(B), so that what is multiplied lies together.
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
@@ -12,8 +12,8 @@ namespace {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wignored-attributes"  // of vector types as template arguments
 
-/// A square of the pack's size, rows and columns exchanged. Of `from` only that many rows and columns are read; the rest
-/// of the columns of `to` is 0.
+/// Transposes a square of the pack's size. Only `rows` rows and `cols` columns of `from` are read; the other columns of `to`
+/// become 0.
 template <class T>
 void transpose_part(const T* from, Index stride_from, Index rows, int cols, T* to, Index stride_to) {
   constexpr Index width = Pack<T>::size;
@@ -26,8 +26,8 @@ void transpose_part(const T* from, Index stride_from, Index rows, int cols, T* t
 }
 
 #ifdef EIGEN_VECTORIZE_AVX512
-/// 16×16. The processor exchanges parts of registers on one port only: 48 exchanges, because the halves of rows meet while
-/// they are loaded, take half the time of Eigen's ptranspose.
+/// 16×16. Shuffles run on one port only. Half rows are joined by the loads, so 48 shuffles are enough: half the time of
+/// Eigen's ptranspose.
 inline void transpose_square(const float* from, Index stride_from, float* to, Index stride_to) {
   const auto halves = [&](Index row, Index col) {  // of rows `row` and `row` + 8
     const float* const first = from + row * stride_from + col;
@@ -64,7 +64,7 @@ template <class T> void transpose_square(const T* from, Index stride_from, T* to
   transpose_part(from, stride_from, Pack<T>::size, Pack<T>::size, to, stride_to);
 }
 
-/// op(B) by rows of a multiple of the pack's size.
+/// Copies op(B) by rows, each padded to whole packs.
 template <class T> void copy_by_rows(const Product<T>& p, T* to, Index stride) {
   constexpr Index width = Pack<T>::size;
   if (!p.transpose_b) {

@@ -14,17 +14,17 @@
 #include "tapegrad/core/error.h"
 #include "tapegrad/core/kernels/gemm_product.h"
 
-/// A part of gemm.cpp: products that a library computes, which is Eigen, OpenBLAS or oneDNN.
+/// A part of gemm.cpp: products that a library computes: Eigen, OpenBLAS or oneDNN.
 
 #if defined(TAPEGRAD_MATMUL_ONEDNN)
-extern "C" void omp_set_num_threads(int);  // oneDNN makes its threads with OpenMP, which we do not compile with
+extern "C" void omp_set_num_threads(int);  // oneDNN's threads are OpenMP's, which this library is compiled without
 #endif
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
-/// Memory in which a product packs its operands. One per thread, it grows to the largest product and stays: Eigen
-/// alone would take it from the heap at every product of more than 128 KB.
+/// Memory for packed operands, one per thread. It grows to the largest product and stays: Eigen alone would allocate it anew
+/// in every product of more than 128 KB.
 class Workspace {
  public:
   template <class T> T* at_least(std::size_t count) {

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <type_traits>
-#include <utility>
 
 #include "tapegrad/core/kernels/gemm_product.h"
 
-/// A part of gemm.cpp: products whose rows fit in a register. The smallest networks are made of them, so no operand is
-/// copied, or described in memory.
+/// A part of gemm.cpp: products whose rows fit in a register. The smallest networks consist of them (1.4 × in a network of
+/// 2-8-1), so no operand is copied.
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
@@ -48,14 +47,30 @@ struct TransposedInRegisters {
   }
 };
 
-/// R rows of C, each from `start` or the bias on. A function of its own: inside of a loop over more rows the compiler
-/// keeps more addresses than there are registers.
+/// C = op(A)·op(B) or C += …, where a row of C fits in a register. Passed by reference: to copy what
+/// was just written, GCC loads several members at once, which stalls on store forwarding.
+template <class T> struct Narrow {
+  Index m, n, k;
+  const T* a;
+  Index next_row, next_inner;  ///< distance of the rows of op(A), and of the elements of a row
+  const T* b;
+  Index stride_b;
+  T* c;
+  bool add;
+  const T* bias;  ///< a row to start from; without it `start`
+  T start = 0;
+};
+
+/// R rows of C, the first at `c`, from the rows of op(A) at `a`. A function of its own: inside a loop over more rows the
+/// compiler keeps more addresses than there are registers.
 template <int R, class B, class T>
-[[gnu::noinline]] void multiply_narrow_rows(const T* a, Index next_row, Index next_inner, Index k, const T* b,
-                                            Index stride_b, T start, const T* bias, T* c, Index n, bool add) {
-  const B right(b, stride_b, k, n);
+[[gnu::noinline]] void multiply_narrow_rows(const T* a, T* c, const Narrow<T>& p) {
+  // Read before the first store, which could change them as far as the compiler knows.
+  const Index next_row = p.next_row, next_inner = p.next_inner, k = p.k, n = p.n;
+  const bool add = p.add;
+  const B right(p.b, p.stride_b, k, n);
   Pack<T> sums[R];
-  const Pack<T> first = bias == nullptr ? Pack<T>::broadcast(start) : RowsInMemory<T>(bias, 0, 1, n).row(0);
+  const Pack<T> first = p.bias == nullptr ? Pack<T>::broadcast(p.start) : RowsInMemory<T>(p.bias, 0, 1, n).row(0);
   unrolled<R>([&](auto r) { sums[r] = first; });
   for (Index i = 0; i < k; ++i, a += next_inner) {
     const Pack<T> row = right.row(i);
@@ -68,61 +83,54 @@ template <int R, class B, class T>
   });
 }
 
-template <class B, class T>
-[[gnu::noinline]] void multiply_narrow_blocks(const T* a, Index next_row, Index next_inner, Index k, const T* b,
-                                              Index stride_b, T start, const T* bias, T* c, Index n, bool add,
-                                              Index m) {
-  const auto rows = [&]<int R>(Index row, std::integral_constant<int, R>) {
-    multiply_narrow_rows<R, B>(a + row * next_row, next_row, next_inner, k, b, stride_b, start, bias, c + row * n,
-                               n, add);
-    return row + R;
-  };
+template <class B, class T> [[gnu::noinline]] void multiply_narrow_blocks(const Narrow<T>& p) {
   Index row = 0;
-  while (row + 8 <= m) row = rows(row, std::integral_constant<int, 8>());
-  while (row + 4 <= m) row = rows(row, std::integral_constant<int, 4>());
-  while (row < m) row = rows(row, std::integral_constant<int, 1>());
+  const auto rows = [&]<int R>(std::integral_constant<int, R>) {
+    multiply_narrow_rows<R, B>(p.a + row * p.next_row, p.c + row * p.n, p);
+    row += R;
+  };
+  while (row + 8 <= p.m) rows(std::integral_constant<int, 8>());
+  while (row + 4 <= p.m) rows(std::integral_constant<int, 4>());
+  while (row < p.m) rows(std::integral_constant<int, 1>());
 }
 
-template <class B, class T>
-EIGEN_ALWAYS_INLINE void multiply_narrow_by(const T* a, Index next_row, Index next_inner, Index k, const T* b,
-                                            Index stride_b, T start, const T* bias, T* c, Index n, bool add,
-                                            Index m) {
-  if (m == 1) return multiply_narrow_rows<1, B>(a, next_row, next_inner, k, b, stride_b, start, bias, c, n, add);
-  if (m == 4) return multiply_narrow_rows<4, B>(a, next_row, next_inner, k, b, stride_b, start, bias, c, n, add);
-  if (m == 8) return multiply_narrow_rows<8, B>(a, next_row, next_inner, k, b, stride_b, start, bias, c, n, add);
-  multiply_narrow_blocks<B>(a, next_row, next_inner, k, b, stride_b, start, bias, c, n, add, m);
+template <class B, class T> EIGEN_ALWAYS_INLINE void multiply_narrow_by(const Narrow<T>& p) {
+  if (p.m == 1) return multiply_narrow_rows<1, B>(p.a, p.c, p);
+  if (p.m == 4) return multiply_narrow_rows<4, B>(p.a, p.c, p);
+  if (p.m == 8) return multiply_narrow_rows<8, B>(p.a, p.c, p);
+  multiply_narrow_blocks<B>(p);
+}
+
+/// A column C = op(A)·b is, as it lies in memory, the row bᵀ·op(A)ᵀ.
+template <class T>
+EIGEN_ALWAYS_INLINE Narrow<T> column_as_row(bool transpose_a, Index m, Index k, const T* a, const T* b,
+                                            const T* bias, T* c, bool add) {
+  return {1, m, k, b, k, 1, a, transpose_a ? m : k, c, add, nullptr, bias == nullptr ? T(0) : *bias};
 }
 
 /// Computes C = op(A)·op(B) (+ the bias, or + C) and returns true if a row of C fits in a register, and a Bᵀ in two; else
-/// does nothing. A column of C is the row that it is in memory.
+/// does nothing.
 template <class T>
 EIGEN_ALWAYS_INLINE bool multiply_narrow(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a,
                                          const T* b, const T* bias, T* c, bool add) {
-  Index stride_a = transpose_a ? m : k;
-  Index stride_b = transpose_b ? k : n;
-  T start = 0;
-  if (n == 1 && m > 1) {
-    if (bias != nullptr) start = *std::exchange(bias, nullptr);
-    std::swap(a, b);
-    n = std::exchange(m, 1);
-    transpose_b = !std::exchange(transpose_a, false);
-    stride_b = std::exchange(stride_a, k);
-  }
-  if (n > Pack<T>::size || m * n * k > small_product) return false;
-  if (m == 1 && k * Pack<T>::size > small_operand)
+  const bool column = n == 1 && m > 1;
+  const bool transposed = column ? !transpose_a : transpose_b;
+  const Index width = column ? m : n;
+  if (width > Pack<T>::size || m * n * k > small_product) return false;
+  if ((column || m == 1) && k * Pack<T>::size > small_operand)
     return false;  // one sum of many terms, each waiting for the last
-  const Index next_row = transpose_a ? 1 : stride_a;
-  const Index next_inner = transpose_a ? stride_a : 1;
-  if (!transpose_b) {
-    multiply_narrow_by<RowsInMemory<T>>(a, next_row, next_inner, k, b, stride_b, start, bias, c, n, add, m);
-    return true;
-  }
-  if constexpr (std::is_same_v<T, float>) {
-    if (n * k > TransposedInRegisters::most) return false;
-    multiply_narrow_by<TransposedInRegisters>(a, next_row, next_inner, k, b, stride_b, start, bias, c, n, add, m);
-    return true;
-  }
-  return false;
+  if (transposed && !(std::is_same_v<T, float> && width * k <= TransposedInRegisters::most)) return false;
+  const Narrow<T> p =
+      column
+          ? column_as_row(transpose_a, m, k, a, b, bias, c, add)
+          : Narrow<T>{m, n, k, a, transpose_a ? 1 : k, transpose_a ? m : 1, b, transpose_b ? k : n, c, add, bias};
+  if constexpr (std::is_same_v<T, float>)
+    if (transposed) {
+      multiply_narrow_by<TransposedInRegisters>(p);
+      return true;
+    }
+  multiply_narrow_by<RowsInMemory<T>>(p);
+  return true;
 }
 
 #else

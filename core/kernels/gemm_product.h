@@ -38,7 +38,7 @@ template <class T> struct Product {
     if (bias != nullptr) part.bias += first;
     return part;
   }
-  /// What a part of the inner dimension gives, which is to be added up.
+  /// One summand of C: a part of the inner dimension.
   Product inner(Index first, Index last) const {
     Product part = *this;
     part.k = last - first;
@@ -46,7 +46,7 @@ template <class T> struct Product {
     part.b += transpose_b ? first : first * stride_b;
     return part;
   }
-  /// What is left to do when the bias has been written to C.
+  /// Writes the bias to C and returns the product that is to be added to it.
   Product started() const {
     Product rest = *this;
     if (bias == nullptr) return rest;
@@ -60,7 +60,7 @@ template <class T> struct Product {
 /// n, rounded up to a multiple of the pack's size.
 template <class T> Index whole_packs(Index n) { return (n + Pack<T>::size - 1) / Pack<T>::size * Pack<T>::size; }
 
-/// Multiplications, and elements of op(B), of a product for which nothing but the kernels here pays
+/// Below these sizes (multiplications, elements of op(B)) only the kernels in this folder are worth calling.
 constexpr Index small_product = 64 * 1024;
 constexpr Index small_operand = 4096;
 

@@ -15,15 +15,15 @@
 namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
-/// Tells the processor that this is a waiting loop.
+/// Tells the CPU that this is a spin loop.
 void pause() {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
 #endif
 }
 
-/// Helpers that wait for work. Between two ops of a training step there are a few microseconds, so they first wait
-/// awake; a helper that has waited in vain for a while sleeps.
+/// Threads that wait for work. Two ops of a training step are a few microseconds apart, so a helper spins first, and sleeps
+/// only after a while without work.
 class Helpers {
  public:
   explicit Helpers(int n) : begun_(static_cast<std::size_t>(n)), errors_(static_cast<std::size_t>(n)) {
@@ -40,7 +40,7 @@ class Helpers {
 
   int parts() const { return static_cast<int>(begun_.size()); }
 
-  /// All parts run to their end; then the error of the first part that has one is thrown.
+  /// Runs all parts to their end, then throws the error of the first part that has one.
   void run(void (*body)(void*, int, int), void* context) {
     body_ = body;
     context_ = context;
@@ -53,16 +53,16 @@ class Helpers {
       else if (i < patience)
         pause();
       else
-        std::this_thread::yield();  // a helper has lost its processor to somebody else
+        std::this_thread::yield();  // a helper has lost its core to another program
     if (failed_.load(std::memory_order_relaxed)) [[unlikely]]
       rethrow();
   }
 
  private:
-  /// Pauses before the caller looks who has not come, less than 1 µs: to look takes the mark of a part from its helper's
-  /// cache, and most come at once.
+  /// Spins before the caller checks for late helpers (under 1 µs): checking steals the helper's cache line, and helpers
+  /// usually start at once.
   static constexpr int moment = 16;
-  static constexpr int patience = 4000;  ///< pauses before a helper sleeps and the caller yields: some 100 µs
+  static constexpr int patience = 4000;  ///< spins before a helper sleeps and the caller yields: about 100 µs
 
   void work(int part) noexcept {
     try {
@@ -74,13 +74,13 @@ class Helpers {
     finished_.fetch_add(1, std::memory_order_release);
   }
 
-  /// What a helper does not come to do, the caller does.
+  /// The caller runs the parts of late helpers.
   void take_over(unsigned job) noexcept {
     for (int part = 1; part < parts(); ++part)
       if (begin(part, job)) work(part);
   }
 
-  /// The part of a helper is begun once in every job. A helper that comes too late finds the part at its job or after it.
+  /// True for the first who begins this part of the job. A late helper finds the part begun in its job or in a later one.
   bool begin(int part, unsigned job) {
     unsigned last = job - 1;
     return begun_[static_cast<std::size_t>(part)].job.compare_exchange_strong(last, job, std::memory_order_acq_rel);
@@ -127,18 +127,18 @@ class Helpers {
     }
   }
 
-  /// Threads look after different parts: each has its line of the cache.
+  /// Each part has a cache line of its own, as different threads write to them.
   struct alignas(64) Begun {
     std::atomic<unsigned> job = 0;
   };
 
   std::atomic<unsigned> job_ = 0;  ///< counts the jobs announced
-  std::vector<Begun> begun_;       ///< in which job the part of every helper was begun last
+  std::vector<Begun> begun_;       ///< the job in which each helper's part was begun last
   std::atomic<int> finished_ = 0;  ///< parts of the job that are done
   std::atomic<bool> over_ = false;
   void (*body_)(void*, int, int) = nullptr;
   void* context_ = nullptr;
-  std::atomic<bool> failed_ = false;  ///< some part has left an error
+  std::atomic<bool> failed_ = false;  ///< a part has left an error
   std::vector<std::exception_ptr> errors_;
   std::vector<std::thread> threads_;
 };

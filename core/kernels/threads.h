@@ -6,14 +6,14 @@
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 
-/** How many threads the calling thread computes with; core/threads.h declares the public functions. */
+/** How many threads the calling thread computes with: the internal half of core/threads.h, where set_threads() is. */
 int threads();
 
 namespace parallel {
 
-/** Calls body(context, part, parts) once for every part: each on its own thread, so that what a part works on stays in one
- * cache, or on the calling one when its own does not come. Returns when all are done, and throws what the first part that
- * failed has thrown. A body must not call it again. */
+/** Calls body(context, part, parts) once for every part. Part i runs on thread i to keep its data cached; if that thread is
+ * late, the caller runs it. Returns when all parts are done, and rethrows the error of the first part that failed. A body
+ * must not call it again. */
 void run(void (*body)(void* context, int part, int parts), void* context);
 
 /** Calls body(part, first, last) for parts of 0 … count − 1 that begin at multiples of `grain`. */
@@ -33,16 +33,15 @@ template <class Body> void divide_in_parts(Index count, Index grain, const Body&
       &work);
 }
 
-/** Calls body(first, last) for such parts, or once for everything when that is not worth dividing or would be a single
- * part. */
+/** Calls body(first, last) for such parts, or once for everything if that is not worth dividing or makes one part only. */
 template <class Body> void divide(Index count, Index grain, bool worth_dividing, const Body& body) {
   if (!worth_dividing || count <= grain || threads() == 1) return body(Index{0}, count);
   divide_in_parts(count, grain, [&body](int, Index first, Index last) { body(first, last); });
 }
 
-/** Numbers that parts of a row begin at multiples of: at lines of the cache. */
+/** Parts of a row begin at multiples of this many numbers: at cache lines. */
 inline constexpr Index line_grain = 16;
-/** Elements from which on a cheap elementwise loop is worth dividing: about 5 µs of work. */
+/** From this many elements on, a cheap elementwise loop is worth dividing: about 5 µs of work. */
 inline constexpr Index least_elements = Index{1} << 15;
 
 }  // namespace parallel
