@@ -1,0 +1,161 @@
+#include "tapegrad/core/threads.h"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <atomic>
+#include <limits>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tapegrad/core/kernels/gemm.h"
+#include "tapegrad/core/kernels/threads.h"
+#include "tapegrad/tapegrad.h"
+
+namespace {
+
+template <class T> tapegrad::BasicMatrix<T> random(tapegrad::Index rows, tapegrad::Index cols, tapegrad::Rng& rng) {
+  tapegrad::BasicMatrix<T> m(rows, cols);
+  for (T& v : m.reshaped()) v = static_cast<T>(rng.normal());
+  return m;
+}
+
+}  // namespace
+
+TEST_CASE("threads: products and elementwise ops agree with one thread, and are the same every time") {
+  tapegrad::Rng rng(5);
+  const auto a = random<double>(300, 200, rng);
+  const auto b = random<double>(250, 200, rng);
+  const auto compute = [&](int n) {
+    tapegrad::set_threads(n);
+    tapegrad::f64::Tape tape;
+    const auto x = tape.input(a, {.requires_grad = true});
+    const auto w = tape.input(b, {.requires_grad = true});
+    const auto y = tapegrad::tanh(tapegrad::matmul(x, w, {.transpose_b = true}));
+    tapegrad::sum(tapegrad::square(y)).backward();
+    std::array<tapegrad::f64::Matrix, 3> result{y.value(), x.grad(), w.grad()};
+    tapegrad::set_threads(1);
+    return result;
+  };
+  const auto one = compute(1);
+  for (const int n : {2, 3, 5}) {
+    const auto first = compute(n);
+    const auto second = compute(n);
+    for (std::size_t i = 0; i < one.size(); ++i) {
+      CHECK(first[i] == second[i]);
+      CHECK(first[i].isApprox(one[i], 1e-13));
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("threads: parts of a general product are what one thread computes", T, float, double) {
+  constexpr tapegrad::Index m = 600, n = 128,
+                            k = 520;  // halves of its columns, too, are more than stays in a cache
+  tapegrad::Rng rng(8);
+  const auto a = random<T>(m, k, rng);
+  const auto b = random<T>(n, k, rng);
+  const auto multiply = [&](int threads) {
+    tapegrad::set_threads(threads);
+    tapegrad::BasicMatrix<T> c = tapegrad::BasicMatrix<T>::Constant(m, n, std::numeric_limits<T>::quiet_NaN());
+    tapegrad::gemm(false, true, m, n, k, a.data(), b.data(), c.data(), false);
+    tapegrad::set_threads(1);
+    return c;
+  };
+  const auto one = multiply(1);
+  const T rounding = static_cast<T>(k) * std::numeric_limits<T>::epsilon();
+  CHECK(one.isApprox(a * b.transpose(), rounding));
+  CHECK(multiply(2).isApprox(one, rounding));
+}
+
+TEST_CASE("threads: a loss over many rows is that of one thread to the last bit") {
+  tapegrad::Rng rng(6);
+  const auto logits = random<float>(301, 7, rng);
+  std::vector<int> labels(301);
+  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int>(i % 7);
+  const auto compute = [&](int n) {
+    tapegrad::set_threads(n);
+    tapegrad::Tape tape;
+    const auto z = tape.input(logits, {.requires_grad = true});
+    const auto loss = tapegrad::cross_entropy(z, labels, {.label_smoothing = 0.1});
+    loss.backward();
+    tapegrad::set_threads(1);
+    return std::pair(loss.item(), tapegrad::Matrix(z.grad()));
+  };
+  const auto one = compute(1);
+  CHECK(one.first > 1);
+  CHECK(compute(2) == one);
+  CHECK(compute(3) == one);
+}
+
+TEST_CASE("threads: a training with two threads is the same every time") {
+  const auto train = [] {
+    tapegrad::set_threads(2);
+    tapegrad::Rng rng(7);
+    tapegrad::Sequential net(tapegrad::Linear(200, 256, rng), tapegrad::Relu(), tapegrad::Linear(256, 10, rng));
+    tapegrad::Adam adam(net.parameters());
+    const tapegrad::Matrix x = random<float>(256, 200, rng);
+    std::vector<int> labels(256);
+    for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int>(i % 10);
+    tapegrad::Tape tape;
+    std::vector<float> losses;
+    for (int step = 0; step < 20; ++step) {
+      tape.reset();
+      const tapegrad::Var loss = tapegrad::cross_entropy(net(tape.input(x)), labels);
+      loss.backward();
+      adam.step();
+      losses.push_back(loss.item());
+    }
+    tapegrad::set_threads(1);
+    return losses;
+  };
+  const auto losses = train();
+  CHECK(losses == train());
+  CHECK(losses.back() < 0.5f * losses.front());
+}
+
+TEST_CASE("threads: the number is checked, and belongs to the thread that said it") {
+  CHECK(tapegrad::threads() == 1);
+  CHECK_THROWS_WITH_AS(tapegrad::set_threads(0), "[threads] the number must be from 1 to 256, got 0",
+                       tapegrad::Error);
+  CHECK_THROWS_WITH_AS(tapegrad::set_threads(257), "[threads] the number must be from 1 to 256, got 257",
+                       tapegrad::Error);
+  tapegrad::set_threads(3);
+  CHECK(tapegrad::threads() == 3);
+  tapegrad::set_threads(1);
+  CHECK(tapegrad::threads() == 1);
+}
+
+TEST_CASE("threads: what a part throws arrives when all parts are done, and the threads go on") {
+  const auto run = [](int n, std::set<int> failing) {
+    tapegrad::set_threads(n);
+    struct Context {
+      std::set<int> failing;
+      std::atomic<int> done = 0;
+    } context{std::move(failing)};
+    std::string error;
+    try {
+      tapegrad::parallel::run(
+          [](void* given, int part, int) {
+            auto& c = *static_cast<Context*>(given);
+            if (c.failing.contains(part)) throw std::runtime_error("part " + std::to_string(part));
+            ++c.done;
+          },
+          &context);
+    } catch (const std::runtime_error& e) {
+      error = e.what();
+    }
+    return std::to_string(context.done) + " done, " + error;
+  };
+  for (int again = 0; again < 3; ++again) {
+    CHECK(run(3, {0}) == "2 done, part 0");
+    CHECK(run(3, {2}) == "2 done, part 2");
+    CHECK(run(3, {1, 2}) == "1 done, part 1");
+    CHECK(run(3, {0, 1, 2}) == "0 done, part 0");
+    CHECK(run(3, {}) == "3 done, ");
+    CHECK(run(1, {0}) == "0 done, part 0");
+  }
+  tapegrad::set_threads(1);
+}
