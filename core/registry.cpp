@@ -1,10 +1,10 @@
 #include "tapegrad/core/registry.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "tapegrad/core/activations.h"
+#include "tapegrad/core/number.h"
 #include "tapegrad/core/softmax.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
@@ -49,8 +49,7 @@ std::string_view trimmed(std::string_view text) {
 
 double number_in(std::string_view text, std::string_view number) {
   double value = 0;
-  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
-  if (error != std::errc() || end != number.data() + number.size())
+  if (read_number(number, value) != std::errc())
     fail("activation", "'" + std::string(text) + "': '" + std::string(number) + "' is not a number");
   return value;
 }

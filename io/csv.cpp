@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "tapegrad/core/error.h"
+#include "tapegrad/core/number.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
@@ -146,16 +147,11 @@ template <class T> T number(const Reader& in, std::size_t column, bool allow_non
   if (field.empty()) in.fail_at(column, "is empty");
   std::string_view text = field;
   if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
-  const char* const last = text.data() + text.size();
   T value = 0;
-  const auto [end, error] = std::from_chars(text.data(), last, value);
-  if (end != last || error == std::errc::invalid_argument) in.fail_at(column, quoted(field) + " is not a number");
-  if (error == std::errc::result_out_of_range) {  // too large is an error, too small is rounded like any number
-    long double wide = 0;
-    const bool known = std::from_chars(text.data(), last, wide).ec == std::errc();
-    if (!known || std::abs(wide) > 1) in.fail_at(column, quoted(field) + " is out of range");
-    value = static_cast<T>(wide);
-  }
+  const std::errc error = read_number(text, value);
+  if (error == std::errc::invalid_argument) in.fail_at(column, quoted(field) + " is not a number");
+  if (error == std::errc::result_out_of_range && value != 0)  // too small is rounded like any number
+    in.fail_at(column, quoted(field) + " is out of range");
   if (!allow_non_finite && !std::isfinite(value)) in.fail_at(column, quoted(field) + " is not finite");
   return value;
 }
