@@ -5,7 +5,8 @@ include(CMakePackageConfigHelpers)
 # Eigen's alignment with the compiler flags of this directory, as a number: a program must have the same.
 include(${CMAKE_CURRENT_LIST_DIR}/TapegradAlignment.cmake)
 tapegrad_alignment(TAPEGRAD_ALIGNMENT "${PROJECT_BINARY_DIR}")
-string(REGEX MATCHALL "-m[^ ]+" TAPEGRAD_MACHINE_FLAGS "${CMAKE_CXX_FLAGS}")
+separate_arguments(TAPEGRAD_MACHINE_FLAGS NATIVE_COMMAND "${CMAKE_CXX_FLAGS}")
+list(FILTER TAPEGRAD_MACHINE_FLAGS INCLUDE REGEX "^-m")
 list(JOIN TAPEGRAD_MACHINE_FLAGS " " TAPEGRAD_MACHINE_FLAGS)
 
 set(TAPEGRAD_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/tapegrad)
