@@ -101,8 +101,8 @@ build() { cmake --build "$scratch/$1" --target "$2" --parallel "$jobs" >>"$scrat
 runs() {
   local name=$1 report=$scratch/$1.html
   env -u TAPEGRAD_VEGA_DIR "$2" "$report" >>"$scratch/$name.log" 2>&1 || consumer_fails "$name" "the program that uses $name fails"
-  if ! command -v npm >/dev/null; then
-    note "$name: works (no npm: whether its reports open offline was not tested)"
+  if [[ ! -f build/ci/share/tapegrad/vega/vega.min.js ]]; then
+    note "$name: works (the scripts of reports could not be fetched: whether reports open offline was not tested)"
   elif grep -q '<script src=' "$report"; then
     consumer_fails "$name" "the report of the program that uses $name needs a network"
   else
