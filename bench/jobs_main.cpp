@@ -255,7 +255,7 @@ void print_memory(const Job& job) {
 /// The same when it predicts the classes of a test set, for which no gradients need memory.
 void print_memory_of_predict() {
   tapegrad::Rng rng(1);
-  tapegrad::Sequential net(tapegrad::Linear(784, 128, rng), tapegrad::Relu(), tapegrad::Linear(128, 10, rng));
+  tapegrad::Sequential net{tapegrad::Linear(784, 128, rng), tapegrad::Relu(), tapegrad::Linear(128, 10, rng)};
   const tapegrad::Matrix x = tapegrad::Matrix::Constant(10000, 784, 0.5F);
   const double before = peak_megabytes();
   net.predict(x);

@@ -57,7 +57,7 @@ void optimizer(const char* name, tg::OptimizerOptions options, const char* label
 
 tg::Sequential mnist_network() {
   tg::Rng rng(42);
-  return tg::Sequential(tg::Linear(784, 128, rng), tg::Relu(), tg::Linear(128, 10, rng));
+  return tg::Sequential{tg::Linear(784, 128, rng), tg::Relu(), tg::Linear(128, 10, rng)};
 }
 
 constexpr tg::Index batch = 64;

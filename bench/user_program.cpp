@@ -9,7 +9,7 @@ int main(int argc, char** argv) {
   const tg::Dataset train =
       tg::load_mnist(argc > 1 ? argv[1] : "/usr/share/datasets/fashion-mnist", tg::Split::train);
   tg::Rng rng(42);
-  tg::Sequential net(tg::Linear(784, 128, rng), tg::Relu(), tg::Linear(128, 10, rng));
+  tg::Sequential net{tg::Linear(784, 128, rng), tg::Relu(), tg::Linear(128, 10, rng)};
   tg::Adam adam(net.parameters(), {.lr = 0.002});
   tg::Batches batches(train.size(), 64, rng.split());
   tg::Tape tape;

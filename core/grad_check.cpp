@@ -103,7 +103,10 @@ Difference difference(Subject& subject, double& x, const Subject::Evaluation& ba
 /// Nonzero weights of both signs and different sizes, so that no two mistakes cancel.
 f64::Matrix random_weights(Shape shape, Rng& rng) {
   f64::Matrix weights(shape.rows, shape.cols);
-  for (double& weight : weights.reshaped()) weight = (rng.bernoulli(0.5) ? 1 : -1) * rng.uniform(0.5, 1.5);
+  for (double& weight : weights.reshaped()) {
+    const double sign = rng.bernoulli(0.5) ? 1 : -1;
+    weight = sign * rng.uniform(0.5, 1.5);
+  }
   return weights;
 }
 

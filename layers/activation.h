@@ -6,7 +6,7 @@
 namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** Any activation as a layer: batch×n → batch×(n / inputs_per_output). In a Sequential a rule is enough:
- * `Sequential(Linear(2, 8, rng), Tanh(), …)`; by name it is `ActivationLayer(activation("swish(beta=2)"))`.
+ * `Sequential{Linear(2, 8, rng), Tanh(), …}`; by name it is `ActivationLayer(activation("swish(beta=2)"))`.
  * One with learned parameters (prelu) needs the number of features: `ActivationLayer(activation("prelu"), 8)`. */
 template <class T> class BasicActivationLayer : public BasicModule<T> {
  public:

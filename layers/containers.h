@@ -18,7 +18,10 @@ concept ActivationRuleType = requires {
 /** Modules in a row: the output of one is the input of the next. Takes layers, activation rules and activations;
  * an error inside carries the path of the layer, "0.linear: [matmul] …".
  *
- *      Sequential net(Linear(784, 128, rng), Relu(), Linear(128, 10, rng)); */
+ *      Sequential net{Linear(784, 128, rng), Relu(), Linear(128, 10, rng)};
+ *
+ * Use braces: what stands in them is evaluated from left to right, so the first layer draws its random numbers first.
+ * Arguments in parentheses are evaluated in any order: GCC would make the last layer first, Clang the first. */
 template <class T> class BasicSequential : public BasicModule<T> {
  public:
   BasicSequential() = default;
@@ -58,7 +61,7 @@ template <class T> class BasicSequential : public BasicModule<T> {
 
 /** y = x + f(x), f the layers in a row: batch×n → batch×n (He et al. 2016). Throws when f changes the shape.
  *
- *      Residual block(Linear(64, 64, rng), Relu(), Linear(64, 64, rng)); */
+ *      Residual block{Linear(64, 64, rng), Relu(), Linear(64, 64, rng)}; */
 template <class T> class BasicResidual : public BasicModule<T> {
  public:
   template <class... Layers>

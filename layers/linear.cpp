@@ -19,8 +19,8 @@ BasicLinear<T>::BasicLinear(Index in, Index out, Rng& rng, const LinearOptions& 
 
 template <class T> BasicVar<T> BasicLinear<T>::forward(BasicVar<T> x) {
   BasicTape<T>& tape = x.tape();
-  if (!has_bias_) return matmul(x, tape.parameter(weight), {.transpose_b = true});
-  return linear(x, tape.parameter(weight), tape.parameter(bias));
+  const BasicVar<T> w = tape.parameter(weight);
+  return has_bias_ ? linear(x, w, tape.parameter(bias)) : matmul(x, w, {.transpose_b = true});
 }
 
 TAPEGRAD_INSTANTIATE_SCALARS(Linear)

@@ -63,7 +63,9 @@ template <class T> BasicLayerNorm<T>::BasicLayerNorm(Index features, LayerNormOp
 template <class T> BasicVar<T> BasicLayerNorm<T>::forward(BasicVar<T> x) {
   BasicTape<T>& tape = x.tape();
   check_columns("layer_norm", x, weight.size());
-  return standardize(x, Axis::cols, options_.eps) * tape.parameter(weight) + tape.parameter(bias);
+  const BasicVar<T> w = tape.parameter(weight);
+  const BasicVar<T> b = tape.parameter(bias);
+  return standardize(x, Axis::cols, options_.eps) * w + b;
 }
 
 TAPEGRAD_INSTANTIATE_SCALARS(BatchNorm1d)

@@ -35,8 +35,8 @@ struct XorRun {
 template <class T> XorRun train_xor(const std::string& activation, std::uint64_t seed, int steps = 500) {
   tg::Rng rng(seed);
   const tg::LinearOptions init{.weight_init = tg::xavier_normal(), .bias_init = tg::zeros()};
-  tg::BasicSequential<T> net(tg::BasicLinear<T>(2, 8, rng, init), tg::activation(activation),
-                             tg::BasicLinear<T>(8, 1, rng, init));
+  tg::BasicSequential<T> net{tg::BasicLinear<T>(2, 8, rng, init), tg::activation(activation),
+                             tg::BasicLinear<T>(8, 1, rng, init)};
   tg::BasicAdam<T> adam(net.parameters(), {.lr = 0.05});
   const auto data = tg::xor_points<T>();
   const tg::BasicMatrix<T> targets = data.targets();
@@ -59,11 +59,13 @@ template <class T> XorRun train_xor(const std::string& activation, std::uint64_t
 
 /// Every kind of layer in one network, for `features` inputs and 10 classes.
 template <class T> tg::BasicSequential<T> every_layer(tg::Index features, tg::Index units, tg::Rng& rng) {
-  tg::BasicSequential<T> net(tg::BasicLinear<T>(features, units, rng), tg::BasicBatchNorm1d<T>(units), tg::Relu(),
+  tg::BasicSequential<T> net{tg::BasicLinear<T>(features, units, rng),
+                             tg::BasicBatchNorm1d<T>(units),
+                             tg::Relu(),
                              tg::BasicDropout<T>(0.2, rng),
-                             tg::BasicResidual<T>(tg::BasicLinear<T>(units, units, rng), tg::Gelu(),
-                                                  tg::BasicLinear<T>(units, units, rng, {.bias = false})),
-                             tg::BasicLayerNorm<T>(units));
+                             tg::BasicResidual<T>{tg::BasicLinear<T>(units, units, rng), tg::Gelu(),
+                                                  tg::BasicLinear<T>(units, units, rng, {.bias = false})},
+                             tg::BasicLayerNorm<T>(units)};
   net.add(tg::activation("prelu"), units);
   net.add(tg::BasicLinear<T>(units, 2 * units, rng));
   net.add(tg::Maxout{2});
@@ -158,8 +160,8 @@ TEST_CASE_TEMPLATE("training: two moons to more than 97 %, also on points not se
     const auto train = tg::two_moons<T>(500, 0.1, rng);
     const auto test = tg::two_moons<T>(1000, 0.1, rng);
     const tg::BasicMatrix<T> targets = train.targets();
-    tg::BasicSequential<T> net(tg::BasicLinear<T>(2, 16, rng), tg::Relu(), tg::BasicLinear<T>(16, 16, rng),
-                               tg::Relu(), tg::BasicLinear<T>(16, 1, rng));
+    tg::BasicSequential<T> net{tg::BasicLinear<T>(2, 16, rng), tg::Relu(), tg::BasicLinear<T>(16, 16, rng),
+                               tg::Relu(), tg::BasicLinear<T>(16, 1, rng)};
     tg::BasicAdam<T> adam(net.parameters(), {.lr = 0.02});
     tg::BasicTape<T> tape;
     const auto accuracy = [&](const auto& data) {

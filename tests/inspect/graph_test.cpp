@@ -123,7 +123,7 @@ TEST_CASE("graph: dot and Mermaid of a tiny tape") {
 
 TEST_CASE("graph: a module's nodes stay together when others stand between them, and bad numbers are red") {
   Rng rng(1);
-  f64::Sequential net(f64::Residual(f64::Linear(1, 1, rng)));
+  f64::Sequential net{f64::Residual{f64::Linear(1, 1, rng)}};
   f64::Tape tape;
   const f64::Var x = tape.input(0.5);
   tapegrad::log(net(x) * 0.0);

@@ -116,7 +116,7 @@ void check_layer(const tg::LayerStep& step, const Rows& z, const Rows& y, const 
 TEST_CASE("monitor: every figure agrees with a slow computation, also for a user's activation") {
   tg::Rng rng(5);
   const double lr = 0.05;
-  tg::Sequential net(tg::Linear(3, 7, rng), tg::Relu(), tg::Linear(7, 5, rng), Wave(), tg::Linear(5, 2, rng));
+  tg::Sequential net{tg::Linear(3, 7, rng), tg::Relu(), tg::Linear(7, 5, rng), Wave(), tg::Linear(5, 2, rng)};
   net.at<tg::Linear>(0).bias.value()(0, 2) = -50;  // one dead unit, so that the shares are not all zero
   tg::Sgd sgd(net.parameters(), {.lr = lr});
   tg::Monitor monitor(net, {.histogram_every = 1});
@@ -314,8 +314,8 @@ TEST_CASE("monitor: a death is confirmed by looks, however many steps lie betwee
 
 TEST_CASE("monitor: a saturated sigmoid is asleep, not dead") {
   tg::Rng rng(2);
-  tg::Sequential net(tg::Linear(2, 3, rng, {.weight_init = tg::constant(0), .bias_init = tg::zeros()}),
-                     tg::Sigmoid(), tg::Linear(3, 1, rng));
+  tg::Sequential net{tg::Linear(2, 3, rng, {.weight_init = tg::constant(0), .bias_init = tg::zeros()}),
+                     tg::Sigmoid(), tg::Linear(3, 1, rng)};
   net.at<tg::Linear>(0).bias.value() << 30, -30, 0;
   tg::Monitor monitor(net);
   tg::Tape tape;
@@ -393,8 +393,8 @@ TEST_CASE("monitor: wrong options and a loss that is no scalar") {
 
 TEST_CASE("census: dead on a whole data set, whatever the batch") {
   tg::Rng rng(3);
-  tg::Sequential net(tg::Linear(1, 3, rng, {.weight_init = tg::constant(1), .bias_init = tg::zeros()}), tg::Relu(),
-                     tg::Linear(3, 1, rng));
+  tg::Sequential net{tg::Linear(1, 3, rng, {.weight_init = tg::constant(1), .bias_init = tg::zeros()}), tg::Relu(),
+                     tg::Linear(3, 1, rng)};
   net.at<tg::Linear>(0).bias.value() << 0, -8.5, -100;
   tg::Matrix x(10, 1);
   for (Index i = 0; i < 10; ++i) x(i, 0) = static_cast<double>(i);  // unit 1 fires on the last one only

@@ -39,7 +39,7 @@ template <class T> BasicLinear<T> identity_linear(Index n) {
 }  // namespace
 
 TEST_CASE_TEMPLATE("nan_blame: an op on the way forward, with its module, operands and rows", T, float, double) {
-  BasicSequential<T> net(identity_linear<T>(2), BasicResidual<T>(log_layer<T>()));
+  BasicSequential<T> net{identity_linear<T>(2), BasicResidual<T>{log_layer<T>()}};
   BasicTape<T> tape;
   const BasicNanBlame<T> blame(tape, net);
   tape.reset();
@@ -74,7 +74,7 @@ TEST_CASE("nan_blame: an op outside of the network, and several operands") {
 }
 
 TEST_CASE("nan_blame: inputs and parameters that are not finite are blamed themselves") {
-  Sequential net(identity_linear<float>(3), Relu());
+  Sequential net{identity_linear<float>(3), Relu()};
   Tape tape;
   const NanBlame blame(tape, net);
   Matrix x = Matrix::Ones(2, 3);
@@ -102,7 +102,7 @@ TEST_CASE("nan_blame: an infinity that no result depends on is nobody's fault") 
 }
 
 TEST_CASE_TEMPLATE("nan_blame: a pull-back", T, float, double) {
-  BasicSequential<T> net(identity_linear<T>(2), Layer<T>("root", [](BasicVar<T> x) { return tapegrad::sqrt(x); }));
+  BasicSequential<T> net{identity_linear<T>(2), Layer<T>("root", [](BasicVar<T> x) { return tapegrad::sqrt(x); })};
   BasicTape<T> tape;
   const BasicNanBlame<T> blame(tape, net);
   BasicMatrix<T> x = BasicMatrix<T>::Ones(6, 2);

@@ -79,8 +79,8 @@ TEST_CASE("preflight: the formulas") {
 
 TEST_CASE("preflight: theory starts anew behind what it does not know") {
   Rng rng(1);
-  f64::Sequential net(f64::Linear(20, 100, rng), f64::BatchNorm1d(100), Tanh(),
-                      f64::Residual(f64::Linear(100, 100, rng), Tanh()), f64::Linear(100, 10, rng));
+  f64::Sequential net{f64::Linear(20, 100, rng), f64::BatchNorm1d(100), Tanh(),
+                      f64::Residual{f64::Linear(100, 100, rng), Tanh()}, f64::Linear(100, 10, rng)};
   const PreflightReport report = preflight(net, normal_inputs<double>(50, 20, 3), ten_labels(50));
   REQUIRE(report.layers.size() == 5);
   CHECK(report.layers[1].path == "2");
@@ -94,8 +94,8 @@ TEST_CASE("preflight: theory starts anew behind what it does not know") {
 
 TEST_CASE_TEMPLATE("preflight: changes nothing", T, float, double) {
   Rng rng(1);
-  BasicSequential<T> net(BasicLinear<T>(5, 8, rng), BasicBatchNorm1d<T>(8), Relu(), BasicDropout<T>(0.5, rng),
-                         BasicLinear<T>(8, 10, rng));
+  BasicSequential<T> net{BasicLinear<T>(5, 8, rng), BasicBatchNorm1d<T>(8), Relu(), BasicDropout<T>(0.5, rng),
+                         BasicLinear<T>(8, 10, rng)};
   const BasicMatrix<T> x = normal_inputs<T>(20, 5);
   net[3].eval();
   BasicTape<T> tape;
@@ -141,7 +141,7 @@ TEST_CASE("preflight: the range test finds the stability limit of a parabola") {
 
 TEST_CASE("preflight: finds what is wrong at birth") {
   Rng rng(1);
-  Sequential net(Linear(50, 100, rng, {.bias_init = sparse_negative(0.4, -1e4)}), Relu(), Linear(100, 10, rng));
+  Sequential net{Linear(50, 100, rng, {.bias_init = sparse_negative(0.4, -1e4)}), Relu(), Linear(100, 10, rng)};
   const PreflightReport report = preflight(net, normal_inputs<float>(64, 50, 100), ten_labels(64), {.lr_steps = 0});
   CHECK(report.layers[1].dead == doctest::Approx(0.4));
   CHECK(report.layers[1].asleep == doctest::Approx(0.4));

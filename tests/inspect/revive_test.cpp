@@ -11,7 +11,7 @@ namespace {
 /// 3-6-2, of which the hidden units 1 and 4 are off for every input near 0.
 template <class T> BasicSequential<T> half_dead() {
   Rng rng(5);
-  BasicSequential<T> net(BasicLinear<T>(3, 6, rng), Relu(), BasicLinear<T>(6, 2, rng));
+  BasicSequential<T> net{BasicLinear<T>(3, 6, rng), Relu(), BasicLinear<T>(6, 2, rng)};
   for (const Index unit : {1, 4}) net.template at<BasicLinear<T>>(0).bias.value()(0, unit) = -100;
   return net;
 }
@@ -77,7 +77,7 @@ TEST_CASE("revive: the initializer sees the fans of the whole layer") {
 
 TEST_CASE("revive: nothing to do") {
   Rng rng(1);
-  Sequential net(Residual(Linear(3, 3, rng), Relu(), Linear(3, 3, rng)), Relu());
+  Sequential net{Residual{Linear(3, 3, rng), Relu(), Linear(3, 3, rng)}, Relu()};
   const Rng::State before = rng.state();
   CHECK(revive_dead(net, {units("1", {false, false, false})}, rng) == 0);
   CHECK(rng.state() == before);

@@ -27,8 +27,8 @@ template <class T> BasicMatrix<T> batch() {
 
 TEST_CASE_TEMPLATE("watch: outputs and gradients of named modules", T, float, double) {
   Rng rng(3);
-  BasicSequential<T> net(BasicLinear<T>(2, 4, rng), Tanh(), BasicResidual<T>(BasicLinear<T>(4, 4, rng)),
-                         BasicLinear<T>(4, 1, rng));
+  BasicSequential<T> net{BasicLinear<T>(2, 4, rng), Tanh(), BasicResidual<T>{BasicLinear<T>(4, 4, rng)},
+                         BasicLinear<T>(4, 1, rng)};
   BasicTape<T> tape;
   Seen<T> seen;
   BasicModuleWatch<T> watch(tape, net, {"1", "2", "2.inner", ""}, seen.hooks());
@@ -62,7 +62,7 @@ TEST_CASE_TEMPLATE("watch: outputs and gradients of named modules", T, float, do
 
 TEST_CASE("watch: a shared module is seen at each of its calls") {
   Rng rng(3);
-  Sequential net(Linear(2, 2, rng), Tanh());
+  Sequential net{Linear(2, 2, rng), Tanh()};
   Tape tape;
   Seen<float> seen;
   const ModuleWatch watch(tape, net, {"0"}, seen.hooks());
@@ -77,7 +77,7 @@ TEST_CASE("watch: a shared module is seen at each of its calls") {
 
 TEST_CASE("watch: finish() shows what a forward pass alone has left open, once") {
   Rng rng(3);
-  Sequential net(Linear(2, 2, rng), Tanh());
+  Sequential net{Linear(2, 2, rng), Tanh()};
   Tape tape;
   Seen<float> seen;
   ModuleWatch watch(tape, net, {"1"}, seen.hooks());
@@ -95,7 +95,7 @@ TEST_CASE("watch: finish() shows what a forward pass alone has left open, once")
 
 TEST_CASE("watch: several at once, empty hooks, and none after the end") {
   Rng rng(3);
-  Sequential net(Linear(2, 2, rng), Tanh());
+  Sequential net{Linear(2, 2, rng), Tanh()};
   Tape tape;
   Seen<float> a, b;
   const ModuleWatch first(tape, net, {"0"}, a.hooks());
@@ -113,7 +113,7 @@ TEST_CASE("watch: several at once, empty hooks, and none after the end") {
 
 TEST_CASE("watch: an unknown path") {
   Rng rng(3);
-  Sequential net(Residual(Linear(2, 2, rng)), Tanh());
+  Sequential net{Residual{Linear(2, 2, rng)}, Tanh()};
   Tape tape;
   CHECK_THROWS_WITH_AS(ModuleWatch(tape, net, {"0", "0.inner.O"}, {}),
                        "[watch] no module '0.inner.O'; did you mean '0.inner.0'?", Error);

@@ -227,9 +227,9 @@ TEST_CASE("initializers: float and double networks start from the same numbers")
     const tg::LinearOptions options{.weight_init = tg::initializer(name)};
     tg::Rng rng(4);
     tg::Rng same(4);
-    tg::Sequential wide(tg::Linear(5, 8, rng, options), tg::Tanh(), tg::Linear(8, 3, rng, options));
-    tapegrad::Sequential narrow(tapegrad::Linear(5, 8, same, options), tg::Tanh(),
-                                tapegrad::Linear(8, 3, same, options));
+    tg::Sequential wide{tg::Linear(5, 8, rng, options), tg::Tanh(), tg::Linear(8, 3, rng, options)};
+    tapegrad::Sequential narrow{tapegrad::Linear(5, 8, same, options), tg::Tanh(),
+                                tapegrad::Linear(8, 3, same, options)};
     REQUIRE(wide.parameters().size() == narrow.parameters().size());
     for (std::size_t i = 0; i < wide.parameters().size(); ++i)
       CHECK(wide.parameters()[i].value().cast<float>() == narrow.parameters()[i].value());

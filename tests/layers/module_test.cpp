@@ -47,7 +47,8 @@ struct Scale : tg::Module {
 /// A user's module with submodules: body, then a head that it reaches into body's last layer for when asked.
 struct Model : tg::Module {
   Model(tg::Index in, tg::Rng& rng) {
-    add_module("body", std::make_unique<tg::Sequential>(tg::Linear(in, 4, rng), tg::Tanh(), tg::Linear(4, 4, rng)));
+    add_module("body", std::make_unique<tg::Sequential>(
+                           tg::Sequential{tg::Linear(in, 4, rng), tg::Tanh(), tg::Linear(4, 4, rng)}));
     add_module("head", std::make_unique<tg::Linear>(4, 2, rng));
   }
   std::string_view kind() const override { return "model"; }
@@ -84,8 +85,12 @@ struct Cube {
 };
 
 tg::Sequential example(tg::Rng& rng) {
-  return tg::Sequential(tg::Linear(2, 3, rng), tg::Residual(tg::Linear(3, 3, rng), tg::Tanh()), tg::BatchNorm1d(3),
-                        tg::Dropout(0.5, rng), Scale(), tg::Linear(3, 1, rng, {.bias = false}));
+  return tg::Sequential{tg::Linear(2, 3, rng),
+                        tg::Residual{tg::Linear(3, 3, rng), tg::Tanh()},
+                        tg::BatchNorm1d(3),
+                        tg::Dropout(0.5, rng),
+                        Scale(),
+                        tg::Linear(3, 1, rng, {.bias = false})};
 }
 
 }  // namespace
@@ -123,7 +128,7 @@ TEST_CASE("module: paths of parameters, buffers and submodules") {
 
 TEST_CASE("module: a shared parameter comes once and collects the gradients of both uses") {
   tg::Rng rng(1);
-  tg::Sequential net(tg::Linear(3, 2, rng));
+  tg::Sequential net{tg::Linear(3, 2, rng)};
   net.add(Tied(net.at<tg::Linear>(0)));
   CHECK(paths_of(net.named_parameters()) == Strings{"0.weight", "0.bias"});
   CHECK(net.parameters().size() == 2);
@@ -162,8 +167,13 @@ TEST_CASE("module: train and eval reach every submodule, and one can be set apar
 
 TEST_CASE("module: predict is forward in eval mode, in batches of any size") {
   tg::Rng rng(1);
-  tg::Sequential net(tg::Linear(17, 33, rng), tg::BatchNorm1d(33), tg::Relu(), tg::Dropout(0.5, rng),
-                     tg::Residual(tg::Linear(33, 33, rng), tg::Tanh()), tg::LayerNorm(33), tg::Linear(33, 5, rng));
+  tg::Sequential net{tg::Linear(17, 33, rng),
+                     tg::BatchNorm1d(33),
+                     tg::Relu(),
+                     tg::Dropout(0.5, rng),
+                     tg::Residual{tg::Linear(33, 33, rng), tg::Tanh()},
+                     tg::LayerNorm(33),
+                     tg::Linear(33, 5, rng)};
   tg::Tape tape;
   net(tape.input(random_matrix(20, 17, rng)));  // moves the running statistics
   const tg::Matrix mean = net.at<tg::BatchNorm1d>(1).running_mean();
@@ -195,7 +205,7 @@ TEST_CASE("module: predict is forward in eval mode, in batches of any size") {
 
 TEST_CASE("module: predict gives every module its own mode back, also when it fails") {
   tg::Rng rng(1);
-  tg::Sequential net(tg::Linear(3, 4, rng), tg::BatchNorm1d(4), tg::Dropout(0.5, rng), Collapse());
+  tg::Sequential net{tg::Linear(3, 4, rng), tg::BatchNorm1d(4), tg::Dropout(0.5, rng), Collapse()};
   net[1].eval();
   const auto modes = [&] {
     std::string text;
@@ -222,7 +232,7 @@ TEST_CASE("module: predicting between backward and step keeps the gradients") {
   for (const bool tape_is_gone : {false, true}) {
     INFO((tape_is_gone ? "after" : "before") << " the end of the tape");
     tg::Rng rng(1);
-    tg::Sequential net(tg::Linear(3, 1, rng));
+    tg::Sequential net{tg::Linear(3, 1, rng)};
     const tg::Matrix x = random_matrix(6, 3, rng);
     auto tape = std::make_unique<tg::Tape>();
     tg::sum(net(tape->input(x))).backward();
@@ -244,30 +254,30 @@ TEST_CASE("module: an error inside a network carries the path of its parameters"
     return result;
   };
   CHECK(text(tg::Linear(5, 2, rng)) == "[matmul] inner dimensions differ: 4x3 * (2x5)^T");
-  CHECK(text(tg::Sequential(tg::Linear(5, 2, rng))) == "0.linear: [matmul] inner dimensions differ: 4x3 * (2x5)^T");
-  CHECK(text(tg::Sequential(tg::Linear(3, 5, rng), tg::Relu(), tg::Linear(4, 2, rng))) ==
+  CHECK(text(tg::Sequential{tg::Linear(5, 2, rng)}) == "0.linear: [matmul] inner dimensions differ: 4x3 * (2x5)^T");
+  CHECK(text(tg::Sequential{tg::Linear(3, 5, rng), tg::Relu(), tg::Linear(4, 2, rng)}) ==
         "2.linear: [matmul] inner dimensions differ: 4x5 * (2x4)^T");
-  CHECK(text(tg::Sequential(tg::Linear(3, 5, rng), tg::Residual(tg::Linear(4, 5, rng)))) ==
+  CHECK(text(tg::Sequential{tg::Linear(3, 5, rng), tg::Residual{tg::Linear(4, 5, rng)}}) ==
         "1.inner.0.linear: [matmul] inner dimensions differ: 4x5 * (5x4)^T");
-  CHECK(text(tg::Sequential(tg::Linear(3, 5, rng), tg::Residual(tg::Linear(5, 4, rng)))) ==
+  CHECK(text(tg::Sequential{tg::Linear(3, 5, rng), tg::Residual{tg::Linear(5, 4, rng)}}) ==
         "1.residual: [residual] the input is 4x5, the layers inside make it 4x4");
-  CHECK(text(tg::Sequential(tg::Tanh(), tg::Sequential(tg::Tanh(), tg::Residual(tg::Tanh(), tg::LayerNorm(2))))) ==
+  CHECK(text(tg::Sequential{tg::Tanh(), tg::Sequential{tg::Tanh(), tg::Residual{tg::Tanh(), tg::LayerNorm(2)}}}) ==
         "1.1.inner.1.layer_norm: [layer_norm] made for 2 features, the input is 4x3");
-  CHECK(text(tg::Sequential(tg::Maxout{2})) == "0.maxout: [maxout] the columns of 4x3 are not a multiple of 2");
-  CHECK(text(tg::Sequential(tg::Linear(3, 3, rng), Scale(), Model(5, rng))) ==
+  CHECK(text(tg::Sequential{tg::Maxout{2}}) == "0.maxout: [maxout] the columns of 4x3 are not a multiple of 2");
+  CHECK(text(tg::Sequential{tg::Linear(3, 3, rng), Scale(), Model(5, rng)}) ==
         "2.body.0.linear: [matmul] inner dimensions differ: 4x3 * (4x5)^T");
   CHECK(text(Model(5, rng)) == "body.0.linear: [matmul] inner dimensions differ: 4x3 * (4x5)^T");
   Model reaching(3, rng);
   reaching.only_last = true;  // body[2] is called without body
   CHECK(text(std::move(reaching)) == "body.2.linear: [matmul] inner dimensions differ: 4x3 * (4x4)^T");
 
-  tg::Sequential norm(tg::Linear(3, 2, rng), tg::BatchNorm1d(2));
+  tg::Sequential norm{tg::Linear(3, 2, rng), tg::BatchNorm1d(2)};
   CHECK(error_of([&] { norm(tape.input(random_matrix(1, 3, rng))); }) ==
         "1.batch_norm: [batch_norm] needs more than one row in training, got 1x2");
   CHECK(norm(x).shape() == tg::Shape{4, 2});  // and goes on working
 
   // What the user catches is the library's exception; others pass through untouched.
-  tg::Sequential collapse((Collapse()));
+  tg::Sequential collapse{Collapse()};
   collapse.at<Collapse>(0).broken = true;
   CHECK_THROWS_WITH_AS(collapse(x), "broken", std::runtime_error);
   CHECK(tape.owner() == nullptr);
@@ -279,7 +289,7 @@ TEST_CASE("module: a module that returns nothing says which it is") {
     tg::Var forward(tg::Var) override { return {}; }
   };
   tg::Rng rng(1);
-  tg::Sequential net(tg::Linear(3, 3, rng), Forgetful(), tg::Tanh());
+  tg::Sequential net{tg::Linear(3, 3, rng), Forgetful(), tg::Tanh()};
   tg::Tape tape;
   CHECK(error_of([&] { net(tape.input(tg::Matrix::Ones(4, 3))); }) ==
         "1.forgetful: [tape] the variable is empty: it was never recorded");
@@ -287,7 +297,7 @@ TEST_CASE("module: a module that returns nothing says which it is") {
 
 TEST_CASE("module: nodes know the module that recorded them") {
   tg::Rng rng(1);
-  tg::Sequential net(tg::Linear(3, 3, rng), tg::Residual(tg::Tanh()));
+  tg::Sequential net{tg::Linear(3, 3, rng), tg::Residual{tg::Tanh()}};
   tg::Tape tape;
   const tg::Var y = net(tape.input(tg::Matrix::Ones(4, 3)));
   CHECK(y.node().owner == &net[1]);  // the sum
@@ -298,8 +308,13 @@ TEST_CASE("module: nodes know the module that recorded them") {
 
 TEST_CASE("module: summary") {
   tg::Rng rng(1);
-  tg::Sequential net(tg::Linear(2, 8, rng), tg::Maxout{2}, tg::BatchNorm1d(4), tg::Dropout(0.5, rng),
-                     tg::Residual(tg::Linear(4, 4, rng), tg::Tanh()), Scale(), tg::Linear(4, 1, rng));
+  tg::Sequential net{tg::Linear(2, 8, rng),
+                     tg::Maxout{2},
+                     tg::BatchNorm1d(4),
+                     tg::Dropout(0.5, rng),
+                     tg::Residual{tg::Linear(4, 4, rng), tg::Tanh()},
+                     Scale(),
+                     tg::Linear(4, 1, rng)};
   net[2].eval();
   const tg::Matrix mean = net.at<tg::BatchNorm1d>(2).running_mean();
   CHECK(tg::summary(net, 2) ==
@@ -331,7 +346,7 @@ TEST_CASE("module: summary of a single layer, of shared parameters and of a laye
         "path   type    output     parameters\n"
         "       linear  batch x 3           9\n"
         "total          batch x 3           9\n");
-  tg::Sequential tied(tg::Linear(3, 2, rng));
+  tg::Sequential tied{tg::Linear(3, 2, rng)};
   tied.add(Tied(tied.at<tg::Linear>(0)));
   CHECK(tg::summary(tied, 3) ==
         "path   type    output     parameters\n"
@@ -355,8 +370,8 @@ TEST_CASE("sequential: takes layers, rules, activations, pointers and the user's
   tg::Rng rng(1);
   tg::Linear last(3, 1, rng);
   tg::Sequential net(tg::Linear(2, 6, rng), tg::LeakyRelu{0.25}, tg::activation("elu(alpha=2)"), tg::Maxout{2},
-                     std::make_unique<Scale>(), Scale(), Cube(), tg::Sequential(tg::Tanh()),
-                     tg::Residual(tg::Residual(tg::Tanh()), tg::Tanh()), std::move(last));
+                     std::make_unique<Scale>(), Scale(), Cube(), tg::Sequential{tg::Tanh()},
+                     tg::Residual{tg::Residual{tg::Tanh()}, tg::Tanh()}, std::move(last));
   Strings kinds;
   for (std::size_t i = 0; i < net.size(); ++i) kinds.emplace_back(net[i].kind());
   CHECK(kinds == Strings{"linear", "leaky_relu", "elu", "maxout", "scale", "scale", "cube", "sequential",
@@ -377,13 +392,13 @@ TEST_CASE("sequential: takes layers, rules, activations, pointers and the user's
 }
 
 TEST_CASE("sequential: a rule of the user's computes what it says") {
-  tg::Sequential net((Cube()));
+  tg::Sequential net{Cube()};
   CHECK(net.predict(tg::Matrix{{1, -2, 3}}) == tg::Matrix{{1, -8, 27}});
 }
 
 TEST_CASE("sequential: errors of access") {
   tg::Rng rng(1);
-  tg::Sequential net(tg::Linear(2, 3, rng), tg::Relu(), tg::Linear(3, 1, rng));
+  tg::Sequential net{tg::Linear(2, 3, rng), tg::Relu(), tg::Linear(3, 1, rng)};
   CHECK(error_of([&] { net[3]; }) == "[sequential] no layer 3: there are 3");
   CHECK(error_of([&] { net.at<tg::Linear>(7); }) == "[sequential] no layer 7: there are 3");
   CHECK(error_of([&] { net.at<tg::Linear>(1); }) == "[sequential] layer 1 is a relu");
@@ -398,8 +413,8 @@ TEST_CASE("sequential: a network that was moved goes on training") {
   const tg::Matrix x{{0, 0}, {0, 1}, {1, 0}, {1, 1}};
   const auto train = [&](bool move) {
     tg::Rng rng(3);
-    tg::Sequential net(tg::Linear(2, 8, rng), tg::BatchNorm1d(8), tg::Dropout(0.2, rng),
-                       tg::Residual(tg::Linear(8, 8, rng), tg::Tanh()), tg::Linear(8, 1, rng));
+    tg::Sequential net{tg::Linear(2, 8, rng), tg::BatchNorm1d(8), tg::Dropout(0.2, rng),
+                       tg::Residual{tg::Linear(8, 8, rng), tg::Tanh()}, tg::Linear(8, 1, rng)};
     tg::Adam adam(net.parameters(), {.lr = 0.05});
     tg::Tape tape;
     std::vector<double> losses;

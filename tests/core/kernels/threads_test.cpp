@@ -94,7 +94,7 @@ TEST_CASE("threads: a training with two threads is the same every time") {
   const auto train = [] {
     tapegrad::set_threads(2);
     tapegrad::Rng rng(7);
-    tapegrad::Sequential net(tapegrad::Linear(200, 256, rng), tapegrad::Relu(), tapegrad::Linear(256, 10, rng));
+    tapegrad::Sequential net{tapegrad::Linear(200, 256, rng), tapegrad::Relu(), tapegrad::Linear(256, 10, rng)};
     tapegrad::Adam adam(net.parameters());
     const tapegrad::Matrix x = random<float>(256, 200, rng);
     std::vector<int> labels(256);
