@@ -1,5 +1,7 @@
 #include "tapegrad/layers/activation.h"
 
+#include <fmt/core.h>
+
 #include <array>
 
 namespace tapegrad::inline TAPEGRAD_ABI {
@@ -9,7 +11,10 @@ BasicActivationLayer<T>::BasicActivationLayer(Activation activation, Index featu
     : activation_(std::move(activation)) {
   for (const auto& [name, initial] : activation_.learned()) {
     if (features < 1)
-      fail(activation_.name(), "the layer needs its number of features, to learn one value for each");
+      fail(activation_.name(),
+           fmt::format("the layer needs its number of features, to learn one value for each, and nothing before it "
+                       "tells that: write ActivationLayer(activation(\"{}\"), features)",
+                       activation_.text()));
     learned_.push_back(
         this->add_parameter(std::string(name), BasicMatrix<T>::Constant(1, features, static_cast<T>(initial))));
   }

@@ -10,6 +10,11 @@ template <class T> BasicModule<T>& BasicSequential<T>::operator[](std::size_t in
   return *this->children()[index].second;
 }
 
+template <class T> Index BasicSequential<T>::out_features(Index in) const {
+  for (const auto& [name, layer] : this->children()) in = layer->out_features(in);
+  return in;
+}
+
 template <class T> BasicVar<T> BasicSequential<T>::forward(BasicVar<T> x) {
   for (const auto& [name, layer] : this->children()) x = (*layer)(x);
   return x;

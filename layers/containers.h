@@ -37,9 +37,8 @@ template <class T> class BasicSequential : public BasicModule<T> {
   requires std::derived_from<std::remove_cvref_t<Layer>, BasicModule<T>>
   void add(Layer&& layer) { add(std::make_unique<std::remove_cvref_t<Layer>>(std::forward<Layer>(layer))); }
   template <ActivationRuleType Rule> void add(const Rule& rule) { add(make_activation(rule)); }
-  void add(const Activation& activation, Index features = 0) {
-    add(std::make_unique<BasicActivationLayer<T>>(activation, features));
-  }
+  void add(const Activation& activation) { add(BasicActivationLayer<T>(activation, out_features(0))); }
+  void add(const Activation& activation, Index features) { add(BasicActivationLayer<T>(activation, features)); }
   void add(std::unique_ptr<BasicModule<T>> module) { this->add_module(std::to_string(size()), std::move(module)); }
 
   std::size_t size() const { return this->children().size(); }
@@ -54,6 +53,7 @@ template <class T> class BasicSequential : public BasicModule<T> {
   }
 
   std::string_view kind() const override { return "sequential"; }
+  Index out_features(Index in) const override;
 
  protected:
   BasicVar<T> forward(BasicVar<T> x) override;
@@ -71,6 +71,7 @@ template <class T> class BasicResidual : public BasicModule<T> {
     this->add_module("inner", std::make_unique<BasicSequential<T>>(std::forward<Layers>(layers)...));
   }
   std::string_view kind() const override { return "residual"; }
+  Index out_features(Index in) const override { return this->children()[0].second->out_features(in); }
 
  protected:
   BasicVar<T> forward(BasicVar<T> x) override;

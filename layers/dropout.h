@@ -11,6 +11,7 @@ template <class T> class BasicDropout : public BasicModule<T> {
  public:
   BasicDropout(double probability, Rng& rng);
   std::string_view kind() const override { return "dropout"; }
+  Index out_features(Index in) const override { return in; }
   double probability() const { return probability_; }
 
  protected:

@@ -17,7 +17,7 @@ BasicSequential<T> mlp(const std::vector<Index>& sizes, const HiddenActivation& 
     const Index width = sizes[i] * f.activation.inputs_per_output();
     net.add(BasicLinear<T>(sizes[i - 1], width, rng, options.linear));
     if (options.batch_norm) net.add(BasicBatchNorm1d<T>(width));
-    net.add(f.activation, width);
+    net.add(f.activation);
     if (options.dropout != 0) net.add(BasicDropout<T>(options.dropout, rng));
   }
   net.add(BasicLinear<T>(sizes[sizes.size() - 2], sizes.back(), rng, options.linear));

@@ -34,6 +34,9 @@ template <class T> class BasicModule {
   Var operator()(Var x);
   /** What it is, in lower case: "linear". Part of the path in error messages. */
   virtual std::string_view kind() const = 0;
+  /** Columns of the output for an input of `in` columns; 0 where that is not known, as `in` may be. A layer of your own
+   * that tells it may stand before an activation with learned parameters. */
+  virtual Index out_features(Index /*in*/) const { return 0; }
 
   /** All parameters, own ones first, then those of the submodules in order; a shared one comes once. */
   std::vector<Parameter> parameters() const;

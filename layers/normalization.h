@@ -20,6 +20,7 @@ template <class T> class BasicBatchNorm1d : public BasicModule<T> {
  public:
   explicit BasicBatchNorm1d(Index features, BatchNormOptions options = {});
   std::string_view kind() const override { return "batch_norm"; }
+  Index out_features(Index) const override { return weight.size(); }
 
   BasicParameter<T> weight;
   BasicParameter<T> bias;
@@ -40,6 +41,7 @@ template <class T> class BasicLayerNorm : public BasicModule<T> {
  public:
   explicit BasicLayerNorm(Index features, LayerNormOptions options = {});
   std::string_view kind() const override { return "layer_norm"; }
+  Index out_features(Index) const override { return weight.size(); }
 
   BasicParameter<T> weight;
   BasicParameter<T> bias;

@@ -137,7 +137,8 @@ TEST_CASE("activation layer: prelu learns a slope per feature") {
   y.backward(tg::Matrix{{1, 1, 1}, {1, 10, 1}});
   CHECK(slope.grad() == tg::Matrix{{-6, -80, -1}});
   CHECK(error_of([] { tg::ActivationLayer(tg::activation("prelu")); }) ==
-        "[prelu] the layer needs its number of features, to learn one value for each");
+        "[prelu] the layer needs its number of features, to learn one value for each, and nothing before it tells "
+        "that: write ActivationLayer(activation(\"prelu\"), features)");
   CHECK(error_of([&] { layer(tape.input(tg::Matrix::Zero(2, 4))); }) ==
         "[prelu] shapes do not broadcast: 2x4 and 1x3");
 }

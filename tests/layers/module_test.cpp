@@ -366,12 +366,54 @@ TEST_CASE("module: summary of a single layer, of shared parameters and of a laye
         "total               batch x 4          50\n");
 }
 
+TEST_CASE("sequential: an activation that learns knows its features from the layers before it") {
+  tg::Rng rng(1);
+  tg::Sequential net{tg::Linear(2, 8, rng),
+                     tg::Prelu(),
+                     tg::BatchNorm1d(8),
+                     tg::Dropout(0.5, rng),
+                     tg::Tanh(),
+                     tg::Prelu(),
+                     tg::Maxout{2},
+                     tg::Prelu(),
+                     tg::LayerNorm(4),
+                     tg::Residual{tg::Linear(4, 4, rng), tg::Prelu()},
+                     tg::Prelu()};
+  CHECK(net[1].parameters()[0].value() == tg::Matrix::Constant(1, 8, 0.25));
+  CHECK(net[5].parameters()[0].shape() == tg::Shape{1, 8});
+  CHECK(net[7].parameters()[0].value() == tg::Matrix::Constant(1, 4, 0.25));
+  CHECK(net[9].parameters()[2].shape() == tg::Shape{1, 4});
+  CHECK(net[10].parameters()[0].shape() == tg::Shape{1, 4});
+  CHECK(net.out_features(2) == 4);
+  CHECK(net.predict(tg::Matrix::Ones(3, 2)).cols() == 4);
+
+  const std::string text = error_of([] { tg::Sequential{tg::Tanh(), tg::Prelu()}; });
+  CHECK(text ==
+        "[prelu] the layer needs its number of features, to learn one value for each, and nothing before it tells "
+        "that: write ActivationLayer(activation(\"prelu\"), features)");
+  const auto fails = [&](auto make) { return error_of(make).starts_with("[prelu] the layer needs its number"); };
+  CHECK(fails([&] { tg::Sequential{tg::Linear(2, 8, rng), tg::Sequential{tg::Prelu()}}; }));
+  CHECK(fails([&] { tg::Sequential{tg::Linear(2, 8, rng), Scale(), tg::Prelu()}; }));  // Scale does not tell
+  struct KnownScale : Scale {
+    tg::Index out_features(tg::Index in) const override { return in; }
+  };
+  tg::Sequential known{tg::Linear(2, 8, rng), KnownScale(), tg::Prelu()};
+  CHECK(known[2].parameters()[0].shape() == tg::Shape{1, 8});
+}
+
 TEST_CASE("sequential: takes layers, rules, activations, pointers and the user's modules and rules") {
   tg::Rng rng(1);
   tg::Linear last(3, 1, rng);
-  tg::Sequential net(tg::Linear(2, 6, rng), tg::LeakyRelu{0.25}, tg::activation("elu(alpha=2)"), tg::Maxout{2},
-                     std::make_unique<Scale>(), Scale(), Cube(), tg::Sequential{tg::Tanh()},
-                     tg::Residual{tg::Residual{tg::Tanh()}, tg::Tanh()}, std::move(last));
+  tg::Sequential net{tg::Linear(2, 6, rng),
+                     tg::LeakyRelu{0.25},
+                     tg::activation("elu(alpha=2)"),
+                     tg::Maxout{2},
+                     std::make_unique<Scale>(),
+                     Scale(),
+                     Cube(),
+                     tg::Sequential{tg::Tanh()},
+                     tg::Residual{tg::Residual{tg::Tanh()}, tg::Tanh()},
+                     std::move(last)};
   Strings kinds;
   for (std::size_t i = 0; i < net.size(); ++i) kinds.emplace_back(net[i].kind());
   CHECK(kinds == Strings{"linear", "leaky_relu", "elu", "maxout", "scale", "scale", "cube", "sequential",
