@@ -24,75 +24,63 @@ constexpr std::size_t chunk = 1 << 16;
   fail("idx", fmt::format("{}: {}", path, what));
 }
 
-/// The bytes of a file, decompressed when it begins like gzip.
+/// The bytes of a file, decompressed when it begins like gzip. Not by gzread, which passes over other bytes that follow.
 class Source {
  public:
   explicit Source(const std::string& path) : path_(path), file_(std::fopen(path.c_str(), "rb"), &std::fclose) {
     if (file_ == nullptr) fail_in(path_, fmt::format("cannot open: {}", std::strerror(errno)));
-    refill();
-    gzip_ = zlib_.avail_in >= 2 && buffer_[0] == 0x1f && buffer_[1] == 0x8b;
-    if (gzip_ && inflateInit2(&zlib_, 16 + MAX_WBITS) != Z_OK) throw std::bad_alloc();
-  }
-  Source(const Source&) = delete;
-  Source& operator=(const Source&) = delete;
-  ~Source() {
-    if (gzip_) inflateEnd(&zlib_);
+    const int first = std::getc(file_.get());
+    std::ungetc(first, file_.get());
+    if (first != 0x1f) return;
+    if (inflateInit2(&zlib_, 16 + MAX_WBITS) != Z_OK) throw std::bad_alloc();
+    inflating_.reset(&zlib_);
   }
 
   /// Reads `count` bytes, fewer only at the end of the file.
   std::size_t read(std::uint8_t* out, std::size_t count) {
+    if (inflating_ == nullptr) return read_file(out, count);
     zlib_.next_out = out;
     zlib_.avail_out = static_cast<uInt>(count);
-    while (zlib_.avail_out > 0 && (gzip_ ? inflate_some() : copy_some())) continue;
+    while (zlib_.avail_out > 0 && inflate_some()) continue;
     return count - zlib_.avail_out;
   }
 
  private:
-  /// Both return false at the end of the file.
-  bool copy_some() {
-    if (zlib_.avail_in == 0 && !refill()) return false;
-    const uInt count = std::min(zlib_.avail_in, zlib_.avail_out);
-    std::memcpy(zlib_.next_out, zlib_.next_in, count);
-    zlib_.next_in += count;
-    zlib_.avail_in -= count;
-    zlib_.next_out += count;
-    zlib_.avail_out -= count;
-    return true;
-  }
-
+  /// False at the end of the file.
   bool inflate_some() {
-    if (zlib_.avail_in == 0 && !refill()) {
-      if (member_is_over_) return false;
-      fail_in(path_, fmt::format("gzip stream is truncated, after {} decompressed bytes", decompressed_));
+    if (zlib_.avail_in == 0) {
+      zlib_.next_in = buffer_.data();
+      zlib_.avail_in = static_cast<uInt>(read_file(buffer_.data(), buffer_.size()));
+      if (zlib_.avail_in == 0 && member_is_over_) return false;
     }
     if (member_is_over_) {  // gzip files may be concatenated
       if (*zlib_.next_in != 0x1f) fail_in(path_, "other bytes follow the gzip stream");
       inflateReset(&zlib_);
-      member_is_over_ = false;
     }
     const uInt room = zlib_.avail_out;
     const int status = inflate(&zlib_, Z_NO_FLUSH);
     decompressed_ += room - zlib_.avail_out;
     if (status == Z_MEM_ERROR) throw std::bad_alloc();
-    if (status != Z_OK && status != Z_BUF_ERROR && status != Z_STREAM_END)
+    if (status == Z_BUF_ERROR)
+      fail_in(path_, fmt::format("gzip stream is truncated, after {} decompressed bytes", decompressed_));
+    if (status != Z_OK && status != Z_STREAM_END)
       fail_in(path_, fmt::format("gzip stream is corrupt: {}", zlib_.msg != nullptr ? zlib_.msg : zError(status)));
     member_is_over_ = status == Z_STREAM_END;
     return true;
   }
 
-  bool refill() {
-    zlib_.next_in = buffer_.data();
-    zlib_.avail_in = static_cast<uInt>(std::fread(buffer_.data(), 1, buffer_.size(), file_.get()));
+  std::size_t read_file(std::uint8_t* out, std::size_t count) {
+    const std::size_t got = std::fread(out, 1, count, file_.get());
     if (std::ferror(file_.get())) fail_in(path_, fmt::format("cannot read: {}", std::strerror(errno)));
-    return zlib_.avail_in > 0;
+    return got;
   }
 
   std::string path_;
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
   std::array<std::uint8_t, chunk> buffer_;
   z_stream zlib_{};
+  std::unique_ptr<z_stream, int (*)(z_stream*)> inflating_{nullptr, &inflateEnd};
   std::uint64_t decompressed_ = 0;
-  bool gzip_ = false;
   bool member_is_over_ = false;
 };
 

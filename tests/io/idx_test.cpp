@@ -200,7 +200,7 @@ TEST_CASE("idx: a gzipped file cut at any byte is refused, and so is a byte too 
   const std::string begin = "[idx] " + path + ": ";
   const std::string images = header({2, 3, 4}) + ramp(24);
   const std::string zipped = gzip(images);
-  for (std::size_t size = 2; size < zipped.size(); ++size) {
+  for (std::size_t size = 1; size < zipped.size(); ++size) {
     CAPTURE(size);
     folder.write("cut.gz", zipped.substr(0, size));
     const std::string error = images_error(path);
@@ -208,8 +208,6 @@ TEST_CASE("idx: a gzipped file cut at any byte is refused, and so is a byte too 
     CHECK(error.ends_with(" decompressed bytes"));
     if (size >= zipped.size() - 8) CHECK(error == begin + "gzip stream is truncated, after 40 decompressed bytes");
   }
-  folder.write("cut.gz", zipped.substr(0, 1));
-  CHECK(images_error(path) == begin + "header has 16 bytes, file holds 1");
   folder.write("cut.gz", gzip(images.substr(0, 30)));
   CHECK(images_error(path) == begin + "header says 2x3x4 = 24 bytes, file holds 14");
   folder.write("cut.gz", gzip(images + '\0'));
