@@ -29,33 +29,33 @@ std::string quoted(std::string_view text) {
   return fmt::format("'{}{}'", shown, text.size() > most ? "..." : "");
 }
 
-std::string columns_text(std::size_t count) { return fmt::format("{} column{}", count, count == 1 ? "" : "s"); }
-
 /// Walks through the rows of a file, and knows for the messages where it is.
 class Reader {
  public:
   Reader(const std::string& path, const CsvOptions& options)
-      : path_(path), options_(options), blanks_(options.separator == '\t' ? " " : " \t") {
+      : path_(path),
+        options_(options),
+        blanks_(options.separator == '\t' ? " " : " \t"),
+        file_(std::fopen(path.c_str(), "rb"), &std::fclose) {
     if (std::string_view("\"\r\n.+-0123456789").find(options.separator) != std::string_view::npos)
       fail("csv", fmt::format("{} cannot separate numbers", quoted({&options.separator, 1})));
-    file_.reset(std::fopen(path.c_str(), "rb"));
     if (file_ == nullptr) fail_in_file(fmt::format("cannot open: {}", std::strerror(errno)));
   }
 
   /// Reads the next row into fields(); false at the end. Blank lines may only stand there.
   bool next() {
     if (!next_line()) return false;
-    if (!text_.empty()) {
-      split();
-      return true;
-    }
     const std::size_t blank_line = line_;
-    while (next_line()) {
-      if (text_.empty()) continue;
+    bool more = true;
+    while (more && text_.empty()) more = next_line();
+    if (!more) return false;
+    if (line_ != blank_line) {
       line_ = blank_line;
       fail_here("line is blank");
     }
-    return false;
+    fields_.clear();
+    for (std::string_view rest = text_; more;) more = take_field(rest);
+    return true;
   }
 
   const std::vector<std::string>& fields() const { return fields_; }
@@ -85,20 +85,10 @@ class Reader {
     return c != EOF || !text_.empty();
   }
 
-  void split() {
-    std::string_view rest = text_;
-    std::size_t count = 0;
-    for (bool more = true; more; ++count) {
-      if (count == fields_.size()) fields_.emplace_back();
-      more = take_field(rest, count);
-    }
-    fields_.resize(count);
-  }
-
-  /// Moves one field from `rest` to fields_[column]; false when it was the last.
-  bool take_field(std::string_view& rest, std::size_t column) {
-    std::string& field = fields_[column];
-    field.clear();
+  /// Moves one field from `rest` to fields_; false when it was the last.
+  bool take_field(std::string_view& rest) {
+    std::string& field = fields_.emplace_back();
+    const std::size_t column = fields_.size() - 1;
     const std::size_t start = std::min(rest.find_first_not_of(blanks_), rest.size());
     const bool in_quotes = rest.substr(start).starts_with('"');
     if (in_quotes) {
@@ -129,14 +119,10 @@ class Reader {
     return text.substr(first, text.find_last_not_of(blanks_) - first + 1);
   }
 
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-
   std::string path_;
   const CsvOptions& options_;
   std::string_view blanks_;
-  std::unique_ptr<std::FILE, Close> file_;
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
   std::string text_;
   std::vector<std::string> fields_;
   std::size_t line_ = 0;
@@ -180,57 +166,50 @@ std::size_t find_label(const Reader& in, std::string_view name, bool header) {
   return static_cast<std::size_t>(found - columns.begin());
 }
 
-template <class T> struct Contents {
-  std::vector<std::string> columns;
-  BasicMatrix<T> values;
-  std::vector<int> labels;
-};
-
 /// `label`: no label column when absent, the last one when empty.
 template <class T>
-Contents<T> read(const std::string& path, std::optional<std::string_view> label, const CsvOptions& options) {
+std::pair<BasicTable<T>, std::vector<int>> read(const std::string& path, std::optional<std::string_view> label,
+                                                const CsvOptions& options) {
   Reader in(path, options);
   if (!in.next()) in.fail_in_file("file is empty");
   const std::size_t width = in.fields().size();
   const std::size_t label_column = label ? find_label(in, *label, options.header) : width;
 
-  Contents<T> contents;
+  BasicTable<T> table;
   if (options.header) {
-    contents.columns = in.fields();
+    table.columns = in.fields();
     if (!in.next()) in.fail_in_file("no row follows the header");
   }
   std::vector<T> values;
+  std::vector<int> labels;
   Index rows = 0;
   do {
     const std::size_t here = in.fields().size();
-    if (here != width) in.fail_here(fmt::format("{}, the first line has {}", columns_text(here), width));
+    if (here != width)
+      in.fail_here(fmt::format("{} column{}, the first line has {}", here, here == 1 ? "" : "s", width));
     for (std::size_t column = 0; column < width; ++column) {
       if (column == label_column)
-        contents.labels.push_back(whole_number(in, column));
+        labels.push_back(whole_number(in, column));
       else
         values.push_back(number<T>(in, column, options.allow_non_finite));
     }
     ++rows;
   } while (in.next());
-  contents.values = BasicView<T>(values.data(), rows, static_cast<Index>(values.size()) / rows);
-  return contents;
+  table.values = BasicView<T>(values.data(), rows, static_cast<Index>(values.size()) / rows);
+  return {std::move(table), std::move(labels)};
 }
 
 }  // namespace
 
 template <class T> BasicTable<T> read_csv(const std::string& path, const CsvOptions& options) {
-  Contents<T> contents = read<T>(path, std::nullopt, options);
-  return {std::move(contents.columns), std::move(contents.values)};
+  return read<T>(path, std::nullopt, options).first;
 }
 
 template <class T>
 BasicDataset<T> load_csv(const std::string& path, std::string_view label, const CsvOptions& options) {
-  Contents<T> contents = read<T>(path, label, options);
-  BasicDataset<T> data;
-  data.inputs = std::move(contents.values);
-  data.labels = std::move(contents.labels);
-  data.classes = *std::max_element(data.labels.begin(), data.labels.end()) + 1;
-  return data;
+  auto [table, labels] = read<T>(path, label, options);
+  const int classes = *std::max_element(labels.begin(), labels.end()) + 1;
+  return {.inputs = std::move(table.values), .labels = std::move(labels), .classes = classes};
 }
 
 template BasicTable<float> read_csv(const std::string&, const CsvOptions&);
