@@ -106,7 +106,7 @@ template <class T> class Training {
       const auto x = tape_.input({static_cast<tg::Index>(batch.size()), inputs_.cols()},
                                  [&](T* out) { tg::gather_rows(inputs_, batch, out); });
       tg::gather_labels(labels_, batch, batch_labels_);
-      const auto loss = tg::cross_entropy(net_(x), std::span<const int>(batch_labels_), {.label_smoothing = 0.05});
+      const auto loss = tg::cross_entropy(net_(x), batch_labels_, {.label_smoothing = 0.05});
       loss.backward();
       tg::clip_grad_norm(optimizer_->parameters(), 1);
       optimizer_->set_lr(schedule.at(optimizer_->steps()));

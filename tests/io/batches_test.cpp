@@ -7,6 +7,9 @@
 #include <vector>
 
 #include "tapegrad/core/error.h"
+#include "tapegrad/core/losses.h"
+#include "tapegrad/core/softmax.h"
+#include "tapegrad/io/toy.h"
 
 using namespace tapegrad;
 
@@ -131,4 +134,17 @@ TEST_CASE("batches: gather_labels") {
   CHECK_THROWS_WITH_AS(gather_labels(labels, std::vector<Index>{0, 3}, out),
                        "[gather_labels] there is no row 3, only 0 to 2", Error);
   CHECK(out == std::vector<int>{6});
+}
+
+TEST_CASE("labels: a loss takes a vector, a span and those of a data set") {
+  const Dataset points = xor_points();
+  std::vector<int> labels = points.labels;
+  Tape tape;
+  const Var logits = tape.input(Matrix::Identity(4, 2));
+  const float expected = cross_entropy(logits, points.labels).item();
+  CHECK(cross_entropy(logits, labels).item() == expected);
+  CHECK(cross_entropy(logits, std::span<int>(labels)).item() == expected);
+  CHECK(cross_entropy(logits, std::span<const int>(labels)).item() == expected);
+  const Var log_probabilities = log_softmax(logits);
+  CHECK(nll(log_probabilities, labels).item() == nll(log_probabilities, std::span<const int>(labels)).item());
 }
