@@ -4,17 +4,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
+#include <span>
 #include <string_view>
 
-namespace tapegrad::inline TAPEGRAD_ABI {
+#include "tapegrad/inspect/range.h"
+#include "tapegrad/inspect/text.h"
 
-std::string to_string(const Range& range) {
-  const std::string bounds = fmt::format("[{:.3g}, {:.3g}]", range.low, range.high);
-  const std::string rest = fmt::format("{} not finite", range.not_finite);
-  if (range.finite == 0) return range.not_finite == 0 ? "nothing" : rest;
-  return range.not_finite == 0 ? bounds : bounds + " and " + rest;
-}
+namespace tapegrad::inline TAPEGRAD_ABI {
 
 namespace {
 
@@ -124,21 +120,6 @@ template <class T, class Edge> void for_each_edge(const BasicTape<T>& tape, cons
 
 }  // namespace
 
-template <class T> Range range_of(std::span<const T> values) {
-  Range range;
-  for (const T value : values) {
-    if (!std::isfinite(value)) {
-      ++range.not_finite;
-      continue;
-    }
-    const auto v = static_cast<double>(value);
-    range.low = range.finite == 0 ? v : std::min(range.low, v);
-    range.high = range.finite == 0 ? v : std::max(range.high, v);
-    ++range.finite;
-  }
-  return range;
-}
-
 template <class T> BasicNodeNames<T>::BasicNodeNames(BasicModule<T>* net) {
   if (net == nullptr) return;
   for (const auto& [path, module] : net->named_modules())
@@ -167,7 +148,7 @@ template <class T> std::string graph_table(const BasicTape<T>& tape, BasicModule
         {std::to_string(rows.size() - 1), node.op, node.shape, node.value, node.gradient, node.from, node.where});
   std::array<std::size_t, 7> width{};
   for (const auto& row : rows)
-    for (std::size_t k = 0; k < row.size(); ++k) width[k] = std::max(width[k], row[k].size());
+    for (std::size_t k = 0; k < row.size(); ++k) width[k] = std::max(width[k], columns(row[k]));
   std::string text;
   for (const auto& row : rows) {
     std::string line = fmt::format("{:>{}}", row[0], width[0]);
@@ -227,7 +208,6 @@ template <class T> std::string graph_mermaid(const BasicTape<T>& tape, BasicModu
 }
 
 #define TAPEGRAD_INSTANTIATE(T)                                               \
-  template Range range_of(std::span<const T>);                                \
   template class BasicNodeNames<T>;                                           \
   template std::string graph_table(const BasicTape<T>&, BasicModule<T>* net); \
   template std::string graph_dot(const BasicTape<T>&, BasicModule<T>* net);   \

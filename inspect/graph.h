@@ -1,6 +1,5 @@
 #pragma once
 
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,19 +11,6 @@
 /// hand, nodes carry the paths of the modules that recorded them.
 
 namespace tapegrad::inline TAPEGRAD_ABI {
-
-/** The smallest and the largest finite one of some values, and how many there are. */
-struct Range {
-  double low = 0;
-  double high = 0;
-  Index finite = 0;
-  Index not_finite = 0;
-};
-
-/** "[-1.2, 0.3]"; "[-1.2, 0.3] and 2 not finite"; "4 not finite"; "nothing" */
-std::string to_string(const Range& range);
-
-template <class T> Range range_of(std::span<const T> values);
 
 /** Names nodes after the network that recorded them. Without a network every name is empty. */
 template <class T> class BasicNodeNames {

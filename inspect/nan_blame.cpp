@@ -6,6 +6,7 @@
 
 #include "tapegrad/core/kernels/pack.h"
 #include "tapegrad/inspect/graph.h"
+#include "tapegrad/inspect/range.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {

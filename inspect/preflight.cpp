@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <unordered_map>
 
 #include "tapegrad/core/losses.h"
@@ -73,34 +74,55 @@ template <class F> double gaussian_mean_square(const F& f, double std) {
   return sum / weights;
 }
 
+/// What is expected of the output of a layer, as a mean square, and how it scales the gradient on its way back;
+/// nothing for a module of which nobody knows.
+struct Expected {
+  double value, back;
+};
+
+template <class T> std::optional<Expected> expected_of(const BasicModule<T>& module, double input) {
+  if (const auto* linear = dynamic_cast<const BasicLinear<T>*>(&module)) {
+    const BasicMatrix<T>& w = linear->weight.value();
+    const double scale = mean_square(w.data(), w.size());
+    double value = static_cast<double>(w.cols()) * scale * input;
+    if (linear->has_bias()) value += mean_square(linear->bias.value().data(), linear->bias.size());
+    return Expected{value, static_cast<double>(w.rows()) * scale};
+  }
+  const auto* layer = dynamic_cast<const BasicActivationLayer<T>*>(&module);
+  if (layer == nullptr || !layer->activation().elementwise()) return std::nullopt;
+  const Activation& f = layer->activation();
+  const double std = std::sqrt(input);
+  return Expected{gaussian_mean_square([&f](double x) { return f.value(x); }, std),
+                  gaussian_mean_square([&f](double x) { return f.slope(x); }, std)};
+}
+
 /// What is expected of every node of the tape, as mean squares.
-template <class T> struct Theory {
+template <class T> class Theory {
+ public:
+  Theory(const BasicTape<T>& tape, BasicModule<T>& net) : value(tape.size()), gradient(tape.size()) {
+    forward(tape, net);
+    backward(tape);
+  }
   std::vector<double> value, gradient;
 
-  Theory(const BasicTape<T>& tape, BasicModule<T>& net) : value(tape.size()), gradient(tape.size()) {
+ private:
+  void forward(const BasicTape<T>& tape, BasicModule<T>& net) {
     std::unordered_map<const void*, const BasicModule<T>*> modules;
     for (const auto& [path, module] : net.named_modules()) modules[module] = module;
-    /// How a node scales the gradient on its way to its first operand; below 0: nobody knows.
-    std::vector<double> back(tape.size(), -1);
+    back_.assign(tape.size(), -1);
     for (std::size_t i = 0; i < tape.size(); ++i) {
       const Node<T>& node = tape.node(static_cast<NodeIndex>(i));
       value[i] = mean_square(static_cast<const T*>(node.value), node.size());
       const auto found = modules.find(node.owner);
       if (node.parent_count == 0 || found == modules.end()) continue;
-      const double in = value[node.parents[0]];
-      if (const auto* linear = dynamic_cast<const BasicLinear<T>*>(found->second)) {
-        const BasicMatrix<T>& w = linear->weight.value();
-        const double scale = mean_square(w.data(), w.size());
-        value[i] = static_cast<double>(w.cols()) * scale * in;
-        if (linear->has_bias()) value[i] += mean_square(linear->bias.value().data(), linear->bias.size());
-        back[i] = static_cast<double>(w.rows()) * scale;
-      } else if (const auto* layer = dynamic_cast<const BasicActivationLayer<T>*>(found->second);
-                 layer != nullptr && layer->activation().elementwise()) {
-        const Activation& f = layer->activation();
-        value[i] = gaussian_mean_square([&f](double x) { return f.value(x); }, std::sqrt(in));
-        back[i] = gaussian_mean_square([&f](double x) { return f.slope(x); }, std::sqrt(in));
-      }
+      const auto expected = expected_of(*found->second, value[node.parents[0]]);
+      if (!expected) continue;
+      value[i] = expected->value;
+      back_[i] = expected->back;
     }
+  }
+
+  void backward(const BasicTape<T>& tape) {
     std::vector<char> measured(tape.size(), 0);
     std::vector<char> used(tape.size(), 0);
     for (std::size_t i = tape.size(); i-- > 0;) {
@@ -110,13 +132,15 @@ template <class T> struct Theory {
       for (std::uint32_t k = 0; k < node.parent_count; ++k) {
         const NodeIndex parent = node.parents[k];
         used[parent] = 1;
-        if (k == 0 && back[i] >= 0)
-          gradient[parent] += back[i] * gradient[i];
+        if (k == 0 && back_[i] >= 0)
+          gradient[parent] += back_[i] * gradient[i];
         else
           measured[parent] = 1;
       }
     }
   }
+
+  std::vector<double> back_;  ///< how a node scales the gradient for its first operand; below 0: nobody knows
 };
 
 template <class T>

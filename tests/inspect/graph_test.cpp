@@ -11,6 +11,7 @@
 #include "tapegrad/core/arithmetic.h"
 #include "tapegrad/core/matmul.h"
 #include "tapegrad/core/reduction.h"
+#include "tapegrad/inspect/range.h"
 #include "tapegrad/layers/containers.h"
 #include "tapegrad/layers/linear.h"
 
