@@ -23,6 +23,7 @@
 #include "tapegrad/inspect/monitor.h"
 #include "tapegrad/inspect/nan_blame.h"
 #include "tapegrad/inspect/preflight.h"
+#include "tapegrad/inspect/range.h"
 #include "tapegrad/inspect/record.h"
 #include "tapegrad/inspect/revive.h"
 #include "tapegrad/inspect/watch.h"
