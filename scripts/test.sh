@@ -198,7 +198,7 @@ stage_consume() {
   consume_mismatch
 }
 
-default_stages=(format ci headers consume asan clang)
+default_stages=(format ci headers consume asan clang libcxx)
 long_stages=(native shared)
 stages=("$@")
 ((${#stages[@]})) || stages=("${default_stages[@]}")
