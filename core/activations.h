@@ -7,25 +7,21 @@
 /// table at the end registers it. Values and slopes are exact far out, where the textbook formulas cancel or
 /// overflow: 1 − tanh²x, for instance, is 4σ(2x)σ(−2x), which never becomes 0 before x does leave the range.
 
+/// A rule as a function, with its settings when given, `leaky_relu(x, {.negative_slope = 0.2})`, and as an Activation.
+#define TAPEGRAD_ACTIVATION(function, Rule)                                                  \
+  TAPEGRAD_UNARY_RULE(function, Rule)                                                        \
+  template <VarOrPack X> X function(const X& x, const Rule& rule) { return apply(rule, x); } \
+  extern TAPEGRAD_DEFINE_MAKE(Rule)
+
 namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** x where it is negative, else 0: keeps exp() from overflowing in the branch that is not taken. */
 template <class X> X negative_part(const X& x) { return where(x > 0, 0.0, x); }
 
-/** σ′(x) = e⁻|x| / (1 + e⁻|x|)², the density of the logistic distribution */
-struct SigmoidSlope {
-  static constexpr std::string_view name = "sigmoid_slope";
-  template <class T> static Pack<T> value(Pack<T> x) { return simd::sigmoid_and_slope(x).slope; }
-  template <class X> static X vjp(const X& g, const X& x, const X& y);  // σ″ = −σ′·tanh(x/2)
-};
-inline constexpr ElementwiseFunction<SigmoidSlope> sigmoid_slope;
-
 /** σ(x) = 1 / (1 + e⁻ˣ) */
 struct Sigmoid {
   static constexpr std::string_view name = "sigmoid";
   template <class T> static ValueAndSlope<T> value_and_slope(Pack<T> x) { return simd::sigmoid_and_slope(x); }
-  template <class T> static Pack<T> value(Pack<T> x) { return value_and_slope(x).value; }
-  template <class T> static Pack<T> vjp(Pack<T> g, Pack<T> x, Pack<T>) { return g * value_and_slope(x).slope; }
   template <class X> static X vjp(const X& g, const X& x, const X&) { return g * sigmoid_slope(x); }
   static Facts facts() {
     return {.formula = "1 / (1 + e⁻ˣ)",
@@ -36,14 +32,12 @@ struct Sigmoid {
             .saturates_right = true};
   }
 };
-inline constexpr ElementwiseFunction<Sigmoid> sigmoid;
+TAPEGRAD_ACTIVATION(sigmoid, Sigmoid)
 
 /** tanh x */
 struct Tanh {
   static constexpr std::string_view name = "tanh";
   template <class T> static ValueAndSlope<T> value_and_slope(Pack<T> x) { return simd::tanh_and_slope(x); }
-  template <class T> static Pack<T> value(Pack<T> x) { return value_and_slope(x).value; }
-  template <class T> static Pack<T> vjp(Pack<T> g, Pack<T> x, Pack<T>) { return g * value_and_slope(x).slope; }
   template <class X> static X vjp(const X& g, const X& x, const X&) { return 4 * g * sigmoid_slope(2 * x); }
   static Facts facts() {
     return {.formula = "(eˣ − e⁻ˣ) / (eˣ + e⁻ˣ)",
@@ -54,9 +48,7 @@ struct Tanh {
             .saturates_right = true};
   }
 };
-inline constexpr ElementwiseFunction<Tanh> tanh;
-
-template <class X> X SigmoidSlope::vjp(const X& g, const X& x, const X& y) { return -g * y * tanh(0.5 * x); }
+TAPEGRAD_ACTIVATION(tanh, Tanh)
 
 /** x */
 struct Identity {
@@ -65,7 +57,7 @@ struct Identity {
   template <class X> static X vjp(const X& g, const X&, const X&) { return g; }
   static Facts facts() { return {.formula = "x", .sup_slope = 1}; }
 };
-inline constexpr ElementwiseFunction<Identity> identity;
+TAPEGRAD_ACTIVATION(identity, Identity)
 
 /** max(x, 0) */
 struct Relu {
@@ -76,7 +68,7 @@ struct Relu {
     return {.formula = "max(x, 0)", .lower = 0, .sup_slope = 1, .kinks = {{0, 0}}, .saturates_left = true};
   }
 };
-inline constexpr ElementwiseFunction<Relu> relu;
+TAPEGRAD_ACTIVATION(relu, Relu)
 
 /** x for x > 0, else negative_slope·x */
 struct LeakyRelu {
@@ -95,7 +87,7 @@ struct LeakyRelu {
             .saturates_right = 1 < 0.1 * steepest};
   }
 };
-inline constexpr ElementwiseFunction<LeakyRelu> leaky_relu;
+TAPEGRAD_ACTIVATION(leaky_relu, LeakyRelu)
 
 /** x for x > 0, else alpha·(eˣ − 1) (Clevert et al. 2015) */
 struct Elu {
@@ -116,7 +108,7 @@ struct Elu {
             .saturates_right = 1 < 0.1 * alpha};
   }
 };
-inline constexpr ElementwiseFunction<Elu> elu;
+TAPEGRAD_ACTIVATION(elu, Elu)
 
 /** λx for x > 0, else λα(eˣ − 1), with the λ and α that make mean 0 and variance 1 a fixed point
  * (Klambauer et al. 2017) */
@@ -139,7 +131,7 @@ struct Selu {
             .saturates_left = true};
   }
 };
-inline constexpr ElementwiseFunction<Selu> selu;
+TAPEGRAD_ACTIVATION(selu, Selu)
 
 /** x for x > 0, else alpha·(e^(x/alpha) − 1): ELU with a continuous slope for every alpha (Barron 2017) */
 struct Celu {
@@ -158,7 +150,7 @@ struct Celu {
             .saturates_left = true};
   }
 };
-inline constexpr ElementwiseFunction<Celu> celu;
+TAPEGRAD_ACTIVATION(celu, Celu)
 
 /** ln(1 + eˣ) */
 struct Softplus {
@@ -169,7 +161,7 @@ struct Softplus {
   template <class X> static X vjp(const X& g, const X& x, const X&) { return g * sigmoid(x); }
   static Facts facts() { return {.formula = "ln(1 + eˣ)", .lower = 0, .sup_slope = 1, .saturates_left = true}; }
 };
-inline constexpr ElementwiseFunction<Softplus> softplus;
+TAPEGRAD_ACTIVATION(softplus, Softplus)
 
 /** ln σ(x) = −ln(1 + e⁻ˣ) */
 struct LogSigmoid {
@@ -180,7 +172,7 @@ struct LogSigmoid {
   template <class X> static X vjp(const X& g, const X& x, const X&) { return g * sigmoid(-x); }
   static Facts facts() { return {.formula = "−ln(1 + e⁻ˣ)", .upper = 0, .sup_slope = 1, .saturates_right = true}; }
 };
-inline constexpr ElementwiseFunction<LogSigmoid> log_sigmoid;
+TAPEGRAD_ACTIVATION(log_sigmoid, LogSigmoid)
 
 /** x / (1 + |x|) */
 struct Softsign {
@@ -200,7 +192,7 @@ struct Softsign {
             .saturates_right = true};
   }
 };
-inline constexpr ElementwiseFunction<Softsign> softsign;
+TAPEGRAD_ACTIVATION(softsign, Softsign)
 
 /** x·σ(βx); β = 1 is also called SiLU (Ramachandran et al. 2017) */
 struct Swish {
@@ -220,23 +212,7 @@ struct Swish {
             .saturates_left = true};
   }
 };
-inline constexpr ElementwiseFunction<Swish> swish;
-
-/** φ(x) = e^(−x²/2) / √(2π), the density of the standard normal distribution */
-struct NormalPdf {
-  static constexpr std::string_view name = "normal_pdf";
-  template <class X> static X value(const X& x) { return 0.39894228040143267794 * simd::gauss(x); }
-  template <class X> static X vjp(const X& g, const X& x, const X& y) { return -g * (x * y); }
-};
-inline constexpr ElementwiseFunction<NormalPdf> normal_pdf;
-
-/** Φ(x) = erfc(−x/√2) / 2, the standard normal distribution */
-struct NormalCdf {
-  static constexpr std::string_view name = "normal_cdf";
-  template <class X> static X value(const X& x) { return simd::normal_cdf(x); }
-  template <class X> static X vjp(const X& g, const X& x, const X&) { return g * normal_pdf(x); }
-};
-inline constexpr ElementwiseFunction<NormalCdf> normal_cdf;
+TAPEGRAD_ACTIVATION(swish, Swish)
 
 /** x·Φ(x) (Hendrycks & Gimpel 2016) */
 struct Gelu {
@@ -252,7 +228,7 @@ struct Gelu {
             .saturates_left = true};
   }
 };
-inline constexpr ElementwiseFunction<Gelu> gelu;
+TAPEGRAD_ACTIVATION(gelu, Gelu)
 
 /** x·(1 + tanh u)/2 = x·σ(2u) with u = √(2/π)(x + 0.044715x³): GELU without erf */
 struct GeluTanh {
@@ -277,28 +253,22 @@ struct GeluTanh {
             .saturates_left = true};
   }
 };
-inline constexpr ElementwiseFunction<GeluTanh> gelu_tanh;
+TAPEGRAD_ACTIVATION(gelu_tanh, GeluTanh)
 
 /** x·tanh(ln(1 + eˣ)) (Misra 2019) */
 struct Mish {
   static constexpr std::string_view name = "mish";
   static constexpr double bound = 1000;  // beyond it the slope is exactly 0 or 1, and nothing must overflow
-  template <class X> static X value(const X& x) {
-    // tanh(ln(1 + eˣ)) = ((1 + eˣ)² − 1) / ((1 + eˣ)² + 1), divided by e²ˣ for positive x
-    const X e = simd::exp_minus_abs(x);
+  /// tanh(ln(1 + eˣ)) = n/d with n = (1 + eˣ)² − 1 and d = (1 + eˣ)² + 1, both divided by e²ˣ for positive x;
+  /// 1 − tanh² = 4k(1 + e)²/d²
+  template <class T> static ValueAndSlope<T> value_and_slope(Pack<T> x) {
+    const Pack<T> e = simd::exp_minus_abs(x);
     const auto positive = x > 0;
-    const X n = where(positive, 1 + 2 * e, e * (e + 2));
-    return x * (n / (n + 2 * where(positive, e * e, 1.0)));
-  }
-  /// The same with one exponential: 1 − tanh² = 4k(1 + e)²/d², with the k and d of the value
-  template <class T> static Pack<T> vjp(Pack<T> g, Pack<T> x, Pack<T>) {
-    const Pack<T> c = clamp(x, -bound, bound);
-    const Pack<T> e = simd::exp_minus_abs(c);
-    const auto positive = c > 0;
     const Pack<T> n = where(positive, 1 + 2 * e, e * (e + 2));
     const Pack<T> k = where(positive, e * e, 1.0);
-    const Pack<T> r = 1 / (n + 2 * k);
-    return g * (n * r + c * (4 * k * where(positive, 1.0, e) * (1 + e) * r * r));
+    const Pack<T> d = n + 2 * k;
+    const Pack<T> r = 1 / d;
+    return {x * (n / d), n * r + clamp(x, -bound, bound) * (4 * k * where(positive, 1.0, e) * (1 + e) * r * r)};
   }
   template <class X> static X vjp(const X& g, const X& x, const X&) {
     const X c = clamp(x, -bound, bound);
@@ -312,7 +282,7 @@ struct Mish {
             .saturates_left = true};
   }
 };
-inline constexpr ElementwiseFunction<Mish> mish;
+TAPEGRAD_ACTIVATION(mish, Mish)
 
 /** (x + 3)/6 held between 0 and 1 */
 struct HardSigmoid {
@@ -331,7 +301,7 @@ struct HardSigmoid {
             .saturates_right = true};
   }
 };
-inline constexpr ElementwiseFunction<HardSigmoid> hard_sigmoid;
+TAPEGRAD_ACTIVATION(hard_sigmoid, HardSigmoid)
 
 /** x·hard_sigmoid(x) (Howard et al. 2019) */
 struct HardSwish {
@@ -348,7 +318,7 @@ struct HardSwish {
             .saturates_left = true};
   }
 };
-inline constexpr ElementwiseFunction<HardSwish> hard_swish;
+TAPEGRAD_ACTIVATION(hard_swish, HardSwish)
 
 /** x held between −1 and 1 */
 struct HardTanh {
@@ -367,7 +337,7 @@ struct HardTanh {
             .saturates_right = true};
   }
 };
-inline constexpr ElementwiseFunction<HardTanh> hard_tanh;
+TAPEGRAD_ACTIVATION(hard_tanh, HardTanh)
 
 /** x held between 0 and 6 */
 struct Relu6 {
@@ -386,36 +356,13 @@ struct Relu6 {
             .saturates_right = true};
   }
 };
-inline constexpr ElementwiseFunction<Relu6> relu6;
+TAPEGRAD_ACTIVATION(relu6, Relu6)
 
-/** x for x > 0, else a·x with one learned slope a per feature: prelu(x, a), a of 1xcols (He et al. 2015) */
-struct ParametricRelu {
-  static constexpr std::string_view name = "prelu";
-  static constexpr std::size_t arity = 2;
-  static std::array<double, 1> seams() { return {0}; }
-  template <class X> static X value(const X& x, const X& a) { return where(x > 0, x, a * x); }
-  template <class X> static X vjp_a(const X& g, const X& x, const X& a, const X&) { return where(x > 0, g, a * g); }
-  template <class X> static X vjp_b(const X& g, const X& x, const X&, const X&) { return where(x > 0, 0.0, g * x); }
-};
-inline constexpr ElementwiseFunction<ParametricRelu> prelu;
-
-/// Elementwise rules: rule, number of operands. Those with facts are activations.
+/// The elementwise activations, in the order in which they are listed everywhere.
 // clang-format off
 #define TAPEGRAD_ELEMENTWISE_ACTIVATIONS(X) \
-  X(Identity, 1) X(Sigmoid, 1) X(Tanh, 1) X(Relu, 1) X(LeakyRelu, 1) X(Elu, 1) X(Selu, 1) \
-  X(Celu, 1) X(Softplus, 1) X(Softsign, 1) X(Swish, 1) X(Gelu, 1) X(GeluTanh, 1) X(Mish, 1) \
-  X(HardSigmoid, 1) X(HardSwish, 1) X(HardTanh, 1) X(Relu6, 1) X(LogSigmoid, 1)
+  X(Identity) X(Sigmoid) X(Tanh) X(Relu) X(LeakyRelu) X(Elu) X(Selu) X(Celu) X(Softplus) X(Softsign) \
+  X(Swish) X(Gelu) X(GeluTanh) X(Mish) X(HardSigmoid) X(HardSwish) X(HardTanh) X(Relu6) X(LogSigmoid)
 // clang-format on
-// clang-format off
-#define TAPEGRAD_ACTIVATION_HELPERS(X) \
-  X(SigmoidSlope, 1) X(NormalPdf, 1) X(NormalCdf, 1) X(ParametricRelu, 2)
-// clang-format on
-
-TAPEGRAD_ELEMENTWISE_ACTIVATIONS(TAPEGRAD_DECLARE_ELEMENTWISE)
-TAPEGRAD_ACTIVATION_HELPERS(TAPEGRAD_DECLARE_ELEMENTWISE)
-
-#define TAPEGRAD_DECLARE_MAKE(Rule, ...) extern template Activation make_activation(const Rule&);
-TAPEGRAD_ELEMENTWISE_ACTIVATIONS(TAPEGRAD_DECLARE_MAKE)
-#undef TAPEGRAD_DECLARE_MAKE
 
 }  // namespace tapegrad

@@ -1,5 +1,6 @@
 #include "tapegrad/core/arithmetic.h"
 
+#include "tapegrad/core/activations.h"
 #include "tapegrad/core/reduction.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
@@ -28,6 +29,6 @@ void Clamp::check() const {
   if (!(low <= high)) fail(name, "low must not be above high, got " + to_string(low) + " and " + to_string(high));
 }
 
-TAPEGRAD_ARITHMETIC_OPS(TAPEGRAD_DEFINE_ELEMENTWISE)
+TAPEGRAD_ARITHMETIC_RULES(TAPEGRAD_DEFINE_RULE)
 
 }  // namespace tapegrad

@@ -15,6 +15,7 @@ struct Add {
   template <class X> static X vjp_a(const X& g, const X&, const X&, const X&) { return g; }
   template <class X> static X vjp_b(const X& g, const X&, const X&, const X&) { return g; }
 };
+TAPEGRAD_DECLARE_RULE(Add)
 
 /** a − b */
 struct Sub {
@@ -24,6 +25,7 @@ struct Sub {
   template <class X> static X vjp_a(const X& g, const X&, const X&, const X&) { return g; }
   template <class X> static X vjp_b(const X& g, const X&, const X&, const X&) { return -g; }
 };
+TAPEGRAD_DECLARE_RULE(Sub)
 
 /** a · b, element by element */
 struct Mul {
@@ -33,6 +35,7 @@ struct Mul {
   template <class X> static X vjp_a(const X& g, const X&, const X& b, const X&) { return g * b; }
   template <class X> static X vjp_b(const X& g, const X& a, const X&, const X&) { return g * a; }
 };
+TAPEGRAD_DECLARE_RULE(Mul)
 
 /** a / b, element by element */
 struct Div {
@@ -42,6 +45,7 @@ struct Div {
   template <class X> static X vjp_a(const X& g, const X&, const X& b, const X&) { return g / b; }
   template <class X> static X vjp_b(const X& g, const X&, const X& b, const X& y) { return -g * y / b; }
 };
+TAPEGRAD_DECLARE_RULE(Div)
 
 /** −x */
 struct Neg {
@@ -49,6 +53,7 @@ struct Neg {
   template <class X> static X value(const X& x) { return -x; }
   template <class X> static X vjp(const X& g, const X&, const X&) { return -g; }
 };
+TAPEGRAD_DECLARE_RULE(Neg)
 
 /** x + s */
 struct AddScalar {
@@ -57,6 +62,7 @@ struct AddScalar {
   template <class X> X value(const X& x) const { return x + scalar; }
   template <class X> X vjp(const X& g, const X&, const X&) const { return g; }
 };
+TAPEGRAD_DECLARE_RULE(AddScalar)
 
 /** s − x */
 struct SubFromScalar {
@@ -65,6 +71,7 @@ struct SubFromScalar {
   template <class X> X value(const X& x) const { return scalar - x; }
   template <class X> X vjp(const X& g, const X&, const X&) const { return -g; }
 };
+TAPEGRAD_DECLARE_RULE(SubFromScalar)
 
 /** s · x */
 struct MulScalar {
@@ -73,6 +80,7 @@ struct MulScalar {
   template <class X> X value(const X& x) const { return x * scalar; }
   template <class X> X vjp(const X& g, const X&, const X&) const { return g * scalar; }
 };
+TAPEGRAD_DECLARE_RULE(MulScalar)
 
 /** x / s */
 struct DivScalar {
@@ -81,6 +89,7 @@ struct DivScalar {
   template <class X> X value(const X& x) const { return x / scalar; }
   template <class X> X vjp(const X& g, const X&, const X&) const { return g / scalar; }
 };
+TAPEGRAD_DECLARE_RULE(DivScalar)
 
 /** s / x */
 struct DivideScalar {
@@ -89,6 +98,7 @@ struct DivideScalar {
   template <class X> X value(const X& x) const { return scalar / x; }
   template <class X> X vjp(const X& g, const X& x, const X& y) const { return -g * y / x; }
 };
+TAPEGRAD_DECLARE_RULE(DivideScalar)
 
 /** 1 where a > b, else 0; a mask for where(), without a gradient */
 struct Greater {
@@ -98,6 +108,7 @@ struct Greater {
   static std::array<double, 1> difference_seams() { return {0}; }
   template <class X> static X value(const X& a, const X& b) { return select(a > b, X(1), X(0)); }
 };
+TAPEGRAD_DECLARE_RULE(Greater)
 
 /** 1 where a ≥ b, else 0; a mask for where(), without a gradient */
 struct GreaterEqual {
@@ -107,6 +118,7 @@ struct GreaterEqual {
   static std::array<double, 1> difference_seams() { return {0}; }
   template <class X> static X value(const X& a, const X& b) { return select(a >= b, X(1), X(0)); }
 };
+TAPEGRAD_DECLARE_RULE(GreaterEqual)
 
 /** a where the mask is not 0, else b */
 struct Where {
@@ -114,44 +126,22 @@ struct Where {
   static constexpr std::size_t arity = 3;
   static constexpr std::size_t first_differentiable = 1;
   template <class X> static X value(const X& mask, const X& a, const X& b) { return select(mask == X(0), b, a); }
-  template <class X> static X vjp_b(const X& g, const X& mask, const X&, const X&, const X&);
-  template <class X> static X vjp_c(const X& g, const X& mask, const X&, const X&, const X&);
-};
-
-struct WhereFunction {
-  template <class T> BasicVar<T> operator()(BasicVar<T> mask, BasicVar<T> a, BasicVar<T> b) const {
-    return record<Where, T, 3>({}, {mask, a, b});
+  template <class X> static X vjp_b(const X& g, const X& mask, const X&, const X&, const X&) {
+    return where(mask, g, 0.0);
   }
-  template <class T> BasicVar<T> operator()(BasicVar<T> mask, BasicVar<T> a, double b) const {
-    return (*this)(mask, a, a.tape().constant(b));
-  }
-  template <class T> BasicVar<T> operator()(BasicVar<T> mask, double a, BasicVar<T> b) const {
-    return (*this)(mask, b.tape().constant(a), b);
-  }
-  template <class P> P operator()(typename P::Mask mask, const P& a, const P& b) const {
-    return select(mask, a, b);
-  }
-  template <class P> P operator()(typename P::Mask mask, const P& a, double b) const {
-    return select(mask, a, P(b));
-  }
-  template <class P> P operator()(typename P::Mask mask, double a, const P& b) const {
-    return select(mask, P(a), b);
-  }
-  template <class T> Pack<T> operator()(const Pack<T>& mask, const Pack<T>& a, double b) const {
-    return select(mask == Pack<T>(0), Pack<T>(b), a);
-  }
-  template <class T> Pack<T> operator()(const Pack<T>& mask, double a, const Pack<T>& b) const {
-    return select(mask == Pack<T>(0), b, Pack<T>(a));
+  template <class X> static X vjp_c(const X& g, const X& mask, const X&, const X&, const X&) {
+    return where(mask, 0.0, g);
   }
 };
-/** where(x > 0, a, b): a where the condition holds, else b. */
-inline constexpr WhereFunction where;
+TAPEGRAD_DECLARE_RULE(Where)
 
-template <class X> X Where::vjp_b(const X& g, const X& mask, const X&, const X&, const X&) {
-  return where(mask, g, 0.0);
+/** where(x > 0, a, b): a where the condition holds, else b; one of them, or both, may be numbers. */
+template <VarOrPack X, class A, class B> X where(const X& mask, const A& a, const B& b) {
+  return apply(Where{}, mask, beside(mask, a), beside(mask, b));
 }
-template <class X> X Where::vjp_c(const X& g, const X& mask, const X&, const X&, const X&) {
-  return where(mask, 0.0, g);
+template <PackMask Mask, class A, class B> auto where(Mask mask, const A& a, const B& b) {
+  using P = typename Mask::Operand;
+  return select(mask, P(a), P(b));
 }
 
 /** eˣ */
@@ -160,7 +150,7 @@ struct Exp {
   template <class X> static X value(const X& x) { return simd::exp(x); }
   template <class X> static X vjp(const X& g, const X&, const X& y) { return g * y; }
 };
-inline constexpr ElementwiseFunction<Exp> exp;
+TAPEGRAD_UNARY_RULE(exp, Exp)
 
 /** eˣ − 1, exact near 0 */
 struct Expm1 {
@@ -168,7 +158,7 @@ struct Expm1 {
   template <class X> static X value(const X& x) { return simd::expm1(x); }
   template <class X> static X vjp(const X& g, const X& x, const X&) { return g * exp(x); }
 };
-inline constexpr ElementwiseFunction<Expm1> expm1;
+TAPEGRAD_UNARY_RULE(expm1, Expm1)
 
 /** ln x */
 struct Log {
@@ -177,7 +167,7 @@ struct Log {
   template <class X> static X value(const X& x) { return simd::log(x); }
   template <class X> static X vjp(const X& g, const X& x, const X&) { return g / x; }
 };
-inline constexpr ElementwiseFunction<Log> log;
+TAPEGRAD_UNARY_RULE(log, Log)
 
 /** ln(1 + x), exact near 0 */
 struct Log1p {
@@ -186,7 +176,7 @@ struct Log1p {
   template <class X> static X value(const X& x) { return simd::log1p(x); }
   template <class X> static X vjp(const X& g, const X& x, const X&) { return g / (1 + x); }
 };
-inline constexpr ElementwiseFunction<Log1p> log1p;
+TAPEGRAD_UNARY_RULE(log1p, Log1p)
 
 /** √x */
 struct Sqrt {
@@ -195,7 +185,7 @@ struct Sqrt {
   template <class X> static X value(const X& x) { return simd::sqrt(x); }
   template <class X> static X vjp(const X& g, const X&, const X& y) { return g / (2 * y); }
 };
-inline constexpr ElementwiseFunction<Sqrt> sqrt;
+TAPEGRAD_UNARY_RULE(sqrt, Sqrt)
 
 /** x² */
 struct Square {
@@ -203,7 +193,7 @@ struct Square {
   template <class X> static X value(const X& x) { return x * x; }
   template <class X> static X vjp(const X& g, const X& x, const X&) { return 2 * g * x; }
 };
-inline constexpr ElementwiseFunction<Square> square;
+TAPEGRAD_UNARY_RULE(square, Square)
 
 /** xᵖ for a fixed number p; negative x needs an integer p */
 struct Pow {
@@ -211,27 +201,21 @@ struct Pow {
   static constexpr std::string_view name = "pow";
   static constexpr double domain_from = 0;
   template <class X> X value(const X& x) const { return simd::pow(x, exponent); }
-  template <class X> X vjp(const X& g, const X& x, const X&) const;
-};
-struct PowFunction {
-  template <class X> X operator()(const X& x, double exponent) const {
-    return ElementwiseFunction<Pow>{}(x, Pow{exponent});
+  template <class X> X vjp(const X& g, const X& x, const X&) const {
+    if (exponent == 0) return g * 0;
+    return g * (exponent * pow(x, exponent - 1));
   }
 };
-inline constexpr PowFunction pow;
-
-template <class X> X Pow::vjp(const X& g, const X& x, const X&) const {
-  if (exponent == 0) return g * 0;
-  return g * (exponent * pow(x, exponent - 1));
-}
+TAPEGRAD_DECLARE_RULE(Pow)
+template <VarOrPack X> X pow(const X& x, double exponent) { return apply(Pow{exponent}, x); }
 
 /** sin x */
 struct Sin {
   static constexpr std::string_view name = "sin";
   template <class X> static X value(const X& x) { return simd::sin(x); }
-  template <class X> static X vjp(const X& g, const X& x, const X&);
+  template <class X> static X vjp(const X& g, const X& x, const X&) { return g * cos(x); }
 };
-inline constexpr ElementwiseFunction<Sin> sin;
+TAPEGRAD_UNARY_RULE(sin, Sin)
 
 /** cos x */
 struct Cos {
@@ -239,9 +223,7 @@ struct Cos {
   template <class X> static X value(const X& x) { return simd::cos(x); }
   template <class X> static X vjp(const X& g, const X& x, const X&) { return -g * sin(x); }
 };
-inline constexpr ElementwiseFunction<Cos> cos;
-
-template <class X> X Sin::vjp(const X& g, const X& x, const X&) { return g * cos(x); }
+TAPEGRAD_UNARY_RULE(cos, Cos)
 
 /** −1, 0 or 1, without a gradient */
 struct Sign {
@@ -250,7 +232,7 @@ struct Sign {
   static std::array<double, 1> seams() { return {0}; }
   template <class X> static X value(const X& x) { return select(x > X(0), X(1), select(x < X(0), X(-1), X(0))); }
 };
-inline constexpr ElementwiseFunction<Sign> sign;
+TAPEGRAD_UNARY_RULE(sign, Sign)
 
 /** |x|, with slope 0 at 0 */
 struct Abs {
@@ -259,7 +241,7 @@ struct Abs {
   template <class X> static X value(const X& x) { return simd::abs(x); }
   template <class X> static X vjp(const X& g, const X& x, const X&) { return g * sign(x); }
 };
-inline constexpr ElementwiseFunction<Abs> abs;
+TAPEGRAD_UNARY_RULE(abs, Abs)
 
 /** The larger of two; where they are equal each gets half of the gradient */
 struct Maximum {
@@ -274,7 +256,7 @@ struct Maximum {
     return where(b > a, g, where(a > b, 0.0, 0.5 * g));
   }
 };
-inline constexpr ElementwiseFunction<Maximum> maximum;
+TAPEGRAD_BINARY_RULE(maximum, Maximum)
 
 /** The smaller of two; where they are equal each gets half of the gradient */
 struct Minimum {
@@ -289,7 +271,7 @@ struct Minimum {
     return where(a > b, g, where(b > a, 0.0, 0.5 * g));
   }
 };
-inline constexpr ElementwiseFunction<Minimum> minimum;
+TAPEGRAD_BINARY_RULE(minimum, Minimum)
 
 /** x held between two numbers; the gradient passes inside and on the bounds */
 struct Clamp {
@@ -303,48 +285,79 @@ struct Clamp {
     return where(x >= low, where(x <= high, g, 0.0), 0.0);
   }
 };
-struct ClampFunction {
-  template <class X> X operator()(const X& x, double low, double high) const {
-    return ElementwiseFunction<Clamp>{}(x, Clamp{low, high});
-  }
-};
-inline constexpr ClampFunction clamp;
+TAPEGRAD_DECLARE_RULE(Clamp)
+template <VarOrPack X> X clamp(const X& x, double low, double high) { return apply(Clamp{low, high}, x); }
 
-/// The op table: rule, number of operands.
+/** σ′(x) = e⁻|x| / (1 + e⁻|x|)², the density of the logistic distribution */
+struct SigmoidSlope {
+  static constexpr std::string_view name = "sigmoid_slope";
+  template <class T> static Pack<T> value(Pack<T> x) { return simd::sigmoid_and_slope(x).slope; }
+  template <class X> static X vjp(const X& g, const X& x, const X& y) { return -g * y * tanh(0.5 * x); }
+};
+TAPEGRAD_UNARY_RULE(sigmoid_slope, SigmoidSlope)
+
+/** φ(x) = e^(−x²/2) / √(2π), the density of the standard normal distribution */
+struct NormalPdf {
+  static constexpr std::string_view name = "normal_pdf";
+  template <class X> static X value(const X& x) { return 0.39894228040143267794 * simd::gauss(x); }
+  template <class X> static X vjp(const X& g, const X& x, const X& y) { return -g * (x * y); }
+};
+TAPEGRAD_UNARY_RULE(normal_pdf, NormalPdf)
+
+/** Φ(x) = erfc(−x/√2) / 2, the standard normal distribution */
+struct NormalCdf {
+  static constexpr std::string_view name = "normal_cdf";
+  template <class X> static X value(const X& x) { return simd::normal_cdf(x); }
+  template <class X> static X vjp(const X& g, const X& x, const X&) { return g * normal_pdf(x); }
+};
+TAPEGRAD_UNARY_RULE(normal_cdf, NormalCdf)
+
+/** x for x > 0, else a·x with one learned slope a per feature: prelu(x, a), a of 1xcols (He et al. 2015) */
+struct ParametricRelu {
+  static constexpr std::string_view name = "prelu";
+  static constexpr std::size_t arity = 2;
+  static std::array<double, 1> seams() { return {0}; }
+  template <class X> static X value(const X& x, const X& a) { return where(x > 0, x, a * x); }
+  template <class X> static X vjp_a(const X& g, const X& x, const X& a, const X&) { return where(x > 0, g, a * g); }
+  template <class X> static X vjp_b(const X& g, const X& x, const X&, const X&) { return where(x > 0, 0.0, g * x); }
+};
+TAPEGRAD_BINARY_RULE(prelu, ParametricRelu)
+
+/// All rules of this file, in the order in which ops() lists them.
 // clang-format off
-#define TAPEGRAD_ARITHMETIC_OPS(X) \
-  X(Add, 2) X(Sub, 2) X(Mul, 2) X(Div, 2) X(Neg, 1) X(AddScalar, 1) X(SubFromScalar, 1) \
-  X(MulScalar, 1) X(DivScalar, 1) X(DivideScalar, 1) X(Greater, 2) X(GreaterEqual, 2) X(Where, 3) \
-  X(Exp, 1) X(Expm1, 1) X(Log, 1) X(Log1p, 1) X(Sqrt, 1) X(Square, 1) X(Pow, 1) X(Sin, 1) X(Cos, 1) \
-  X(Sign, 1) X(Abs, 1) X(Maximum, 2) X(Minimum, 2) X(Clamp, 1)
+#define TAPEGRAD_ARITHMETIC_RULES(X) \
+  X(Add) X(Sub) X(Mul) X(Div) X(Neg) X(AddScalar) X(SubFromScalar) X(MulScalar) X(DivScalar) X(DivideScalar) \
+  X(Greater) X(GreaterEqual) X(Where) X(Exp) X(Expm1) X(Log) X(Log1p) X(Sqrt) X(Square) X(Pow) X(Sin) X(Cos) \
+  X(Sign) X(Abs) X(Maximum) X(Minimum) X(Clamp) X(SigmoidSlope) X(NormalPdf) X(NormalCdf) X(ParametricRelu)
 // clang-format on
 
-TAPEGRAD_ARITHMETIC_OPS(TAPEGRAD_DECLARE_ELEMENTWISE)
-
-template <class T> BasicVar<T> operator+(BasicVar<T> a, BasicVar<T> b) { return record<Add, T, 2>({}, {a, b}); }
-template <class T> BasicVar<T> operator-(BasicVar<T> a, BasicVar<T> b) { return record<Sub, T, 2>({}, {a, b}); }
-template <class T> BasicVar<T> operator*(BasicVar<T> a, BasicVar<T> b) { return record<Mul, T, 2>({}, {a, b}); }
-template <class T> BasicVar<T> operator/(BasicVar<T> a, BasicVar<T> b) { return record<Div, T, 2>({}, {a, b}); }
-template <class T> BasicVar<T> operator-(BasicVar<T> x) { return record<Neg, T, 1>({}, {x}); }
-template <class T> BasicVar<T> operator+(BasicVar<T> x, double s) { return record<AddScalar, T, 1>({s}, {x}); }
+template <class T> BasicVar<T> operator+(BasicVar<T> a, BasicVar<T> b) { return apply(Add{}, a, b); }
+template <class T> BasicVar<T> operator-(BasicVar<T> a, BasicVar<T> b) { return apply(Sub{}, a, b); }
+template <class T> BasicVar<T> operator*(BasicVar<T> a, BasicVar<T> b) { return apply(Mul{}, a, b); }
+template <class T> BasicVar<T> operator/(BasicVar<T> a, BasicVar<T> b) { return apply(Div{}, a, b); }
+template <class T> BasicVar<T> operator-(BasicVar<T> x) { return apply(Neg{}, x); }
+template <class T> BasicVar<T> operator+(BasicVar<T> x, double s) { return apply(AddScalar{s}, x); }
 template <class T> BasicVar<T> operator+(double s, BasicVar<T> x) { return x + s; }
 template <class T> BasicVar<T> operator-(BasicVar<T> x, double s) { return x + -s; }
-template <class T> BasicVar<T> operator-(double s, BasicVar<T> x) { return record<SubFromScalar, T, 1>({s}, {x}); }
-template <class T> BasicVar<T> operator*(BasicVar<T> x, double s) { return record<MulScalar, T, 1>({s}, {x}); }
+template <class T> BasicVar<T> operator-(double s, BasicVar<T> x) { return apply(SubFromScalar{s}, x); }
+template <class T> BasicVar<T> operator*(BasicVar<T> x, double s) { return apply(MulScalar{s}, x); }
 template <class T> BasicVar<T> operator*(double s, BasicVar<T> x) { return x * s; }
-template <class T> BasicVar<T> operator/(BasicVar<T> x, double s) { return record<DivScalar, T, 1>({s}, {x}); }
-template <class T> BasicVar<T> operator/(double s, BasicVar<T> x) { return record<DivideScalar, T, 1>({s}, {x}); }
+template <class T> BasicVar<T> operator/(BasicVar<T> x, double s) { return apply(DivScalar{s}, x); }
+template <class T> BasicVar<T> operator/(double s, BasicVar<T> x) { return apply(DivideScalar{s}, x); }
 
 // Comparisons give masks of 0 and 1 for where().
-template <class T> BasicVar<T> operator>(BasicVar<T> a, BasicVar<T> b) { return record<Greater, T, 2>({}, {a, b}); }
-template <class T> BasicVar<T> operator>=(BasicVar<T> a, BasicVar<T> b) {
-  return record<GreaterEqual, T, 2>({}, {a, b});
-}
+template <class T> BasicVar<T> operator>(BasicVar<T> a, BasicVar<T> b) { return apply(Greater{}, a, b); }
+template <class T> BasicVar<T> operator>=(BasicVar<T> a, BasicVar<T> b) { return apply(GreaterEqual{}, a, b); }
 template <class T> BasicVar<T> operator<(BasicVar<T> a, BasicVar<T> b) { return b > a; }
 template <class T> BasicVar<T> operator<=(BasicVar<T> a, BasicVar<T> b) { return b >= a; }
 template <class T> BasicVar<T> operator>(BasicVar<T> x, double s) { return x > x.tape().constant(s); }
 template <class T> BasicVar<T> operator>=(BasicVar<T> x, double s) { return x >= x.tape().constant(s); }
 template <class T> BasicVar<T> operator<(BasicVar<T> x, double s) { return x.tape().constant(s) > x; }
 template <class T> BasicVar<T> operator<=(BasicVar<T> x, double s) { return x.tape().constant(s) >= x; }
+
+template <VarOrPack X, class Y> X& operator+=(X& x, const Y& y) { return x = x + y; }
+template <VarOrPack X, class Y> X& operator-=(X& x, const Y& y) { return x = x - y; }
+template <VarOrPack X, class Y> X& operator*=(X& x, const Y& y) { return x = x * y; }
+template <VarOrPack X, class Y> X& operator/=(X& x, const Y& y) { return x = x / y; }
 
 }  // namespace tapegrad

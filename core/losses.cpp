@@ -140,7 +140,7 @@ void check_smoothing(double smoothing) {
 
 }  // namespace
 
-TAPEGRAD_LOSS_OPS(TAPEGRAD_DEFINE_ELEMENTWISE)
+TAPEGRAD_LOSS_RULES(TAPEGRAD_DEFINE_RULE)
 
 template <class T> BasicVar<T> mse(BasicVar<T> prediction, BasicVar<T> target, LossOptions options) {
   return elementwise_loss(SquaredError{}, prediction, target, options.reduction);

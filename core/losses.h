@@ -77,10 +77,7 @@ struct BceWithLogits {
   template <class X> static X vjp_b(const X& g, const X& z, const X&, const X&) { return -g * z; }
 };
 
-// clang-format off
-#define TAPEGRAD_LOSS_OPS(X) \
-  X(SquaredError, 2) X(AbsoluteError, 2) X(HuberError, 2) X(BceWithLogits, 2)
-// clang-format on
+#define TAPEGRAD_LOSS_RULES(X) X(SquaredError) X(AbsoluteError) X(HuberError) X(BceWithLogits)
 
 /** A target given as a matrix instead of a Var. */
 template <class T> using TargetMatrix = std::type_identity_t<BasicMatrixRef<T>>;

@@ -10,9 +10,9 @@ namespace {
 
 std::vector<ElementwiseOpEntry>& registry() {
   static std::vector<ElementwiseOpEntry> entries = {
-#define TAPEGRAD_ENTRY(Rule, arity) detail::op_entry<Rule>(),
-      TAPEGRAD_ARITHMETIC_OPS(TAPEGRAD_ENTRY) TAPEGRAD_ELEMENTWISE_ACTIVATIONS(TAPEGRAD_ENTRY)
-          TAPEGRAD_ACTIVATION_HELPERS(TAPEGRAD_ENTRY) TAPEGRAD_LOSS_OPS(TAPEGRAD_ENTRY)
+#define TAPEGRAD_ENTRY(Rule) detail::op_entry<Rule>(),
+      TAPEGRAD_ARITHMETIC_RULES(TAPEGRAD_ENTRY) TAPEGRAD_ELEMENTWISE_ACTIVATIONS(TAPEGRAD_ENTRY)
+          TAPEGRAD_LOSS_RULES(TAPEGRAD_ENTRY)
 #undef TAPEGRAD_ENTRY
   };
   return entries;

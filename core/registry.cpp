@@ -19,25 +19,17 @@ void check_setting(std::string_view rule, std::string_view setting, SettingDomai
     refuse("a whole number of at least 1");
 }
 
-TAPEGRAD_ELEMENTWISE_ACTIVATIONS(TAPEGRAD_DEFINE_ELEMENTWISE)
-TAPEGRAD_ACTIVATION_HELPERS(TAPEGRAD_DEFINE_ELEMENTWISE)
-
-#define TAPEGRAD_DEFINE_MAKE(Rule, ...) template Activation make_activation(const Rule&);
+TAPEGRAD_ELEMENTWISE_ACTIVATIONS(TAPEGRAD_DEFINE_RULE)
 TAPEGRAD_ELEMENTWISE_ACTIVATIONS(TAPEGRAD_DEFINE_MAKE)
 TAPEGRAD_STRUCTURED_ACTIVATIONS(TAPEGRAD_DEFINE_MAKE)
-#undef TAPEGRAD_DEFINE_MAKE
 
 namespace {
 
 std::vector<Activation>& registry() {
-  static std::vector<Activation> activations = [] {
-    std::vector<Activation> list;
-#define TAPEGRAD_ADD(Rule, ...) list.push_back(make_activation(Rule{}));
-    TAPEGRAD_ELEMENTWISE_ACTIVATIONS(TAPEGRAD_ADD)
-    TAPEGRAD_STRUCTURED_ACTIVATIONS(TAPEGRAD_ADD)
-#undef TAPEGRAD_ADD
-    return list;
-  }();
+#define TAPEGRAD_MAKE(Rule) make_activation(Rule{}),
+  static std::vector<Activation> activations{TAPEGRAD_ELEMENTWISE_ACTIVATIONS(TAPEGRAD_MAKE)
+                                                 TAPEGRAD_STRUCTURED_ACTIVATIONS(TAPEGRAD_MAKE)};
+#undef TAPEGRAD_MAKE
   return activations;
 }
 
@@ -55,6 +47,11 @@ double number_in(std::string_view text, std::string_view number) {
 }
 
 }  // namespace
+
+const ActivationRule& Activation::numeric(const char* what) const {
+  if (!rule_->elementwise) fail(name(), std::string("has no ") + what + " of one number: it is not elementwise");
+  return *rule_;
+}
 
 std::string Activation::text() const {
   const auto defaults = registry();
@@ -111,24 +108,20 @@ namespace detail {
 
 Facts scanned_facts(const ActivationRule& rule) {
   Facts facts{.formula = "", .sup_slope = 0};
-  if (!rule.elementwise()) return facts;
+  if (!rule.elementwise) return facts;
   for (int i = -50'000; i <= 50'000; ++i) {
-    const double slope = std::abs(rule.slope(i * 1e-3));
+    const double slope = std::abs(rule.at(i * 1e-3).slope);
     if (slope > facts.sup_slope) facts.sup_slope = slope;
   }
-  facts.saturates_left = std::abs(rule.slope(-1e4)) < 0.1 * facts.sup_slope;
-  facts.saturates_right = std::abs(rule.slope(1e4)) < 0.1 * facts.sup_slope;
+  facts.saturates_left = std::abs(rule.at(-1e4).slope) < 0.1 * facts.sup_slope;
+  facts.saturates_right = std::abs(rule.at(1e4).slope) < 0.1 * facts.sup_slope;
   return facts;
-}
-
-void not_elementwise(std::string_view name, std::string_view what) {
-  fail(name, "has no " + std::string(what) + " of one number: it is not elementwise");
 }
 
 void unknown_setting(const ActivationRule& rule, std::string_view setting) {
   std::vector<std::string_view> names;
-  for (const auto& [name, value] : rule.settings()) names.push_back(name);
-  fail(rule.name(), "no setting named '" + std::string(setting) + "'" + did_you_mean(setting, names));
+  for (const auto& [name, value] : rule.settings) names.push_back(name);
+  fail(rule.name, "no setting named '" + std::string(setting) + "'" + did_you_mean(setting, names));
 }
 
 }  // namespace detail

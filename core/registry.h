@@ -20,6 +20,13 @@ struct Kink {
   double slope = 0;
 };
 
+/** Names and values, in order. */
+using NamedNumbers = std::vector<std::pair<std::string_view, double>>;
+/** f(x) and f′(x) */
+struct NumberAndSlope {
+  double value, slope;
+};
+
 /** What is known of an activation f. A test scans f and f′ and checks each of these. */
 struct Facts {
   std::string_view formula;
@@ -32,23 +39,23 @@ struct Facts {
   bool saturates_right = false;                             ///< the same towards +∞
 };
 
-/** The type-erased form of a rule, for both scalars. */
-class ActivationRule {
- public:
+/** The type-erased form of a rule: what is known of it, and what depends on its type. */
+struct ActivationRule {
   virtual ~ActivationRule() = default;
-  virtual std::string_view name() const = 0;
-  virtual Facts facts() const = 0;
-  virtual std::vector<std::pair<std::string_view, double>> settings() const = 0;
+  /** The same rule with another setting. */
   virtual std::shared_ptr<const ActivationRule> with(std::string_view setting, double value) const = 0;
   virtual BasicVar<float> apply(BasicVar<float> x, std::span<const BasicVar<float>> learned) const = 0;
   virtual BasicVar<double> apply(BasicVar<double> x, std::span<const BasicVar<double>> learned) const = 0;
-  virtual bool elementwise() const = 0;
-  virtual double value(double x) const = 0;
-  virtual double slope(double x) const = 0;
+  // Of an elementwise rule:
+  virtual NumberAndSlope at(double x) const = 0;
   virtual void slopes(std::span<const float> x, float* out) const = 0;
   virtual void slopes(std::span<const double> x, double* out) const = 0;
-  virtual Index inputs_per_output() const = 0;
-  virtual std::vector<std::pair<std::string_view, double>> learned() const = 0;
+
+  std::string_view name;
+  bool elementwise = true;
+  Index inputs_per_output = 1;
+  NamedNumbers settings, learned;
+  Facts facts;
 };
 
 /** An activation chosen at run time, with its settings. Made by activation("swish(beta=2)") or from a rule.
@@ -60,13 +67,13 @@ class Activation {
  public:
   explicit Activation(std::shared_ptr<const ActivationRule> rule) : rule_(std::move(rule)) {}
 
-  std::string_view name() const { return rule_->name(); }
+  std::string_view name() const { return rule_->name; }
   /** "leaky_relu(negative_slope=0.2)", or the bare name when every setting has its default; activation() reads it.
    */
   std::string text() const;
-  Facts facts() const { return rule_->facts(); }
+  Facts facts() const { return rule_->facts; }
   /** Names and values of the settings, in order. */
-  std::vector<std::pair<std::string_view, double>> settings() const { return rule_->settings(); }
+  NamedNumbers settings() const { return rule_->settings; }
   /** The same activation with another setting. Throws for an unknown name and a value outside its domain. */
   Activation with(std::string_view setting, double value) const { return Activation(rule_->with(setting, value)); }
 
@@ -76,21 +83,24 @@ class Activation {
   }
 
   /** Whether each output depends on one input only; then f and f′ are plain functions. */
-  bool elementwise() const { return rule_->elementwise(); }
+  bool elementwise() const { return rule_->elementwise; }
   /** f(x) of an elementwise activation; throws for another one. */
-  double value(double x) const { return rule_->value(x); }
+  double value(double x) const { return numeric("value").at(x).value; }
   /** f′(x) of an elementwise activation, with the subgradient in use at a kink; throws for another one. */
-  double slope(double x) const { return rule_->slope(x); }
+  double slope(double x) const { return numeric("slope").at(x).slope; }
   /** f′ of every element, vectorized; `out` has room for as many. Throws when f is not elementwise. */
   template <class T> void slopes(std::type_identity_t<std::span<const T>> x, T* out) const {
-    rule_->slopes(x, out);
+    numeric("slope").slopes(x, out);
   }
   /** How many inputs make one output: 2 for glu, `pieces` for maxout, else 1. */
-  Index inputs_per_output() const { return rule_->inputs_per_output(); }
+  Index inputs_per_output() const { return rule_->inputs_per_output; }
   /** Names and initial values of parameters learned per feature: the slope of prelu. */
-  std::vector<std::pair<std::string_view, double>> learned() const { return rule_->learned(); }
+  NamedNumbers learned() const { return rule_->learned; }
 
  private:
+  /// The rule, when it has values of numbers; throws when it is not elementwise.
+  const ActivationRule& numeric(const char* what) const;
+
   std::shared_ptr<const ActivationRule> rule_;
 };
 
@@ -120,94 +130,91 @@ concept Structured = requires(const Rule rule, BasicVar<float> x) {
 
 /** Facts of a rule that states none: the supremum of |f′| and the saturating sides come from a scan. */
 Facts scanned_facts(const ActivationRule& rule);
-[[noreturn]] void not_elementwise(std::string_view name, std::string_view what);
 [[noreturn]] void unknown_setting(const ActivationRule& rule, std::string_view setting);
 
 template <class Rule> class ErasedRule final : public ActivationRule {
  public:
   explicit ErasedRule(const Rule& rule) : rule_(rule) {
-    if constexpr (HasSettings<Rule>) check_settings(rule);
+    name = Rule::name;
+    elementwise = !Structured<Rule>;
+    if constexpr (HasSettings<Rule>) {
+      check_settings(rule);
+      for (const auto& setting : Rule::settings)
+        settings.emplace_back(setting.name, static_cast<double>(rule.*setting.member));
+    }
+    if constexpr (requires { rule.inputs_per_output(); }) inputs_per_output = rule.inputs_per_output();
+    if constexpr (requires { rule.learned(); }) learned = rule.learned();
+    if constexpr (HasFacts<Rule>)
+      facts = rule.facts();
+    else
+      facts = scanned_facts(*this);
   }
 
-  std::string_view name() const override { return Rule::name; }
-  Facts facts() const override {
-    if constexpr (HasFacts<Rule>) return rule_.facts();
-    return scanned_facts(*this);
-  }
-  std::vector<std::pair<std::string_view, double>> settings() const override {
-    std::vector<std::pair<std::string_view, double>> result;
-    if constexpr (HasSettings<Rule>)
-      for (const auto& setting : Rule::settings)
-        result.emplace_back(setting.name, static_cast<double>(rule_.*setting.member));
-    return result;
-  }
-  std::shared_ptr<const ActivationRule> with(std::string_view name, [[maybe_unused]] double value) const override {
+  std::shared_ptr<const ActivationRule> with(std::string_view setting,
+                                             [[maybe_unused]] double value) const override {
     if constexpr (HasSettings<Rule>) {
-      for (const auto& setting : Rule::settings) {
-        if (setting.name != name) continue;
-        check_setting(Rule::name, name, setting.domain, value);
+      for (const auto& known : Rule::settings) {
+        if (known.name != setting) continue;
+        check_setting(Rule::name, setting, known.domain, value);
         Rule changed = rule_;
-        changed.*setting.member = static_cast<std::remove_reference_t<decltype(changed.*setting.member)>>(value);
+        changed.*known.member = static_cast<std::remove_reference_t<decltype(changed.*known.member)>>(value);
         return std::make_shared<ErasedRule>(changed);
       }
     }
-    unknown_setting(*this, name);
+    unknown_setting(*this, setting);
   }
-  BasicVar<float> apply(BasicVar<float> x, std::span<const BasicVar<float>> learned) const override {
-    return apply_to(x, learned);
+  BasicVar<float> apply(BasicVar<float> x, std::span<const BasicVar<float>> weights) const override {
+    return apply_to(x, weights);
   }
-  BasicVar<double> apply(BasicVar<double> x, std::span<const BasicVar<double>> learned) const override {
-    return apply_to(x, learned);
+  BasicVar<double> apply(BasicVar<double> x, std::span<const BasicVar<double>> weights) const override {
+    return apply_to(x, weights);
   }
-  bool elementwise() const override { return !Structured<Rule>; }
-  double value([[maybe_unused]] double x) const override {
+  NumberAndSlope at([[maybe_unused]] double x) const override {
     if constexpr (Structured<Rule>)
-      not_elementwise(name(), "value");
+      return {};
     else
-      return rule_.value(Pack<double>(x)).first();
-  }
-  double slope([[maybe_unused]] double x) const override {
-    if constexpr (Structured<Rule>) {
-      not_elementwise(name(), "slope");
-    } else {
-      const Pack<double> in(x);
-      return elementwise::vjp<0>(rule_, Pack<double>(1), rule_.value(in), in).first();
-    }
+      return {elementwise::value(rule_, Pack<double>(x)).first(), slope(Pack<double>(x)).first()};
   }
   void slopes(std::span<const float> x, float* out) const override { slopes_of(x, out); }
   void slopes(std::span<const double> x, double* out) const override { slopes_of(x, out); }
-  Index inputs_per_output() const override {
-    if constexpr (requires { rule_.inputs_per_output(); }) return rule_.inputs_per_output();
-    return 1;
-  }
-  std::vector<std::pair<std::string_view, double>> learned() const override {
-    if constexpr (requires { rule_.learned(); }) return rule_.learned();
-    return {};
-  }
 
  private:
   template <class T>
-  BasicVar<T> apply_to(BasicVar<T> x, [[maybe_unused]] std::span<const BasicVar<T>> learned) const {
+  BasicVar<T> apply_to(BasicVar<T> x, [[maybe_unused]] std::span<const BasicVar<T>> weights) const {
     if constexpr (Structured<Rule>)
-      return rule_.apply(x, learned);
+      return rule_.apply(x, weights);
     else
-      return record<Rule, T, 1>(rule_, {x});
+      return tapegrad::apply(rule_, x);
   }
-
+  template <class T> Pack<T> slope(Pack<T> x) const {
+    return elementwise::vjp<0>(rule_, Pack<T>(1), elementwise::value(rule_, x), x);
+  }
   template <class T> void slopes_of([[maybe_unused]] std::span<const T> x, [[maybe_unused]] T* out) const {
-    if constexpr (Structured<Rule>) {
-      not_elementwise(name(), "slope");
-    } else {
-      elementwise::map_array(static_cast<Index>(x.size()), std::array{x.data()}, out, [this](Pack<T> v) {
-        return elementwise::vjp<0>(rule_, Pack<T>(1), rule_.value(v), v);
-      });
-    }
+    if constexpr (!Structured<Rule>)
+      elementwise::map_array(static_cast<Index>(x.size()), std::array{x.data()}, out,
+                             [this](Pack<T> pack) { return slope(pack); });
   }
 
   Rule rule_;
 };
 
 }  // namespace detail
+
+/** A rule as a run-time activation, registered or not. */
+template <class Rule> Activation make_activation(const Rule& rule) {
+  constexpr bool named = requires { std::string_view(Rule::name); };
+  constexpr bool valued = requires(Pack<float> x) { elementwise::value(rule, x); }
+  || detail::Structured<Rule>;
+  constexpr bool differentiable = requires(BasicVar<float> x) { rule.vjp(x, x, x); }
+  || detail::Structured<Rule>;
+  static_assert(named, "an activation needs a name: static constexpr std::string_view name = \"gaussian\";");
+  static_assert(valued, "an activation needs its formula: template <class X> static X value(const X& x)");
+  static_assert(differentiable,
+                "an activation needs its vector-Jacobian product: "
+                "template <class X> static X vjp(const X& g, const X& x, const X& y)");
+  if constexpr (named && valued && differentiable)
+    return Activation(std::make_shared<detail::ErasedRule<Rule>>(rule));
+}
 
 /** Makes a rule available by name, with everything that follows from that. Example:
  *
@@ -218,12 +225,10 @@ template <class Rule> class ErasedRule final : public ActivationRule {
  *      };
  *      tg::register_activation<Gaussian>(); */
 template <class Rule> void register_activation(const Rule& rule = {}) {
-  register_activation(Activation(std::make_shared<detail::ErasedRule<Rule>>(rule)));
-}
-
-/** A rule as a run-time activation, registered or not. */
-template <class Rule> Activation make_activation(const Rule& rule) {
-  return Activation(std::make_shared<detail::ErasedRule<Rule>>(rule));
+  register_activation(make_activation(rule));
 }
 
 }  // namespace tapegrad
+
+/// make_activation() of a rule; `extern` in front of it when the library compiles it.
+#define TAPEGRAD_DEFINE_MAKE(Rule) template Activation make_activation(const Rule&);

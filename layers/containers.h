@@ -7,14 +7,6 @@
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 
-/** A rule that can stand for a layer: an elementwise activation or a structured one. */
-template <class Rule>
-concept ActivationRuleType = requires {
-  Rule::name;
-}
-&&(elementwise::arity<Rule>() == 1) &&
-    (requires(Rule r, Pack<float> x) { r.value(x); } || detail::Structured<Rule>);
-
 /** Modules in a row: the output of one is the input of the next. Takes layers, activation rules and activations;
  * an error inside carries the path of the layer, "0.linear: [matmul] …".
  *
@@ -23,6 +15,13 @@ concept ActivationRuleType = requires {
  * Use braces: what stands in them is evaluated from left to right, so the first layer draws its random numbers first.
  * Arguments in parentheses are evaluated in any order: GCC would make the last layer first, Clang the first. */
 template <class T> class BasicSequential : public BasicModule<T> {
+  /// Whatever stands among the layers.
+  struct Given {
+    Given() = default;
+    Given(BasicVar<T> (*)(const BasicVar<T>&)) {}
+    template <class Layer> Given(Layer&&) {}
+  };
+
  public:
   BasicSequential() = default;
   template <class... Layers>
@@ -32,11 +31,36 @@ template <class T> class BasicSequential : public BasicModule<T> {
     (add(std::forward<Layers>(layers)), ...);
   }
 
-  /** Appends a layer. */
+  /// Chosen only where an argument is a function template, which has no type to deduce: Sequential{Linear(…), relu}.
+  template <class Never = void>
+  explicit BasicSequential(Given, Given = {}, Given = {}, Given = {}, Given = {}, Given = {}, Given = {},
+                           Given = {}, Given = {}, Given = {}, Given = {}, Given = {}) {
+    add(static_cast<Never*>(nullptr));  // says what a layer is
+  }
+
+  /** Appends a layer or an activation rule. */
   template <class Layer>
-  requires std::derived_from<std::remove_cvref_t<Layer>, BasicModule<T>>
-  void add(Layer&& layer) { add(std::make_unique<std::remove_cvref_t<Layer>>(std::forward<Layer>(layer))); }
-  template <ActivationRuleType Rule> void add(const Rule& rule) { add(make_activation(rule)); }
+  requires(!std::convertible_to<Layer, std::unique_ptr<BasicModule<T>>> &&
+           !std::convertible_to<Layer, Activation>) void add(Layer&& layer) {
+    using Plain = std::remove_cvref_t<Layer>;
+    using OtherScalar = std::conditional_t<std::same_as<T, float>, double, float>;
+    if constexpr (std::derived_from<Plain, BasicModule<T>>) {
+      constexpr bool given_away = !std::is_lvalue_reference_v<Layer>;
+      static_assert(given_away,
+                    "a layer belongs to one network: make it in place, Sequential{Linear(2, 8, rng), Tanh()}, "
+                    "or give it away with std::move(layer)");
+      if constexpr (given_away) add(std::make_unique<Plain>(std::move(layer)));
+    } else if constexpr (std::derived_from<Plain, BasicModule<OtherScalar>>) {
+      static_assert(std::same_as<T, OtherScalar>,
+                    "a network has one scalar: all of its layers are of namespace tapegrad "
+                    "(float), or all of tapegrad::f64 (double)");
+    } else {
+      static_assert(std::is_class_v<Plain>,
+                    "a layer is a module, such as Linear(2, 8, rng), or an activation rule, such as "
+                    "Relu(), not relu; by its name it is activation(\"relu\")");
+      if constexpr (std::is_class_v<Plain>) add(make_activation(layer));
+    }
+  }
   void add(const Activation& activation) { add(BasicActivationLayer<T>(activation, out_features(0))); }
   void add(const Activation& activation, Index features) { add(BasicActivationLayer<T>(activation, features)); }
   void add(std::unique_ptr<BasicModule<T>> module) { this->add_module(std::to_string(size()), std::move(module)); }

@@ -10,7 +10,8 @@ namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** The activation of the hidden layers: a rule, `Relu()`, or an Activation, `activation("swish(beta=2)")`. */
 struct HiddenActivation {
-  template <ActivationRuleType Rule> HiddenActivation(const Rule& rule) : activation(make_activation(rule)) {}
+  template <class Rule>
+  requires std::is_class_v<Rule> HiddenActivation(const Rule& rule) : activation(make_activation(rule)) {}
   HiddenActivation(Activation f) : activation(std::move(f)) {}
   Activation activation;
 };

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <concepts>
+#include <type_traits>
+
 #include "tapegrad/core/types.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
@@ -55,6 +58,9 @@ template <> struct Lanes<double, 8> {
 #endif
 
 }  // namespace detail
+
+template <class N>
+concept Number = std::is_arithmetic_v<N>;
 
 /** A SIMD register of T: what an elementwise rule computes with in the fused kernels (see elementwise.h). As wide as the
  * build allows, down to a single number. The ragged end of a row runs through the same instructions, so a value does not
@@ -127,13 +133,43 @@ template <class T> class Pack {
   friend Pack operator-(Pack a) { return wrap(Eigen::internal::pnegate(a.v)); }
 
   /** Result of a comparison, for where(). */
-  using Mask = typename Lanes::Mask;
-  friend Mask operator<(Pack a, Pack b) { return Lanes::less(a.v, b.v); }
-  friend Mask operator<=(Pack a, Pack b) { return Lanes::less_equal(a.v, b.v); }
+  struct Mask {
+    using Operand = Pack;
+    typename Lanes::Mask lanes;
+
+    template <std::same_as<bool> B> explicit operator B() const {
+      static_assert(sizeof(B) == 0,
+                    "a condition holds for each element of its own: write tg::where(x > 0, a, b) "
+                    "instead of if and ?:, and tg::maximum(a, b) instead of std::max");
+    }
+  };
+  friend Mask operator<(Pack a, Pack b) { return {Lanes::less(a.v, b.v)}; }
+  friend Mask operator<=(Pack a, Pack b) { return {Lanes::less_equal(a.v, b.v)}; }
   friend Mask operator>(Pack a, Pack b) { return b < a; }
   friend Mask operator>=(Pack a, Pack b) { return b <= a; }
-  friend Mask operator==(Pack a, Pack b) { return Lanes::equal(a.v, b.v); }
-  friend Pack select(Mask m, Pack a, Pack b) { return wrap(Lanes::select(m, a.v, b.v)); }
+  friend Mask operator==(Pack a, Pack b) { return {Lanes::equal(a.v, b.v)}; }
+  // Exact matches beside the conversion below.
+#define TAPEGRAD_WITH_NUMBER(op)                                                                         \
+  template <Number N> friend auto operator op(Pack a, N b) { return a op Pack(static_cast<double>(b)); } \
+  template <Number N> friend auto operator op(N a, Pack b) { return Pack(static_cast<double>(a)) op b; }
+  TAPEGRAD_WITH_NUMBER(+)
+  TAPEGRAD_WITH_NUMBER(-)
+  TAPEGRAD_WITH_NUMBER(*)
+  TAPEGRAD_WITH_NUMBER(/)
+  TAPEGRAD_WITH_NUMBER(<)
+  TAPEGRAD_WITH_NUMBER(<=)
+  TAPEGRAD_WITH_NUMBER(>)
+  TAPEGRAD_WITH_NUMBER(>=)
+  TAPEGRAD_WITH_NUMBER(==)
+#undef TAPEGRAD_WITH_NUMBER
+  /** A Pack is never a number; the conversion is there to say so where std::tanh(x) would take one. */
+  operator double() const {
+    static_assert(sizeof(T) == 0,
+                  "value() of an activation must use tapegrad's functions: tg::tanh(x), not std::tanh(x)");
+    return 0;
+  }
+
+  friend Pack select(Mask m, Pack a, Pack b) { return wrap(Lanes::select(m.lanes, a.v, b.v)); }
 
   Register v;
 };
