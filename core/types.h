@@ -1,5 +1,9 @@
 #pragma once
 
+#if __cplusplus < 202002L
+#error "tapegrad needs C++20: compile with -std=c++20"
+#endif
+
 #include <Eigen/Core>
 #include <cstddef>
 #include <cstdint>

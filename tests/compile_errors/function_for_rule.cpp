@@ -1,0 +1,7 @@
+// such as Relu(), not relu
+#include <tapegrad/layers/containers.h>
+#include <tapegrad/layers/linear.h>
+
+tapegrad::Rng rng(42);
+tapegrad::Sequential net{tapegrad::Linear(2, 8, rng), tapegrad::relu, tapegrad::Linear(8, 8, rng), tapegrad::relu,
+                         tapegrad::Linear(8, 1, rng)};
