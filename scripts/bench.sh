@@ -105,14 +105,14 @@ run_memory() {
   for job in B32 B256 C predict; do on_cores "$first_core" "$build/bench/bench_jobs" --memory "$job"; done
 }
 
-# What a user's program costs to build: the example of the README's size, with the whole library's header.
+# What a user's program costs to build: a short example, with the whole library's header.
 run_user_program() {
   heading "A user's MNIST program: compile time and size"
   local seconds
   local flags=(-std=c++20 -O2 -march=native -I"$build/include")
   flags+=(-isystem "$(sed -n 's/^Eigen3_DIR:PATH=\(.*\)\/share\/.*/\1/p' "$build/CMakeCache.txt")/include/eigen3")
   TIMEFORMAT=%U  # of the processor: others may be using the machine
-  seconds=$({ time g++ "${flags[@]}" -c bench/user_program.cpp -o "$scratch/user_program.o"; } 2>&1)
+  seconds=$({ time g++ "${flags[@]}" -c examples/02_digits.cpp -o "$scratch/user_program.o"; } 2>&1)
   g++ "$scratch/user_program.o" "$build/libtapegrad_core.a" -lfmt -lz -Wl,--gc-sections -s -o "$scratch/user_program"
   note "compiles in $seconds s of processor time (g++ -O2)"
   note "$(stat -c %s "$scratch/user_program" | awk '{ printf "%.2f MB", $1 / 1e6 }') stripped, with the library inside"

@@ -1,18 +1,14 @@
 #include "example.h"
 
 #include <fmt/core.h>
-#include <tapegrad/core/error.h>
+#include <tapegrad/core/file.h>
 #include <tapegrad/inspect/report/log.h>
 #include <tapegrad/inspect/report/report.h>
-#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <functional>
-#include <system_error>
 
 namespace example {
 namespace {
@@ -44,7 +40,7 @@ int run(CLI::App& app, CommonOptions& common, int argc, char** argv, const std::
   }
   try {
     const Json summary = body();
-    if (!common.json.empty()) write_file(common.json, summary.dump(2) + "\n");
+    if (!common.json.empty()) tapegrad::write_whole_file("file", common.json, summary.dump(2) + "\n");
   } catch (const std::exception& error) {
     std::fflush(stdout);
     fmt::print(stderr, "error: {}\n", error.what());
@@ -67,20 +63,6 @@ void InspectOptions::write(std::span<const tapegrad::RunRecord> runs, const std:
   if (!log.empty()) {
     tapegrad::write_log(log, runs);
     fmt::print("The log is in {}: one JSON object per line.\n", log);
-  }
-}
-
-void write_file(const std::string& path, const std::string& text) {
-  const std::string temporary = fmt::format("{}.{}.tmp", path, getpid());
-  std::ofstream file(temporary, std::ios::binary);
-  file << text;
-  file.close();
-  std::error_code renamed;
-  if (file) std::filesystem::rename(temporary, path, renamed);
-  if (!file || renamed) {
-    std::error_code ignored;
-    std::filesystem::remove(temporary, ignored);
-    tapegrad::fail("file", path + ": cannot be written");
   }
 }
 

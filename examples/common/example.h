@@ -44,9 +44,6 @@ CLI::Validator above(int bound);
  * An error is printed as "error: …" and gives exit code 1; wrong options give CLI11's text and code. */
 int run(CLI::App& app, CommonOptions& common, int argc, char** argv, const std::function<Json()>& body);
 
-/** Writes text to a temporary name beside `path` and renames it, so that a reader never sees half a file. */
-void write_file(const std::string& path, const std::string& text);
-
 /** From the first call on, Ctrl-C no longer ends the program but makes stop_requested() true; a second one does. */
 void watch_interrupt();
 bool stop_requested();

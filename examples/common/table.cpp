@@ -2,31 +2,22 @@
 
 #include <fmt/core.h>
 #include <tapegrad/inspect/report/page.h>
+#include <tapegrad/inspect/text.h>
 
 #include <algorithm>
 
 #include "terminal.h"
 
-namespace {
-
-/// Columns in the terminal: the bytes that begin a character. There are no wide or combining ones here.
-std::size_t width(const std::string& text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
-}
-
-}  // namespace
-
 std::string Table::text() const {
   std::vector<std::size_t> widths;
   for (std::size_t k = 0; k < head.size(); ++k) {
-    widths.push_back(width(head[k]));
-    for (const auto& row : rows) widths[k] = std::max(widths[k], width(row[k]));
+    widths.push_back(tapegrad::columns(head[k]));
+    for (const auto& row : rows) widths[k] = std::max(widths[k], tapegrad::columns(row[k]));
   }
   const auto line = [&](const std::vector<std::string>& cells) {
     std::string result;
     for (std::size_t k = 0; k < cells.size(); ++k) {
-      const std::string padding(widths[k] - width(cells[k]), ' ');
+      const std::string padding(widths[k] - tapegrad::columns(cells[k]), ' ');
       const bool last = k + 1 == cells.size();
       result += (k == 0 ? "" : "  ") + (k < text_columns ? cells[k] + (last ? "" : padding) : padding + cells[k]);
     }
@@ -48,21 +39,4 @@ std::string Table::html() const {
   std::string result = "<div class=\"table\"><table><thead>" + line("th", head) + "</thead><tbody>\n";
   for (const auto& row : rows) result += line("td", row);
   return result + "</tbody></table></div>\n";
-}
-
-std::string Table::markdown() const {
-  const auto line = [](const std::vector<std::string>& cells) {
-    std::string result = "|";
-    for (std::string cell : cells) {
-      for (std::size_t at = cell.find('|'); at != std::string::npos; at = cell.find('|', at + 2))
-        cell.insert(at, "\\");
-      result += " " + cell + " |";
-    }
-    return result + "\n";
-  };
-  std::string result = line(head) + "|";
-  for (std::size_t k = 0; k < head.size(); ++k) result += k < text_columns ? "--|" : "--:|";
-  result += "\n";
-  for (const auto& row : rows) result += line(row);
-  return result;
 }

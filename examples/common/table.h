@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-/// A table, written once and shown in the terminal, on a page, and in a README.
+/// A table, written once and shown in the terminal and on a page.
 struct Table {
   std::vector<std::string> head;
   std::size_t text_columns = 1;  ///< so many columns are aligned left, the numbers after them right
@@ -11,5 +11,4 @@ struct Table {
 
   std::string text() const;
   std::string html() const;
-  std::string markdown() const;
 };

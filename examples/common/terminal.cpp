@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 #include <sys/ioctl.h>
+#include <tapegrad/inspect/text.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,28 +16,7 @@ namespace {
 
 constexpr std::string_view eighths[] = {" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"};
 constexpr std::string_view heights[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
-
-std::string_view code(Color color) {
-  switch (color) {
-    case Color::red:
-      return "31";
-    case Color::green:
-      return "32";
-    case Color::yellow:
-      return "33";
-    case Color::blue:
-      return "34";
-    case Color::magenta:
-      return "35";
-    case Color::cyan:
-      return "36";
-    case Color::dim:
-      return "2";
-    case Color::bold:
-      return "1";
-  }
-  return "0";
-}
+constexpr int codes[] = {31, 32, 33, 34, 35, 36, 2, 1};  // of a Color
 
 }  // namespace
 
@@ -60,7 +40,7 @@ int width() {
 }
 
 std::string paint(std::string_view text, Color color) {
-  return colours() ? fmt::format("\x1b[{}m{}\x1b[0m", code(color), text) : std::string(text);
+  return colours() ? fmt::format("\x1b[{}m{}\x1b[0m", codes[static_cast<int>(color)], text) : std::string(text);
 }
 
 std::string sparkline(std::span<const double> values, int columns) {
@@ -95,8 +75,7 @@ std::string bar(double fraction, int columns) {
 
 void heading(std::string_view text) {
   std::string rule;
-  for (const char c : text)
-    if ((c & 0xc0) != 0x80) rule += "─";  // one per character, however many bytes it has
+  for (std::size_t i = tapegrad::columns(text); i > 0; --i) rule += "─";
   fmt::print("\n{}\n{}\n", paint(text, Color::bold), paint(rule, Color::dim));
 }
 

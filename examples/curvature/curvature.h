@@ -5,7 +5,7 @@
 #include "common/example.h"
 #include "common/page.h"
 
-/// The parts of 11_curvature that are a story of their own. Each prints it, and adds its figures to a section of the
+/// The parts of the example curvature that are a story of their own. Each prints it, and adds its figures to a section of the
 /// report.
 
 namespace curvature {

@@ -42,8 +42,8 @@ example::Json descend(std::uint64_t seed, double lr, int steps, page::Section& s
   const std::string title = fmt::format("Sharpness at learning rate {}", lr);
   const plot::Figure figure{.curves = {{"largest eigenvalue of the Hessian", at, sharpness},
                                        {"2/lr", at, std::vector<double>(at.size(), threshold)}},
-                            .x_title = "step",
-                            .low = 0};
+                            .x = {.title = "step"},
+                            .y = {.low = 0}};
   terminal::heading(title);
   fmt::print("{}", plot::braille(figure, 78, 10));
   fmt::print("loss {:.4g} {} {:.4g}\n", loss.front(), terminal::sparkline(loss, 56), std::abs(loss.back()));
@@ -58,7 +58,7 @@ example::Json descend(std::uint64_t seed, double lr, int steps, page::Section& s
   section.charts.push_back({title, "", plot::vega_lite(figure)});
   section.charts.push_back(
       {fmt::format("Loss at learning rate {}", lr), "",
-       plot::vega_lite({.curves = {{"loss", at, loss}}, .x_title = "step", .logarithmic = true, .legend = false})});
+       plot::vega_lite({.curves = {{"loss", at, loss}}, .x = {.title = "step"}, .y = {.logarithmic = true}})});
   return {{"lr", lr},
           {"threshold", threshold},
           {"step", at},

@@ -24,8 +24,7 @@ example::Json solve_equation(std::uint64_t seed, int steps, page::Section& secti
   constexpr Index points = 50;
   constexpr double end = 2 * std::numbers::pi;
   Rng rng(seed);
-  tg::Sequential net(tg::Linear(1, 32, rng), tapegrad::Tanh(), tg::Linear(32, 32, rng), tapegrad::Tanh(),
-                     tg::Linear(32, 1, rng));
+  tg::Sequential net = tg::mlp({1, 32, 32, 1}, tapegrad::Tanh(), rng);
   // e + e²·net(x) with e = 1 − e⁻ˣ begins at 0 with slope 1, whatever the network says.
   const auto solution = [&](tg::Var x) {
     const tg::Var e = 1 - tapegrad::exp(-x);
@@ -58,8 +57,8 @@ example::Json solve_equation(std::uint64_t seed, int steps, page::Section& secti
   const auto curve = [&](const char* name, const Vector& values) {
     return plot::Curve{name, {x.begin(), x.end()}, {values.begin(), values.end()}};
   };
-  const plot::Figure figure{.curves = {curve("network", y), curve("sin x", sine)}, .x_title = "x"};
-  const plot::Figure errors{.curves = {curve("error", y - sine)}, .x_title = "x", .legend = false};
+  const plot::Figure figure{.curves = {curve("network", y), curve("sin x", sine)}, .x = {.title = "x"}};
+  const plot::Figure errors{.curves = {curve("error", y - sine)}, .x = {.title = "x"}};
   terminal::heading("A network that solves y″ = −y, y(0) = 0, y′(0) = 1");
   fmt::print("{}", plot::braille(figure, 78, 12));
   std::vector<double> decades;

@@ -21,13 +21,9 @@ struct Task {
   tg::Matrix y{20, 1};
   tg::Tape tape;
 
-  explicit Task(Rng& rng) {
-    const tapegrad::LinearOptions init{.weight_init = tapegrad::xavier_normal(), .bias_init = tapegrad::zeros()};
-    for (const Index inputs : {1, 50, 50}) {
-      net.add(tg::Linear(inputs, 50, rng, init));
-      net.add(tapegrad::activation("tanh"));
-    }
-    net.add(tg::Linear(50, 1, rng, init));
+  explicit Task(Rng& rng)
+      : net(tg::mlp({1, 50, 50, 50, 1}, tapegrad::Tanh(), rng,
+                    {.linear = {.weight_init = tapegrad::xavier_normal(), .bias_init = tapegrad::zeros()}})) {
     for (Index i = 0; i < 20; ++i) {
       x(i, 0) = -1 + 2 * static_cast<double>(i) / 19;
       y(i, 0) = std::cos(4 * std::acos(x(i, 0)));

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "common/parallel.h"
 #include "groups.h"
 #include "measure.h"
 
@@ -12,7 +13,7 @@ namespace {
 double xor_accuracy(const tg::Activation& f, std::uint64_t seed) {
   tg::Rng rng(seed);
   const tg::LinearOptions linear{.weight_init = tg::xavier_normal(), .bias_init = tg::zeros()};
-  tg::Sequential net(tg::Linear(2, 8, rng, linear), f, tg::Linear(8, 1, rng, linear));
+  tg::Sequential net{tg::Linear(2, 8, rng, linear), f, tg::Linear(8, 1, rng, linear)};
   tg::Adam adam(net.parameters(), {.lr = 0.05});
   const tg::Dataset data = tg::xor_points();
   const tg::Matrix targets = data.targets();
@@ -53,7 +54,7 @@ Claim layers_are_linear() {
       .measure =
           [](Lab& lab) {
             tg::Rng rng(lab.seed);
-            tg::f64::Sequential two(tg::f64::Linear(8, 8, rng), tg::f64::Linear(8, 8, rng));
+            tg::f64::Sequential two{tg::f64::Linear(8, 8, rng), tg::f64::Linear(8, 8, rng)};
             const tg::f64::Matrix x = normal_matrix<double>(1, 8, rng);
             const tg::f64::Matrix y = normal_matrix<double>(1, 8, rng);
             const tg::f64::Matrix zero = tg::f64::Matrix::Zero(1, 8);
@@ -121,7 +122,7 @@ Claim gradient_shrinks_by_both() {
             std::vector<double> logs(theory.size());
             std::vector<double> outputs(theory.size());
             std::vector<double> gradients(theory.size());
-            in_two_threads(theory.size(), [&](std::size_t i) {
+            example::two_at_a_time(theory.size(), [&](std::size_t i) {
               const tg::Initializer weights = tg::normal(0, theory[i] * std::sqrt(2.0 / width));
               for (std::uint64_t k = 0; k < 3; ++k) {
                 const Propagation p = propagate(lab.relu, weights, 16, width, lab.seed + k);
@@ -197,13 +198,13 @@ double gradient_autocorrelation(const tg::Activation& f, int depth, bool residua
   constexpr tg::Index width = 200;
   constexpr tg::Index lag = 15;
   std::vector<double> measured(static_cast<std::size_t>(networks));
-  in_two_threads(measured.size(), [&](std::size_t k) {
+  example::two_at_a_time(measured.size(), [&](std::size_t k) {
     tg::Rng rng(seed + k);
     const tg::LinearOptions he{.weight_init = tg::he_normal(), .bias_init = tg::normal(0, 0.5)};
-    tg::Sequential net(tg::Linear(1, width, rng, he), f);
+    tg::Sequential net{tg::Linear(1, width, rng, he), f};
     for (int i = 1; i < depth; ++i) {
       if (residual) {
-        net.add(tg::Residual(tg::Linear(width, width, rng, he), f));
+        net.add(tg::Residual{tg::Linear(width, width, rng, he), f});
       } else {
         net.add(tg::Linear(width, width, rng, he));
         net.add(f);
@@ -288,7 +289,7 @@ Claim noise_rescues() {
             std::vector<double> accuracy(runs.size());
             const tg::Dataset& data = lab.train_images();
             const tg::Dataset& test = lab.test_images();
-            in_two_threads(runs.size(), [&](std::size_t i) {
+            example::two_at_a_time(runs.size(), [&](std::size_t i) {
               accuracy[i] = train(data, test, lab.relu, runs[i]).test_accuracy;
             });
             return Numbers{{"accuracy from N(0, .1²)", accuracy[0]},

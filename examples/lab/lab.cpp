@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <future>
 #include <utility>
 
 #include "common/classification.h"
+#include "common/parallel.h"
+#include "common/training.h"
 
 namespace lab {
 namespace {
@@ -46,16 +47,8 @@ double Training::mean_loss() const {
 Training train(const tg::Dataset& data, const tg::Dataset& test, const tg::Activation& f,
                const TrainingOptions& options) {
   tg::Rng rng(options.seed);
-  const tg::LinearOptions linear{.weight_init = options.weights, .bias_init = tg::zeros()};
-  tg::Sequential net;
-  tg::Index features = data.inputs.cols();
-  for (const tg::Index units : options.hidden) {
-    net.add(tg::Linear(features, units, rng, linear));
-    net.add(f);
-    features = units;
-  }
-  net.add(tg::Linear(features, data.classes, rng, linear));
-
+  tg::Sequential net = tg::mlp(training::sizes(data, options.hidden), f, rng,
+                               {.linear = {.weight_init = options.weights, .bias_init = tg::zeros()}});
   const tg::Matrix sample = data.inputs.topRows(std::min<tg::Index>(data.size(), 1000));
   Training result;
   result.unit_means_before = unit_means(net, sample);
@@ -68,10 +61,8 @@ Training train(const tg::Dataset& data, const tg::Dataset& test, const tg::Activ
   for (tg::Index step = 0; step < options.steps;) {
     for (const std::span<const tg::Index> batch : batches.epoch()) {
       tape.reset();
-      const tg::Shape shape{static_cast<tg::Index>(batch.size()), data.inputs.cols()};
-      const tg::Var x = tape.input(shape, [&](float* out) { tg::gather_rows(data.inputs, batch, out); });
-      tg::gather_labels(data.labels, batch, labels);
-      const tg::Var loss = tg::cross_entropy(net(x), std::span<const int>(labels));
+      const tg::Var x = training::input(tape, data, batch, labels);
+      const tg::Var loss = tg::cross_entropy(net(x), labels);
       loss.backward();
       if (options.noise > 0) {
         const double width = std::sqrt(3 * options.noise / std::pow(1.0 + static_cast<double>(step), 0.55));
@@ -120,20 +111,11 @@ const std::vector<Training>& Lab::five_seeds(const tg::Activation& f) {
     runs.resize(5);
     const tg::Dataset& data = train_images();
     const tg::Dataset& test = test_images();
-    in_two_threads(runs.size(), [&](std::size_t i) {
+    example::two_at_a_time(runs.size(), [&](std::size_t i) {
       runs[i] = train(data, test, f, {.steps = repeats(2000), .seed = seed + i});
     });
   }
   return entry->second;
-}
-
-void in_two_threads(std::size_t count, const std::function<void(std::size_t)>& job) {
-  const auto every_second = [&](std::size_t first) {
-    for (std::size_t i = first; i < count; i += 2) job(i);
-  };
-  std::future<void> other = std::async(std::launch::async, every_second, 1);
-  every_second(0);
-  other.get();
 }
 
 }  // namespace lab

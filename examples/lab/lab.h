@@ -3,7 +3,6 @@
 #include <tapegrad/tapegrad.h>
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -72,8 +71,5 @@ struct Lab {
   std::unique_ptr<tg::Dataset> train_images_ = {};
   std::unique_ptr<tg::Dataset> test_images_ = {};
 };
-
-/** Calls job(0) … job(count − 1), every second one in a thread of its own. What a job throws is passed on. */
-void in_two_threads(std::size_t count, const std::function<void(std::size_t)>& job);
 
 }  // namespace lab

@@ -6,6 +6,8 @@
 #include <limits>
 #include <numeric>
 
+#include "common/parallel.h"
+
 namespace lab {
 namespace {
 
@@ -166,7 +168,7 @@ Propagation propagate(const tg::Activation& f, const tg::Initializer& weights, t
   }
   std::vector<int> labels(static_cast<std::size_t>(width));
   for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int>(i % 10);
-  tg::cross_entropy(last(y.back()), std::span<const int>(labels)).backward();
+  tg::cross_entropy(last(y.back()), labels).backward();
 
   Propagation result;
   for (std::size_t i = 0; i < z.size(); ++i) {
@@ -179,7 +181,7 @@ Propagation propagate(const tg::Activation& f, const tg::Initializer& weights, t
 double mean_gradient_factor(const tg::Activation& f, const tg::Initializer& weights, tg::Index depth,
                             tg::Index width, std::uint64_t seed, int seeds) {
   std::vector<double> logs(static_cast<std::size_t>(seeds));
-  in_two_threads(logs.size(), [&](std::size_t i) {
+  example::two_at_a_time(logs.size(), [&](std::size_t i) {
     logs[i] = std::log(propagate(f, weights, depth, width, seed + i).gradient_factor());
   });
   return std::exp(mean_of(logs));

@@ -10,11 +10,11 @@ namespace {
 
 using tapegrad::reporting::escaped;
 
-/// Beside the style of the library's reports.
+/// Beside the style of every page
 constexpr std::string_view style = R"css(
-header, main, footer { max-width: 1000px; }
-header p { max-width: 84ch; }
-.overview { display: flex; flex-wrap: wrap; gap: 6px; padding: 14px 0 0; margin: 0; list-style: none; }
+header, main, footer, nav div { max-width: 1000px; }
+main > .reading { margin-top: 24px; }
+.overview { display: flex; flex-wrap: wrap; gap: 6px; padding: 0; margin: 0; list-style: none; }
 .overview a { display: block; min-width: 52px; text-align: center; text-decoration: none; background: var(--raised);
   border-radius: 6px; padding: 3px 8px; font-size: 13px; font-variant-numeric: tabular-nums; color: var(--quiet); }
 .overview a b { margin-left: 5px; }
@@ -33,13 +33,6 @@ td:first-child { white-space: normal; min-width: 20ch; }
 @media (max-width: 700px) { h2 { grid-template-columns: 32px 1fr; } h2 .verdict { grid-column: 2; }
   section > *:not(h2) { margin-left: 0; } td, th { padding-left: 14px; } }
 )css";
-
-constexpr std::string_view theme = R"js(
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const follow = () => { document.documentElement.dataset.theme = dark.matches ? "dark" : "light"; };
-dark.onchange = follow;
-follow();
-)js";
 
 std::string_view css_class(Verdict verdict) {
   return verdict == Verdict::is_true ? "good" : verdict == Verdict::qualified ? "warn" : "bad";
@@ -83,31 +76,20 @@ std::string to_html(std::span<const Result> results) {
                             escaped(result.claim->text), css_class(result.verdict), letter(result.verdict));
     sections += section(result);
   }
-  return fmt::format(
-      R"(<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>What is said of activation functions</title>
-<style>{}{}</style>
-<script>{}</script>
-</head>
-<body>
-<header>
-<h1>What is said of activation functions, and what a measurement says</h1>
-<p>{} claims, {} as expected. Each verdict is computed from the numbers below it: <b class="good">T</b> true,
+  const std::string body = fmt::format(
+      R"(<p class="reading">Each verdict is computed from the numbers below it: <b class="good">T</b> true,
 <b class="warn">Q</b> true with a qualification, <b class="bad">F</b> false. A frame marks what was not as expected.</p>
 <ol class="overview">
 {}</ol>
-</header>
-<main>
-{}</main>
-<footer>Written by tapegrad's example 09_claims.</footer>
-</body>
-</html>
-)",
-      tapegrad::reporting::report_style, style, theme, results.size(), good, overview, sections);
+{})",
+      overview, sections);
+  return tapegrad::reporting::page_html(
+      {.title = "What is said of activation functions, and what a measurement says",
+       .subtitle = fmt::format("{} claims, {} as expected", results.size(), good),
+       .navigation = {},
+       .body = body,
+       .views = {},
+       .style = std::string(style)});
 }
 
 }  // namespace lab

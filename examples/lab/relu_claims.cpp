@@ -80,8 +80,8 @@ OffUnits train_off_units(const tg::Activation& f, std::uint64_t seed) {
   tg::Rng rng(seed);
   const tg::Dataset moons = tg::two_moons(200, 0.1, rng);
   const tg::LinearOptions linear{.weight_init = tg::he_normal(), .bias_init = tg::zeros()};
-  tg::Sequential net(tg::Linear(2, width, rng, linear), f, tg::Linear(width, width, rng, linear), f,
-                     tg::Linear(width, 2, rng, linear));
+  tg::Sequential net{tg::Linear(2, width, rng, linear), f, tg::Linear(width, width, rng, linear), f,
+                     tg::Linear(width, 2, rng, linear)};
   auto& first = net.at<tg::Linear>(0);
   auto& second = net.at<tg::Linear>(2);
   first.bias.value().leftCols(off).setConstant(-10);
@@ -99,7 +99,7 @@ OffUnits train_off_units(const tg::Activation& f, std::uint64_t seed) {
   tg::Tape tape;
   for (int step = 0; step < 300; ++step) {
     tape.reset();
-    tg::cross_entropy(net(tape.input(moons.inputs)), std::span<const int>(moons.labels)).backward();
+    tg::cross_entropy(net(tape.input(moons.inputs)), moons.labels).backward();
     const auto size = [](const auto& values) { return static_cast<double>(values.cwiseAbs().maxCoeff()); };
     result.gradient =
         std::max({result.gradient, size(first.weight.grad().topRows(off)), size(first.bias.grad().leftCols(off))});

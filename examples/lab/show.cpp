@@ -1,6 +1,7 @@
 #include "show.h"
 
 #include <fmt/core.h>
+#include <tapegrad/inspect/text.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,30 +11,10 @@
 namespace lab {
 namespace {
 
+using tapegrad::columns;
 using terminal::Color;
 
-/// Columns a UTF-8 text of narrow characters takes.
-std::size_t columns(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
-/// The words of `text` in lines of at most `width` columns, each line behind `indent` spaces.
-std::string wrapped(std::string_view text, std::size_t indent, std::size_t width = 80) {
-  std::string lines;
-  std::string line;
-  while (!text.empty()) {
-    const std::size_t length = std::min(text.find(' '), text.size());
-    const std::string_view word = text.substr(0, length);
-    text.remove_prefix(std::min(length + 1, text.size()));
-    if (!line.empty() && indent + columns(line) + 1 + columns(word) > width) {
-      lines += std::string(indent, ' ') + line + "\n";
-      line.clear();
-    }
-    line += (line.empty() ? "" : " ") + std::string(word);
-  }
-  return lines + std::string(indent, ' ') + line + "\n";
-}
+std::string indented(std::string_view text) { return tapegrad::wrapped(text, 80, 4, 4); }
 
 std::string padded(std::string_view text, std::size_t width) {
   return std::string(text) + std::string(width - std::min(width, columns(text)), ' ');
@@ -72,7 +53,7 @@ Expectation expectation_of(const Result& result, std::string_view number) {
 std::string to_text(const Result& result) {
   const Claim& claim = *result.claim;
   const std::string verdict(words(result.verdict));
-  std::string title = wrapped(claim.text, 4).substr(4);
+  std::string title = indented(claim.text).substr(4);
   title.pop_back();
   std::string text = fmt::format("{:>2}  {}\n", claim.id, terminal::paint(title, Color::bold));
   text += "    " + terminal::paint(fmt::format("{}: {}", letter(result.verdict), verdict), color(result.verdict));
@@ -81,7 +62,7 @@ std::string to_text(const Result& result) {
                                     : terminal::paint(fmt::format("expected {}: {}", letter(claim.expected_verdict),
                                                                   words(claim.expected_verdict)),
                                                       Color::red));
-  text += wrapped(result.sentence, 4);
+  text += indented(result.sentence);
   text += terminal::paint(fmt::format("    {} {:>9}  {}\n", padded("", 48), "measured", "expected"), Color::dim);
   for (const auto& [name, value] : result.numbers) {
     const Expectation expectation = expectation_of(result, name);
@@ -90,7 +71,7 @@ std::string to_text(const Result& result) {
       text += "  " + terminal::paint(expectation.text, expectation.met ? Color::dim : Color::red);
     text += "\n";
   }
-  std::string rule = wrapped(criterion(claim), 4);
+  std::string rule = indented(criterion(claim));
   rule.pop_back();
   return text + terminal::paint(rule, Color::dim) + "\n";
 }
@@ -111,13 +92,12 @@ std::string summary_text(std::span<const Result> results) {
     if (result.as_expected()) continue;
     text += fmt::format("\n{:>2}  {}\n", result.claim->id, result.claim->text);
     if (!result.verdict_as_expected())
-      text += wrapped(fmt::format("verdict {}, the table says {}: {}", letter(result.verdict),
-                                  letter(result.claim->expected_verdict), criterion(*result.claim)),
-                      4);
-    for (const Expected& expected : result.missed()) text += wrapped(missed_text(expected, result.numbers), 4);
+      text += indented(fmt::format("verdict {}, the table says {}: {}", letter(result.verdict),
+                                   letter(result.claim->expected_verdict), criterion(*result.claim)));
+    for (const Expected& expected : result.missed()) text += indented(missed_text(expected, result.numbers));
     if (result.verdict_as_expected()) continue;
     for (const auto& [name, value] : result.numbers)
-      text += wrapped(fmt::format("{} = {}", name, number_text(value)), 4);
+      text += indented(fmt::format("{} = {}", name, number_text(value)));
   }
   return text;
 }

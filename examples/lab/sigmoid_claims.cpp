@@ -105,7 +105,7 @@ SignShare equal_signs(const tg::Activation& f, std::uint64_t seed) {
       const tg::Var hidden = f(first(tape.input(normal_matrix<float>(examples, 20, rng))));
       std::vector<int> labels(static_cast<std::size_t>(examples));
       for (int& label : labels) label = static_cast<int>(rng.below(2));
-      tg::cross_entropy(last(f(second(hidden))), std::span<const int>(labels)).backward();
+      tg::cross_entropy(last(f(second(hidden))), labels).backward();
       const tg::Matrix& g = second.weight.grad();
       for (tg::Index unit = 0; unit < g.rows(); ++unit)
         equal += (g.row(unit).array() > 0).all() || (g.row(unit).array() < 0).all();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/parallel.h"
 #include "groups.h"
 #include "measure.h"
 
@@ -86,7 +87,7 @@ Claim tanh_vanishes_less() {
 /// Loss of 2-16-16-16-1 with a sigmoid output on two moons after 500 steps, over five seeds.
 std::vector<double> moons_losses(const tg::Activation& hidden, std::uint64_t seed) {
   std::vector<double> losses(5);
-  in_two_threads(losses.size(), [&](std::size_t i) {
+  example::two_at_a_time(losses.size(), [&](std::size_t i) {
     tg::Rng rng(seed + i);
     const tg::Dataset moons = tg::two_moons(300, 0.1, rng);
     const tg::Matrix targets = moons.targets();

@@ -11,7 +11,7 @@
 
 #include <cmath>
 
-#include "papers/charts.h"
+#include "common/plot.h"
 #include "papers/papers.h"
 
 namespace papers {
@@ -69,7 +69,7 @@ Result shattered_gradients(const Options& options) {
                                       {"depth 50", 50, false, 0.05},
                                       {"depth 50, residual", 50, true, 0.87}};
   const int repetitions = options.quick ? 20 : 50;
-  std::vector<charts::Series> correlations;
+  std::vector<plot::Curve> correlations;
   page::Section figure{.name = "Shattering",
                        .title = "Deep gradients look like white noise",
                        .unit = "df/dx of random ReLU networks with one input",
@@ -81,17 +81,16 @@ Result shattered_gradients(const Options& options) {
   Result result;
   for (const Network& network : networks) {
     tg::Rng rng(options.seed);
-    charts::Series mean{.name = network.name, .x = {}, .y = std::vector<double>(lags)};
+    plot::Curve mean{.name = network.name, .y = std::vector<double>(lags)};
     for (std::size_t lag = 0; lag < lags; ++lag) mean.x.push_back(static_cast<double>(lag));
     for (int i = 0; i < repetitions; ++i) {
       const std::vector<double> gradient = input_gradient(network.depth, network.residual, rng);
       for (std::size_t lag = 0; lag < lags; ++lag) mean.y[lag] += autocorrelation(gradient, lag) / repetitions;
       if (i > 0 || network.depth == 10 || network.depth == 24) continue;
-      charts::Series s{.name = network.name, .x = {}, .y = gradient};
+      plot::Curve s{.name = network.name, .y = gradient};
       for (tg::Index k = 0; k < points; ++k) s.x.push_back(-2 + 4.0 * static_cast<double>(k) / (points - 1));
       figure.charts.push_back(
-          {network.name, "",
-           charts::lines({s}, {.title = "x"}, {.title = "df/dx"}, charts::Colours::nominal, 150)});
+          {network.name, "", plot::vega_lite({.curves = {s}, .x = {.title = "x"}, .y = {.title = "df/dx"}}, 150)});
     }
     // Only the order counts, so each is compared with the one before.
     const double before = correlations.empty() ? 1 : correlations.back().y[15];
@@ -101,8 +100,9 @@ Result shattered_gradients(const Options& options) {
     correlations.push_back(mean);
   }
   figure.charts.push_back({"Autocorrelation by lag", "",
-                           charts::lines(correlations, {.title = "lag", .format = "d"},
-                                         {.title = "autocorrelation", .domain = {-0.2, 1}})});
+                           plot::vega_lite({.curves = correlations,
+                                            .x = {.title = "lag", .format = "d"},
+                                            .y = {.title = "autocorrelation", .low = -0.2, .high = 1}})});
   result.figures = {figure};
   return result;
 }

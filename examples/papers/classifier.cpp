@@ -6,28 +6,13 @@
 
 #include "common/classification.h"
 #include "common/example.h"
+#include "common/parallel.h"
+#include "common/plot.h"
 #include "common/terminal.h"
-#include "papers/charts.h"
-#include "papers/parallel.h"
+#include "common/training.h"
 
 namespace papers {
 namespace {
-
-tg::Sequential build(const Recipe& recipe, tg::Index features, int classes, tg::Rng& rng) {
-  const tg::Activation f = tg::activation(recipe.activation);
-  const tg::LinearOptions init{.weight_init = tg::initializer(recipe.init), .bias_init = tg::zeros()};
-  tg::Sequential net;
-  if (recipe.input_dropout > 0) net.add(tg::Dropout(recipe.input_dropout, rng));
-  for (const tg::Index units : recipe.hidden) {
-    net.add(tg::Linear(features, units, rng, init));
-    if (recipe.batch_norm) net.add(tg::BatchNorm1d(units));
-    net.add(f);
-    if (recipe.dropout > 0) net.add(tg::Dropout(recipe.dropout, rng));
-    features = units;
-  }
-  net.add(tg::Linear(features, classes, rng, init));
-  return net;
-}
 
 /// The squared distance to the label's unit vector, summed over the classes as in the papers.
 tg::Var squared_error(tg::Var outputs, std::span<const int> labels) {
@@ -42,7 +27,11 @@ template <class Done>
 std::vector<double> test_errors(const tg::Dataset& data, const tg::Dataset& test, const Recipe& recipe,
                                 std::uint64_t seed, Done done) {
   tg::Rng rng(seed);
-  tg::Sequential net = build(recipe, data.inputs.cols(), data.classes, rng);
+  tg::Sequential net = tg::mlp(training::sizes(data, recipe.hidden), tg::activation(recipe.activation), rng,
+                               {.linear = {.weight_init = tg::initializer(recipe.init), .bias_init = tg::zeros()},
+                                .batch_norm = recipe.batch_norm,
+                                .dropout = recipe.dropout,
+                                .input_dropout = recipe.input_dropout});
   tg::OptimizerOptions settings{.lr = recipe.lr, .weight_decay = recipe.weight_decay};
   if (recipe.momentum > 0) settings.momentum = recipe.momentum;
   const auto optimizer = tg::make_optimizer(recipe.optimizer, net.parameters(), settings);
@@ -54,19 +43,14 @@ std::vector<double> test_errors(const tg::Dataset& data, const tg::Dataset& test
   for (int epoch = 0; epoch < recipe.epochs && !example::stop_requested(); ++epoch) {
     net.train();
     for (const std::span<const tg::Index> batch : batches.epoch()) {
-      const auto rows = static_cast<tg::Index>(batch.size());
       tape.reset();
-      const tg::Var x =
-          tape.input({rows, data.inputs.cols()}, [&](float* out) { tg::gather_rows(data.inputs, batch, out); });
-      tg::gather_labels(data.labels, batch, labels);
-      const tg::Var outputs = net(x);
-      const tg::Var loss = recipe.loss == Loss::cross_entropy
-                               ? tg::cross_entropy(outputs, std::span<const int>(labels))
-                               : squared_error(outputs, labels);
+      const tg::Var outputs = net(training::input(tape, data, batch, labels));
+      const tg::Var loss =
+          recipe.loss == Loss::cross_entropy ? tg::cross_entropy(outputs, labels) : squared_error(outputs, labels);
       loss.backward();
       optimizer->set_lr(schedule.at(optimizer->steps()));
       optimizer->step();
-      done(rows);
+      done(static_cast<tg::Index>(batch.size()));
       if (example::stop_requested()) break;
     }
     errors.push_back(static_cast<double>(classification::evaluate(net, test).wrong));
@@ -86,7 +70,7 @@ Result measure_networks(const std::string& folder, const std::vector<Published>&
   terminal::Progress progress(fmt::format("{} networks", networks.size()), total);
   std::mutex mutex;
   tg::Index trained = 0;
-  two_at_a_time(networks.size(), [&](std::size_t i) {
+  example::two_at_a_time(networks.size(), [&](std::size_t i) {
     errors[i] = test_errors(data, test, networks[i].recipe, seed, [&](tg::Index rows) {
       const std::lock_guard lock(mutex);
       trained += rows;
@@ -96,27 +80,26 @@ Result measure_networks(const std::string& folder, const std::vector<Published>&
   progress.finish();
 
   Result result;
-  std::vector<charts::Series> curves, published;
+  std::vector<plot::Curve> curves, published;
   for (std::size_t i = 0; i < networks.size(); ++i) {
     const auto [recipe, expected, low, high] = networks[i];
     const auto scored = [score, size = static_cast<double>(test.size())](double wrong) {
       return score == Score::error ? 100 * wrong / size : (size - wrong) / size;
     };
     result.rows.push_back({recipe.name, expected, low, high, scored(errors[i].back())});
-    curves.push_back({recipe.name, {}, {}});
-    for (std::size_t epoch = 0; epoch < errors[i].size(); ++epoch) {
-      curves.back().x.push_back(static_cast<double>(epoch + 1));
-      curves.back().y.push_back(scored(errors[i][epoch]));
-    }
+    curves.push_back({recipe.name});
+    for (std::size_t epoch = 0; epoch < errors[i].size(); ++epoch)
+      curves.back().add(static_cast<double>(epoch + 1), scored(errors[i][epoch]));
     published.push_back({recipe.name, {static_cast<double>(recipe.epochs)}, {(low + high) / 2}});
   }
   const bool error = score == Score::error;
-  Json chart = charts::lines(
-      curves, {.title = "epoch", .format = "d"},
-      {.title = error ? "test error, %" : "test accuracy", .log = error, .format = error ? "~g" : ".2~%"},
-      charts::Colours::nominal, 300);
-  charts::add_points(chart, published);
-  figure.charts = {{"", "", chart}};
+  const plot::Figure chart{.curves = curves,
+                           .x = {.title = "epoch", .format = "d"},
+                           .y = {.title = error ? "test error, %" : "test accuracy",
+                                 .logarithmic = error,
+                                 .format = error ? "~g" : ".2~%"},
+                           .dots = published};
+  figure.charts = {{"", "", plot::vega_lite(chart, 300)}};
   result.figures = {figure};
   return result;
 }

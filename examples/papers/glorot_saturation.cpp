@@ -9,10 +9,10 @@
 
 #include <fmt/core.h>
 
+#include "common/parallel.h"
+#include "common/plot.h"
 #include "common/twin.h"
-#include "papers/charts.h"
 #include "papers/papers.h"
-#include "papers/parallel.h"
 
 namespace papers {
 namespace {
@@ -57,41 +57,37 @@ double accuracy_at(const twin::Run& run, tg::Index step) {
 }
 
 page::Chart means(const twin::Run& run) {
-  std::vector<charts::Series> series;
+  plot::Figure figure{.curves = {},
+                      .x = {.title = "step", .format = "~s"},
+                      .y = {.title = "mean output", .low = 0, .high = 1},
+                      .colours = plot::Colours::ordinal};
   for (std::size_t i = 0; i < run.options.hidden.size(); ++i) {
-    charts::Series s{.name = fmt::format("layer {}", i + 1), .x = {}, .y = {}};
-    for (const tg::LayerStep& step : run.record.layers[i].steps) {
-      s.x.push_back(static_cast<double>(step.step));
-      s.y.push_back(step.mean);
-    }
-    series.push_back(s);
+    figure.curves.push_back({fmt::format("layer {}", i + 1)});
+    for (const tg::LayerStep& step : run.record.layers[i].steps)
+      figure.curves.back().add(static_cast<double>(step.step), step.mean);
   }
-  Json chart = charts::lines(series, {.title = "step", .format = "~s"}, {.title = "mean output", .domain = {0, 1}},
-                             charts::Colours::ordinal);
-  if (run.escape_step >= 0) charts::add_moment(chart, escape(run), "escapes");
-  return {run.options.name, "", chart};
+  if (run.escape_step >= 0) figure.moments = {{escape(run), "escapes"}};
+  return {run.options.name, "", plot::vega_lite(figure)};
 }
 
 page::Section accuracies(const twin::Run& relu, const twin::Run& sigmoid) {
-  std::vector<charts::Series> series;
+  plot::Figure figure{.curves = {},
+                      .x = {.title = "step", .format = "~s"},
+                      .y = {.title = "test accuracy", .low = 0, .high = 1, .format = ".0%"},
+                      .levels = {{0.1, "chance"}}};
   for (const twin::Run* run : {&relu, &sigmoid}) {
-    charts::Series s{.name = run->options.activation, .x = {}, .y = {}};
+    figure.curves.push_back({run->options.activation});
     for (const twin::Point& point : run->points) {
       if (point.step > relu.options.steps) break;
-      s.x.push_back(static_cast<double>(point.step));
-      s.y.push_back(point.accuracy);
+      figure.curves.back().add(static_cast<double>(point.step), point.accuracy);
     }
-    series.push_back(s);
   }
-  Json chart = charts::lines(series, {.title = "step", .format = "~s"},
-                             {.title = "test accuracy", .domain = {0, 1}, .format = ".0%"});
-  charts::add_level(chart, 0.1, "chance");
   return {.name = "ReLU",
           .title = "The same task with ReLU",
           .unit = "test accuracy, 4 hidden layers",
           .reading = "Everything but the activation is the same: ReLU learns at once, sigmoid has not begun.",
           .columns = 2,
-          .charts = {{"", "", chart}}};
+          .charts = {{"", "", plot::vega_lite(figure)}}};
 }
 
 }  // namespace
@@ -104,7 +100,7 @@ Result saturation(const Options& options) {
                                          options_of("sigmoid", 3, 8000, options.seed),
                                          options_of("relu", 4, 2001, options.seed)};
   std::vector<twin::Run> runs(twins.size());
-  two_at_a_time(twins.size(), [&](std::size_t i) { runs[i] = twin::train(data, test, twins[i]); });
+  example::two_at_a_time(twins.size(), [&](std::size_t i) { runs[i] = twin::train(data, test, twins[i]); });
   const twin::Run &five = runs[0], &four = runs[1], &three = runs[2], &relu = runs[3];
 
   Result result;

@@ -11,7 +11,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "papers/charts.h"
+#include "common/plot.h"
 #include "papers/papers.h"
 
 namespace papers {
@@ -33,22 +33,16 @@ struct Scale {
 
 Scale measure(const tg::Initializer& init, std::uint64_t seed) {
   tg::Rng rng(seed);
-  const tg::LinearOptions linear{.weight_init = init, .bias_init = tg::zeros()};
-  tg::Sequential net;
-  tg::Index features = width;
-  for (int i = 0; i < depth; ++i) {
-    net.add(tg::Linear(features, width, rng, linear));
-    net.add(tg::Tanh());
-    features = width;
-  }
-  net.add(tg::Linear(features, 10, rng, linear));
+  std::vector<tg::Index> sizes(depth + 1, width);
+  sizes.push_back(10);
+  tg::Sequential net = tg::mlp(sizes, tg::Tanh(), rng, {.linear = {.weight_init = init, .bias_init = tg::zeros()}});
   const tg::Matrix x = standard_normal(300, width, rng);
   std::vector<int> labels;
   for (tg::Index i = 0; i < x.rows(); ++i) labels.push_back(static_cast<int>(rng.below(10)));
 
   tg::Monitor monitor(net);
   tg::Tape tape;
-  const tg::Var loss = tg::cross_entropy(net(tape.input(x)), std::span<const int>(labels));
+  const tg::Var loss = tg::cross_entropy(net(tape.input(x)), labels);
   loss.backward();
   monitor.step(loss);
   Scale scale;
@@ -62,16 +56,15 @@ Scale measure(const tg::Initializer& init, std::uint64_t seed) {
 
 Json chart(const Scale& standard, const Scale& normalized, std::vector<double> Scale::*of,
            const std::string& what) {
-  std::vector<charts::Series> series{{"U(±1/√n)", {}, {}}, {"normalized", {}, {}}};
-  for (std::size_t s = 0; s < 2; ++s)
-    for (std::size_t i = 0; i < depth; ++i) {
-      const std::vector<double>& values = (s == 0 ? standard : normalized).*of;
-      series[s].x.push_back(static_cast<double>(i + 1));
-      series[s].y.push_back(values[i]);
-    }
-  Json result = charts::lines(series, {.title = "layer", .format = "d"}, {.title = what, .log = true});
-  charts::add_points(result, series);
-  return result;
+  std::vector<plot::Curve> curves{{"U(±1/√n)"}, {"normalized"}};
+  for (std::size_t i = 0; i < depth; ++i) {
+    curves[0].add(static_cast<double>(i + 1), (standard.*of)[i]);
+    curves[1].add(static_cast<double>(i + 1), (normalized.*of)[i]);
+  }
+  return plot::vega_lite({.curves = curves,
+                          .x = {.title = "layer", .format = "d"},
+                          .y = {.title = what, .logarithmic = true, .format = ".3~g"},
+                          .dots = curves});
 }
 
 }  // namespace

@@ -16,10 +16,10 @@
 
 #include <cmath>
 
+#include "common/parallel.h"
+#include "common/plot.h"
 #include "common/twin.h"
-#include "papers/charts.h"
 #include "papers/papers.h"
-#include "papers/parallel.h"
 
 namespace papers {
 namespace {
@@ -27,6 +27,7 @@ namespace {
 constexpr int depth = 30;
 constexpr tg::Index width = 256;
 constexpr int networks = 10;
+const double chance = std::log(10.0);  ///< loss of a network that knows nothing
 
 struct Flow {
   std::string name;
@@ -37,13 +38,9 @@ struct Flow {
 };
 
 void add_network(Flow& flow, const tg::Initializer& init, tg::Rng& rng) {
-  const tg::LinearOptions linear{.weight_init = init, .bias_init = tg::zeros()};
-  tg::Sequential net;
-  for (int i = 0; i < depth; ++i) {
-    net.add(tg::Linear(width, width, rng, linear));
-    net.add(tg::Relu());
-  }
-  net.add(tg::Linear(width, 10, rng, linear));
+  std::vector<tg::Index> sizes(depth + 1, width);
+  sizes.push_back(10);
+  tg::Sequential net = tg::mlp(sizes, tg::Relu(), rng, {.linear = {.weight_init = init, .bias_init = tg::zeros()}});
   const tg::Matrix x = standard_normal(256, width, rng);
   tg::Monitor monitor(net);
   tg::Tape tape;
@@ -69,13 +66,45 @@ Flow measure(const std::string& name, const tg::Initializer& init, std::uint64_t
 }
 
 Json by_layer(const std::vector<Flow>& flows, std::vector<double> Flow::*of, const std::string& what) {
-  std::vector<charts::Series> series;
+  plot::Figure figure{
+      .curves = {}, .x = {.title = "layer", .format = "d"}, .y = {.title = what, .logarithmic = true}};
   for (const Flow& flow : flows) {
-    charts::Series s{.name = flow.name, .x = {}, .y = flow.*of};
-    for (std::size_t i = 0; i < depth; ++i) s.x.push_back(static_cast<double>(i + 1));
-    series.push_back(s);
+    figure.curves.push_back({flow.name});
+    for (std::size_t i = 0; i < depth; ++i) figure.curves.back().add(static_cast<double>(i + 1), (flow.*of)[i]);
   }
-  return charts::lines(series, {.title = "layer", .format = "d"}, {.title = what, .log = true, .format = "~e"});
+  return plot::vega_lite(figure);
+}
+
+/// He's network and Xavier's, trained.
+std::vector<twin::Run> train(const Options& options) {
+  const tg::Dataset data = tg::load_mnist(options.fashion, tg::Split::train);
+  const tg::Dataset test = tg::load_mnist(options.fashion, tg::Split::test);
+  std::vector<twin::Run> runs(2);
+  example::two_at_a_time(runs.size(), [&](std::size_t i) {
+    runs[i] = twin::train(data, test,
+                          {.name = i == 0 ? "He" : "Xavier",
+                           .hidden = std::vector<tg::Index>(depth, width),
+                           .init = i == 0 ? "he_normal" : "xavier_normal",
+                           .lr = 0.01,
+                           .batch = 64,
+                           .steps = options.quick ? 401 : 2001,
+                           .record_every = options.quick ? 50 : 100,
+                           .seed = options.seed});
+  });
+  return runs;
+}
+
+Json losses(const std::vector<twin::Run>& runs) {
+  plot::Figure figure{.curves = {},
+                      .x = {.title = "step", .format = "~s"},
+                      .y = {.title = "loss", .low = 0, .high = 2.6},
+                      .levels = {{chance, "ln 10: knows nothing"}}};
+  for (const twin::Run& run : runs) {
+    figure.curves.push_back({run.options.name});
+    for (const twin::Point& point : run.points)
+      figure.curves.back().add(static_cast<double>(point.step), point.loss);
+  }
+  return plot::vega_lite(figure);
 }
 
 }  // namespace
@@ -95,36 +124,11 @@ Result rectifier_init(const Options& options) {
     row("gradients", flows[i].gradient_factor());
   }
 
-  const tg::Dataset data = tg::load_mnist(options.fashion, tg::Split::train);
-  const tg::Dataset test = tg::load_mnist(options.fashion, tg::Split::test);
-  std::vector<twin::Run> runs(2);
-  two_at_a_time(runs.size(), [&](std::size_t i) {
-    runs[i] = twin::train(data, test,
-                          {.name = i == 0 ? "He" : "Xavier",
-                           .hidden = std::vector<tg::Index>(depth, width),
-                           .init = i == 0 ? "he_normal" : "xavier_normal",
-                           .lr = 0.01,
-                           .batch = 64,
-                           .steps = options.quick ? 401 : 2001,
-                           .record_every = options.quick ? 50 : 100,
-                           .seed = options.seed});
-  });
-  const double chance = std::log(10.0);
+  const std::vector<twin::Run> runs = train(options);
   result.rows.push_back({"He, trained: loss", "learns", 0, 0.9 * chance, runs[0].points.back().loss});
   result.rows.push_back(
       {"Xavier, trained: loss", "stays ln 10", chance - 0.01, chance + 0.01, runs[1].points.back().loss});
 
-  std::vector<charts::Series> losses;
-  for (const twin::Run& run : runs) {
-    charts::Series s{.name = run.options.name, .x = {}, .y = {}};
-    for (const twin::Point& point : run.points) {
-      s.x.push_back(static_cast<double>(point.step));
-      s.y.push_back(point.loss);
-    }
-    losses.push_back(s);
-  }
-  Json training = charts::lines(losses, {.title = "step", .format = "~s"}, {.title = "loss", .domain = {0, 2.6}});
-  charts::add_level(training, chance, "ln 10: knows nothing");
   const std::string xavier = runs[1].escape_step < 0
                                  ? fmt::format("does not start to learn in {} steps", runs[1].options.steps - 1)
                                  : fmt::format("starts to learn only after {} steps", runs[1].escape_step);
@@ -138,7 +142,7 @@ Result rectifier_init(const Options& options) {
        .columns = 3,
        .charts = {{"Size of the outputs", "", by_layer(flows, &Flow::outputs, "RMS of the outputs")},
                   {"Size of the gradient", "", by_layer(flows, &Flow::gradients, "RMS ∂L/∂z")},
-                  {"Training loss", "", training}}}};
+                  {"Training loss", "", losses(runs)}}}};
   return result;
 }
 

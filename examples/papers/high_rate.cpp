@@ -22,10 +22,10 @@
 #include <algorithm>
 #include <array>
 
+#include "common/parallel.h"
+#include "common/plot.h"
 #include "common/twin.h"
-#include "papers/charts.h"
 #include "papers/papers.h"
-#include "papers/parallel.h"
 
 namespace papers {
 namespace {
@@ -61,18 +61,15 @@ std::string spread(std::span<const twin::Run> of_rate) {
 /// The dead units of the first run while it is trained.
 page::Chart deaths(std::span<const twin::Run> of_rate) {
   const twin::Run& run = of_rate.front();
-  std::vector<charts::Series> series;
+  plot::Figure figure{.curves = {},
+                      .x = {.title = "step", .format = "~s"},
+                      .y = {.title = "dead units", .low = 0, .high = 1, .format = ".0%"}};
   for (std::size_t layer = 0; layer < 2; ++layer) {
-    charts::Series s{.name = fmt::format("layer {}", layer + 1), .x = {}, .y = {}};
-    for (const tg::LayerStep& step : run.record.layers[layer].steps) {
-      s.x.push_back(static_cast<double>(step.step));
-      s.y.push_back(step.dead_since);
-    }
-    series.push_back(s);
+    figure.curves.push_back({fmt::format("layer {}", layer + 1)});
+    for (const tg::LayerStep& step : run.record.layers[layer].steps)
+      figure.curves.back().add(static_cast<double>(step.step), step.dead_since);
   }
-  return {run.options.name, spread(of_rate),
-          charts::lines(series, {.title = "step", .format = "~s"},
-                        {.title = "dead units", .domain = {0, 1}, .format = ".0%"})};
+  return {run.options.name, spread(of_rate), plot::vega_lite(figure)};
 }
 
 }  // namespace
@@ -81,7 +78,7 @@ Result dead_by_rate(const Options& options) {
   const tg::Dataset data = tg::load_mnist(options.fashion, tg::Split::train);
   const tg::Dataset test = tg::load_mnist(options.fashion, tg::Split::test);
   std::vector<twin::Run> runs(rates.size() * seeds);
-  two_at_a_time(runs.size(), [&](std::size_t i) {
+  example::two_at_a_time(runs.size(), [&](std::size_t i) {
     const double lr = rates[i / seeds];
     runs[i] = twin::train(data, test,
                           {.name = fmt::format("learning rate {:g}", lr),

@@ -12,7 +12,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "papers/charts.h"
+#include "common/plot.h"
 #include "papers/papers.h"
 
 namespace papers {
@@ -60,15 +60,15 @@ double mean_squared_slope(const tg::Activation& f) {
 
 Json by_layer(const std::vector<Moments>& networks, std::vector<double> Moments::*of, const std::string& what,
               double fixed_point) {
-  std::vector<charts::Series> series;
+  plot::Figure figure{.curves = {},
+                      .x = {.title = "layer", .format = "d"},
+                      .y = {.title = what, .low = -0.2, .high = 1.2},
+                      .levels = {{fixed_point, fmt::format("{:g}", fixed_point)}}};
   for (const Moments& network : networks) {
-    charts::Series s{.name = network.name, .x = {}, .y = network.*of};
-    for (std::size_t i = 0; i < depth; ++i) s.x.push_back(static_cast<double>(i + 1));
-    series.push_back(s);
+    figure.curves.push_back({network.name});
+    for (std::size_t i = 0; i < depth; ++i) figure.curves.back().add(static_cast<double>(i + 1), (network.*of)[i]);
   }
-  Json chart = charts::lines(series, {.title = "layer", .format = "d"}, {.title = what, .domain = {-0.2, 1.2}});
-  charts::add_level(chart, fixed_point, fmt::format("{:g}", fixed_point));
-  return chart;
+  return plot::vega_lite(figure);
 }
 
 }  // namespace

@@ -12,7 +12,7 @@
 #include <array>
 #include <cmath>
 
-#include "papers/charts.h"
+#include "common/plot.h"
 #include "papers/papers.h"
 
 namespace papers {
@@ -49,6 +49,30 @@ double bound(tg::Index width, std::size_t layers) {
   return 1 - std::pow(1 - std::exp2(-static_cast<double>(width)), static_cast<double>(layers - 1));
 }
 
+/// The shares as cells by number of layers (x) and width (y), row by row.
+Json map(const std::vector<double>& x, const std::vector<double>& y, const std::vector<double>& shares) {
+  Json rows = Json::array();
+  for (std::size_t i = 0; i < y.size(); ++i)
+    for (std::size_t k = 0; k < x.size(); ++k)
+      rows.push_back({{"layers", x[k]}, {"width", y[i]}, {"born dead", shares[i * x.size() + k]}});
+  const auto axis = [](const char* field, const char* sort) {
+    return Json{{"field", field}, {"type", "ordinal"}, {"sort", sort}, {"axis", {{"labelAngle", 0}}}};
+  };
+  const Json share{{"field", "born dead"}, {"type", "quantitative"}};
+  Json colour = share, text = share;
+  colour["scale"] = {{"domain", {0, *std::max_element(shares.begin(), shares.end())}}};
+  colour["legend"] = nullptr;
+  text["format"] = ".0%";
+  return {
+      {"width", "container"},
+      {"height", 280},
+      {"data", {{"values", rows}}},
+      {"encoding", {{"x", axis("layers", "ascending")}, {"y", axis("width", "descending")}}},
+      {"layer", Json::array({{{"mark", {{"type", "rect"}, {"tooltip", true}}}, {"encoding", {{"color", colour}}}},
+                             {{"mark", {{"type", "text"}, {"fontSize", 10}}},
+                              {"encoding", {{"text", text}, {"color", nullptr}}}}})}};
+}
+
 }  // namespace
 
 Result dead_at_birth(const Options& options) {
@@ -58,8 +82,8 @@ Result dead_at_birth(const Options& options) {
   constexpr std::array<std::size_t, 7> map_layers{3, 5, 8, 10, 13, 16, 20};
   Result result;
   std::vector<double> cells;
-  std::vector<charts::Series> measured;
-  std::vector<charts::Series> theory;
+  std::vector<plot::Curve> measured;
+  std::vector<plot::Curve> theory;
   for (const tg::Index width : widths) {
     const std::vector<double> dead = dead_shares(width, depth, networks, options.seed);
     for (const std::size_t layers : map_layers) cells.push_back(dead[layers - 2]);
@@ -69,13 +93,11 @@ Result dead_at_birth(const Options& options) {
                              std::max(0.0, published - 0.01), published + 0.01, dead[8]});
       result.rows.push_back({fmt::format("{}: share below the bound", name),
                              fmt::format("≤ {:.3g}", bound(width, 10)), 0, bound(width, 10), dead[8]});
-      measured.push_back({name, {}, {}});
-      theory.push_back({name, {}, {}});
+      measured.push_back({name});
+      theory.push_back({name});
       for (std::size_t hidden = 1; hidden <= depth; ++hidden) {
-        measured.back().x.push_back(static_cast<double>(hidden + 1));
-        measured.back().y.push_back(dead[hidden - 1]);
-        theory.back().x.push_back(static_cast<double>(hidden + 1));
-        theory.back().y.push_back(bound(width, hidden + 1));
+        measured.back().add(static_cast<double>(hidden + 1), dead[hidden - 1]);
+        theory.back().add(static_cast<double>(hidden + 1), bound(width, hidden + 1));
       }
     };
     if (width == 2) row(0.878);
@@ -83,20 +105,22 @@ Result dead_at_birth(const Options& options) {
     if (width == 5) row(0.130);
     if (width == 10) row(0.0013);
   }
-  Json curves = charts::lines(theory, {.title = "layers", .format = "d"},
-                              {.title = "born dead", .domain = {0, 1}, .format = ".0%"}, charts::Colours::ordinal);
-  charts::add_points(curves, measured);
+  const plot::Figure curves{.curves = theory,
+                            .x = {.title = "layers", .format = "d"},
+                            .y = {.title = "born dead", .low = 0, .high = 1, .format = ".0%"},
+                            .dots = measured,
+                            .colours = plot::Colours::ordinal};
   const std::vector<double> x(map_layers.begin(), map_layers.end());
   const std::vector<double> y(widths.begin(), widths.end());
-  result.figures = {
-      {.name = "Born dead",
-       .title = "Networks that are dead at birth",
-       .unit = fmt::format("share of {} ReLU networks with one input", networks),
-       .reading = "Deep and narrow networks are almost always born dead, wide ones hardly ever. Right: dots "
-                  "are measured, lines the theorem's upper bound.",
-       .columns = 2,
-       .charts = {{"Share by depth and width", "", charts::map("layers", x, "width", y, cells, "born dead", ".0%")},
-                  {"Measured share and bound", "", curves}}}};
+  result.figures = {{.name = "Born dead",
+                     .title = "Networks that are dead at birth",
+                     .unit = fmt::format("share of {} ReLU networks with one input", networks),
+                     .reading =
+                         "Deep and narrow networks are almost always born dead, wide ones hardly ever. Right: dots "
+                         "are measured, lines the theorem's upper bound.",
+                     .columns = 2,
+                     .charts = {{"Share by depth and width", "", map(x, y, cells)},
+                                {"Measured share and bound", "", plot::vega_lite(curves)}}}};
   return result;
 }
 

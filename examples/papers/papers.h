@@ -12,7 +12,7 @@
 #include "common/example.h"
 #include "common/page.h"
 
-/// Published results, measured again. Each paper is one file in this folder; 10_papers.cpp runs them.
+/// Published results, measured again. Each paper is one file in this folder; 13_papers.cpp runs them.
 namespace papers {
 
 namespace tg = tapegrad;

@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "papers/charts.h"
 #include "papers/papers.h"
 
 namespace papers {

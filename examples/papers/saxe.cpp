@@ -11,7 +11,7 @@
 #include <array>
 #include <cmath>
 
-#include "papers/charts.h"
+#include "common/plot.h"
 #include "papers/papers.h"
 
 namespace papers {
@@ -29,11 +29,28 @@ double solution(double s, double t) {
   return s * grown / (grown - 1 + s / start);
 }
 
-}  // namespace
+/// What became of each mode.
+struct Learned {
+  std::array<double, strengths.size()> half = {};  ///< t/τ at which it was half learned
+  std::vector<plot::Curve> measured = {};
+  std::vector<plot::Curve> theory = {};
+  std::array<double, strengths.size()> before = {};
 
-Result linear_network(const Options& options) {
+  void add(int step, std::size_t mode, double strength) {
+    const double t = step * lr;
+    const double target = strengths[mode] / 2;
+    if (before[mode] < target && strength >= target)
+      half[mode] = t - lr * (strength - target) / (strength - before[mode]);
+    before[mode] = strength;
+    if (step % 200 != 0 || t > 10) return;
+    if (step % 800 == 0) measured[mode].add(t, strength);
+    theory[mode].add(t, solution(strengths[mode], t));
+  }
+};
+
+Learned train(std::uint64_t seed) {
   using Matrix = tg::f64::Matrix;
-  tg::Rng rng(options.seed);
+  tg::Rng rng(seed);
   const tg::Initializer orthogonal = tg::orthogonal();
   const auto rotation = [&] { return orthogonal.fill({size, size}, {size, size}, rng); };
   const Matrix left = rotation(), right = rotation(), hidden = rotation();
@@ -53,43 +70,35 @@ Result linear_network(const Options& options) {
 
   tg::f64::Sgd sgd({first.weight, second.weight}, {.lr = lr});
   tg::f64::Tape tape;
-  std::vector<charts::Series> measured, theory;
-  for (const double strength : strengths) {
-    measured.push_back({fmt::format("s = {:g}", strength), {}, {}});
-    theory.push_back(measured.back());
-  }
-  std::array<double, strengths.size()> crossed{}, before{};
+  Learned learned;
+  for (const double strength : strengths) learned.measured.push_back({fmt::format("s = {:g}", strength)});
+  learned.theory = learned.measured;
   for (int step = 0; step <= steps; ++step) {
-    const double t = step * lr;
     const Matrix modes = left.transpose() * second.weight.value() * first.weight.value() * right;
-    for (std::size_t k = 0; k < strengths.size(); ++k) {
-      const double a = modes(static_cast<tg::Index>(k), static_cast<tg::Index>(k));
-      const double half = strengths[k] / 2;
-      if (before[k] < half && a >= half) crossed[k] = t - lr * (a - half) / (a - before[k]);
-      before[k] = a;
-      if (step % 200 == 0 && t <= 10) {
-        if (step % 800 == 0) {
-          measured[k].x.push_back(t);
-          measured[k].y.push_back(a);
-        }
-        theory[k].x.push_back(t);
-        theory[k].y.push_back(solution(strengths[k], t));
-      }
-    }
+    for (std::size_t k = 0; k < strengths.size(); ++k)
+      learned.add(step, k, modes(static_cast<tg::Index>(k), static_cast<tg::Index>(k)));
     tape.reset();
     const tg::f64::Var loss = 0.5 * tg::mse(second(first(tape.input(x))), y, {.reduction = tg::Reduction::sum});
     loss.backward();
     sgd.step();
   }
+  return learned;
+}
 
+}  // namespace
+
+Result linear_network(const Options& options) {
+  const Learned learned = train(options.seed);
   Result result;
   for (std::size_t k = 0; k < strengths.size(); ++k) {
     const double expected = half_time(strengths[k]);
     result.rows.push_back({fmt::format("strength {:g}: half learned at t/τ", strengths[k]),
-                           fmt::format("{:.4f}", expected), 0.99 * expected, 1.01 * expected, crossed[k]});
+                           fmt::format("{:.4f}", expected), 0.99 * expected, 1.01 * expected, learned.half[k]});
   }
-  Json chart = charts::lines(theory, {.title = "t/τ: steps × learning rate"}, {.title = "learned strength"});
-  charts::add_points(chart, measured);
+  const plot::Figure chart{.curves = learned.theory,
+                           .x = {.title = "t/τ: steps × learning rate"},
+                           .y = {.title = "learned strength"},
+                           .dots = learned.measured};
   result.figures = {{.name = "Linear network",
                      .title = "A linear network learns its modes one by one",
                      .unit = "dots: trained, lines: Saxe's exact solution",
@@ -97,7 +106,7 @@ Result linear_network(const Options& options) {
                          "Every mode waits, then is learned all at once; the stronger it is, the sooner. The dots "
                          "lie on the lines.",
                      .columns = 2,
-                     .charts = {{"", "", chart}}}};
+                     .charts = {{"", "", plot::vega_lite(chart)}}}};
   return result;
 }
 

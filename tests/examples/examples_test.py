@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What the examples promise to those who run them: options, JSON, errors, exit codes, quiet pipes, Ctrl-C.
 
-Run by ctest as `test_examples.py FOLDER-OF-THE-PROGRAMS`; needs nothing but Python and Fashion-MNIST."""
+Run by ctest as `examples_test.py FOLDER-OF-THE-PROGRAMS`; needs nothing but Python and Fashion-MNIST."""
 
 import json
 import math
@@ -9,6 +9,7 @@ import os
 import pty
 import re
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ import unittest
 
 FOLDER = ""
 PROGRAMS = []
+WITHOUT_OPTIONS = ("first", "digits")  # to be short
 SMALL = ["--limit", "500", "--epochs", "1"]
 ESCAPE = "\x1b"
 
@@ -122,13 +124,16 @@ class ExampleTest(unittest.TestCase):
 
 class Options(ExampleTest):
     def test_every_program_has_help_seed_and_json(self):
-        for name in ("tape", "xor", "custom_activation", "mnist", "saturation", "dead_relu", "gradients", "activations",
+        for name in (*WITHOUT_OPTIONS, "tape", "xor", "custom_activation", "mnist", "saturation", "dead_relu", "gradients", "activations",
                      "claims", "papers", "curvature"):
             self.assertIn(name, PROGRAMS)
         for name in PROGRAMS:
             with self.subTest(name):
                 result = run(name, "--help")
                 self.assertEqual((result.code, result.err), (0, ""))
+                if name in WITHOUT_OPTIONS:
+                    self.assertRegex(result.out, r"\A[^\n]{20,80}\n\Z")
+                    continue
                 for option in ("--help", "--seed", "--json FILE"):
                     self.assertIn(option, result.out)
                 self.assertNotIn(ESCAPE, result.out)
@@ -143,11 +148,48 @@ class Options(ExampleTest):
             self.assertRegex(mnist, rf"--{option}\b")
 
     def test_unknown_option(self):
-        for name in PROGRAMS:
+        for name in set(PROGRAMS) - set(WITHOUT_OPTIONS):
             with self.subTest(name):
                 result = run(name, "--no-such-option")
                 self.assertNotEqual(result.code, 0)
                 self.assertTrue(result.err.startswith("The following argument was not expected: --no-such-option\n"))
+
+
+class Short(ExampleTest):
+    """The two that come first."""
+
+    def losses(self, label, *command):
+        result = run(*command)
+        self.assertEqual((result.code, result.err), (0, ""))
+        lines = [re.fullmatch(label + r" (\d+): loss (\d+\.\d{4})", line) for line in result.out.splitlines()]
+        self.assertNotIn(None, lines, result.out)
+        return {int(line[1]): float(line[2]) for line in lines}
+
+    def test_first(self):
+        losses = self.losses("step", "first")
+        self.assertEqual(list(losses), [0, 100, 200, 300, 400])
+        self.assertGreater(losses[0], 0.5)
+        self.assertLess(losses[400], 0.05)
+
+    def test_digits(self):
+        """Ten kinds of images, each white in other places."""
+        count = 600
+        for part in ("train", "t10k"):
+            with open(self.path(part + "-images-idx3-ubyte"), "wb") as file:
+                file.write(struct.pack(">4i", 2051, count, 28, 28))
+                for i in range(count):
+                    file.write(bytes(255 if pixel % 10 == i % 10 else 0 for pixel in range(784)))
+            with open(self.path(part + "-labels-idx1-ubyte"), "wb") as file:
+                file.write(struct.pack(">2i", 2049, count) + bytes(i % 10 for i in range(count)))
+        losses = self.losses("epoch", "digits", self.scratch)
+        self.assertEqual(list(losses), [1, 2, 3, 4, 5])
+        self.assertLess(losses[1], 2.5)
+        self.assertLess(losses[5], 0.1)
+
+    def test_digits_without_images(self):
+        result = run("digits", self.scratch)
+        self.assertNotEqual(result.code, 0)
+        self.assertIn("found neither train-images-idx3-ubyte nor", result.err)
 
 
 class Tape(ExampleTest):
@@ -174,6 +216,15 @@ class CustomActivation(ExampleTest):
         losses = data["final_loss"]
         self.assertEqual(set(losses), {"snake(a=2)", "tanh", "relu", "identity"})
         self.assertLess(losses["snake(a=2)"], losses["identity"])
+
+    def test_report(self):
+        page = self.path("page.html")
+        result = run("custom_activation", "--steps", 20, "--report", page)
+        self.assertEqual((result.code, result.err), (0, ""))
+        with open(page, encoding="utf-8") as file:
+            html = file.read()
+        for name in ("snake(a=2)", "tanh", "relu", "identity"):
+            self.assertIn(f"<h3>{name}</h3>", html)
 
     def test_bad_setting(self):
         self.assert_fails("custom_activation", "-a", -1, err="error: [snake] a must be positive, got -1\n")
@@ -498,6 +549,15 @@ class Lab(ExampleTest):
         self.assertEqual([(c["id"], c["verdict"]) for c in data["claims"]], [(12, "Q"), (13, "T")])
         for claim in data["claims"]:
             self.assertTrue(claim["expected"] and claim["measured"] and claim["criterion"])
+
+    def test_page_of_claims(self):
+        page = self.path("page.html")
+        result = run("claims", "--only", "12,13", "--report", page)
+        self.assertEqual((result.code, result.err), (0, ""))
+        with open(page, encoding="utf-8") as file:
+            html = file.read()
+        self.assertEqual(re.findall(r'<section id="([^"]*)">', html), ["claim-12", "claim-13"])
+        self.assertLess(len(html), 50_000)  # it has no charts, so it holds no scripts for them
 
     def test_papers(self):
         data = self.summary("papers", "--only", "saxe")

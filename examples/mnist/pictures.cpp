@@ -1,13 +1,13 @@
-#include "pictures.h"
+#include "mnist/pictures.h"
 
 #include <fmt/core.h>
+#include <tapegrad/inspect/text.h>
 
 #include <algorithm>
 #include <cmath>
-#include <string_view>
 #include <utility>
 
-#include "terminal.h"
+#include "common/terminal.h"
 
 namespace pictures {
 namespace {
@@ -20,11 +20,6 @@ std::string cell(double upper, double lower) {
   }
   constexpr std::string_view shades[] = {" ", "░", "▒", "▓", "█"};
   return std::string(shades[std::lround(std::clamp((upper + lower) / 2, 0.0, 1.0) * 4)]);
-}
-
-/// Columns a UTF-8 text of narrow characters takes.
-int columns(std::string_view text) {
-  return static_cast<int>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
 }  // namespace
@@ -47,9 +42,12 @@ std::string side_by_side(std::span<const Block> blocks) {
   for (const Block& block : blocks) height = std::max(height, block.lines.size());
   std::string text;
   const auto padding = [](const Block& block, int used) {
-    return std::string(static_cast<std::size_t>(std::max(block.width, columns(block.caption)) - used + 2), ' ');
+    return std::string(static_cast<std::size_t>(
+                           std::max(block.width, static_cast<int>(tapegrad::columns(block.caption))) - used + 2),
+                       ' ');
   };
-  for (const Block& block : blocks) text += block.caption + padding(block, columns(block.caption));
+  for (const Block& block : blocks)
+    text += block.caption + padding(block, static_cast<int>(tapegrad::columns(block.caption)));
   text += "\n";
   for (std::size_t row = 0; row < height; ++row) {
     for (const Block& block : blocks) {

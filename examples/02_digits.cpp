@@ -1,15 +1,21 @@
-// What a user writes to train on MNIST: scripts/bench.sh measures how long it takes to compile, and its size.
+// Images told apart: `digits` learns the ten kinds of clothes of Fashion-MNIST, `digits DIR` the handwritten digits of
+// MNIST, or anything in their format. mnist (06) is the same with options, tests and pictures. The benchmarks measure
+// how long this program takes to compile, and its size.
 
 #include <tapegrad/tapegrad.h>
 
 #include <cstdio>
+
 namespace tg = tapegrad;
 
 int main(int argc, char** argv) {
+  if (argc > 1 && *argv[1] == '-')
+    return std::puts("digits [DIR]  trains on the images in DIR, by default Fashion-MNIST") < 0;
+
   const tg::Dataset train =
       tg::load_mnist(argc > 1 ? argv[1] : "/usr/share/datasets/fashion-mnist", tg::Split::train);
   tg::Rng rng(42);
-  tg::Sequential net{tg::Linear(784, 128, rng), tg::Relu(), tg::Linear(128, 10, rng)};
+  tg::Sequential net = tg::mlp({784, 128, 10}, tg::Relu(), rng);
   tg::Adam adam(net.parameters(), {.lr = 0.002});
   tg::Batches batches(train.size(), 64, rng.split());
   tg::Tape tape;
@@ -21,7 +27,7 @@ int main(int argc, char** argv) {
       const tg::Var x = tape.input({static_cast<tg::Index>(batch.size()), 784},
                                    [&](float* out) { tg::gather_rows(train.inputs, batch, out); });
       tg::gather_labels(train.labels, batch, labels);
-      const tg::Var loss = tg::cross_entropy(net(x), std::span<const int>(labels));
+      const tg::Var loss = tg::cross_entropy(net(x), labels);
       loss.backward();
       adam.step();
       total += static_cast<double>(loss.item());

@@ -55,14 +55,14 @@ int main(int argc, char** argv) {
     const double slope = 1 - y.item() * y.item();
     fmt::print("dy/dy = 1. tanh hands on 1 − y² = {:.8f}.\n", slope);
     fmt::print("A sum hands its gradient to both sides, so dy/dc = {:.8f}.\n", c.grad()(0, 0));
-    fmt::print("A product hands each side the gradient times the other: dy/da = {:.8f} · b = {:.8f}.\n", slope,
+    fmt::print("A product hands each side the gradient times the other:\ndy/da = {:.8f} · b = {:.8f}.\n", slope,
                a.grad()(0, 0));
 
     // A gradient is itself recorded when grad() computes it, so it has a gradient, too.
     const tg::Var dy_da = tg::grad(y, {a})[0];
     const tg::Var d2y_da2 = tg::grad(dy_da, {a})[0];
     terminal::heading("Gradients of gradients");
-    fmt::print("grad(grad(y, a), a): d²y/da² = −2y(1 − y²)·b² = {:.8f}, on a tape that has grown to {} nodes.\n",
+    fmt::print("grad(grad(y, a), a): d²y/da² = −2y(1 − y²)·b² = {:.8f},\non a tape that has grown to {} nodes.\n",
                d2y_da2.item(), tape.size());
     return example::Json{{"y", y.item()}, {"d2y_da2", d2y_da2.item()}, {"nodes", nodes}};
   });

@@ -3,6 +3,7 @@
 // broken on purpose, and the three tools that say where: preflight, NaN blame and the graph of the tape.
 
 #include <fmt/core.h>
+#include <tapegrad/core/file.h>
 #include <tapegrad/tapegrad.h>
 
 #include <cmath>
@@ -36,7 +37,7 @@ tg::Sequential deep_net(const Options& o, const std::string& activation, const t
   tg::Sequential net;
   for (tg::Index i = 0; i < o.depth; ++i) {
     if (residual) {
-      net.add(tg::Residual(tg::Linear(o.width, o.width, rng, linear), f));
+      net.add(tg::Residual{tg::Linear(o.width, o.width, rng, linear), f});
     } else {
       net.add(tg::Linear(o.width, o.width, rng, linear));
       net.add(f);
@@ -74,8 +75,8 @@ example::Json measure(const Options& o, const std::string& activation, const std
   const double layers = static_cast<double>(decades.size());
   const double factor = std::pow(10, (decades.front() - decades.back()) / (layers - 1));
   const Color verdict = factor < 0.8 ? Color::blue : factor > 1.25 ? Color::red : Color::green;
-  fmt::print("{:<9} {:<15} 1e{:<+5.1f} {} 1e{:<+5.1f} {}  = {:4.2f} x {:4.2f}\n",
-             activation + (residual ? "+x" : ""), init, decades.front(), terminal::sparkline(decades, 20),
+  fmt::print("{:<9} {:<14} 1e{:<+5.1f} {} 1e{:<+5.1f} {}  = {:4.2f} x {:4.2f}\n",
+             activation + (residual ? "+x" : ""), init, decades.front(), terminal::sparkline(decades, 17),
              decades.back(), terminal::paint(fmt::format("{:5.2f}", factor), verdict), std::exp(weights / layers),
              std::exp(slopes / layers));
   return {{"activation", activation},
@@ -89,7 +90,7 @@ example::Json measure(const Options& o, const std::string& activation, const std
 
 example::Json broken(const Options& o) {
   tg::Rng rng(o.common.seed);
-  tg::Sequential net(tg::Linear(2, 8, rng), tg::Relu(), tg::Linear(8, 8, rng), Logarithm(), tg::Linear(8, 2, rng));
+  tg::Sequential net{tg::Linear(2, 8, rng), tg::Relu(), tg::Linear(8, 8, rng), Logarithm(), tg::Linear(8, 2, rng)};
   const tg::Dataset moons = tg::two_moons(64, 0.1, rng);
 
   terminal::heading("Preflight of a network with a logarithm in it: one batch, nothing is changed");
@@ -100,7 +101,7 @@ example::Json broken(const Options& o) {
   std::string message;
   try {
     const tg::NanBlame blame(tape, net);
-    tg::cross_entropy(net(tape.input(moons.inputs)), std::span<const int>(moons.labels)).backward();
+    tg::cross_entropy(net(tape.input(moons.inputs)), moons.labels).backward();
   } catch (const tg::Error& error) {
     message = error.what();
   }
@@ -109,7 +110,7 @@ example::Json broken(const Options& o) {
   terminal::heading("The graph of the tape up to there");
   fmt::print("{}", tg::graph_table(tape, &net));
   if (!o.dot.empty()) {
-    example::write_file(o.dot, tg::graph_dot(tape, &net));
+    tg::write_whole_file("file", o.dot, tg::graph_dot(tape, &net));
     fmt::print("\nThe same for Graphviz is in {}: dot -Tsvg {} > tape.svg\n", o.dot, o.dot);
   }
   return {{"blame", message}};
@@ -125,10 +126,9 @@ int main(int argc, char** argv) {
   return example::run(app, options.common, argc, argv, [&] {
     terminal::heading(fmt::format("RMS ∂L/∂z in {} hidden layers of {} units, first layer to last", options.depth,
                                   options.width));
-    fmt::print(
-        "{}",
-        terminal::paint("f         initializer       first                          last   factor = weights x f′\n",
-                        Color::dim));
+    fmt::print("{}",
+               terminal::paint("f         initializer    first                     last   factor = weights x f′\n",
+                               Color::dim));
     example::Json rows = example::Json::array();
     for (const char* activation : {"sigmoid", "tanh", "relu"})
       for (const char* init : {"uniform_fan_in", "xavier_normal", "he_normal", "orthogonal"})

@@ -8,6 +8,7 @@
 
 #include "common/example.h"
 #include "common/plot.h"
+#include "common/table.h"
 
 /// Activations side by side, in the terminal, on a page, in a README and as JSON.
 namespace gallery {
@@ -35,6 +36,9 @@ std::string plotted_text(const tg::Activation& f);
 
 /** The facts of all registered activations for the README, which a test holds to them. */
 std::string markdown();
+/** Names, formulas and ranges, and what was measured; the last row is the matrix product. */
+Table facts_table(std::span<const Entry> entries);
+Table figures_table(std::span<const Entry> entries, const Cost& product);
 /** Plots (when asked), facts and figures as tables; `product` is the cost of a matrix product. */
 void print(std::span<const Entry> entries, const Cost& product, bool plots);
 /** The same as a page. */

@@ -5,6 +5,7 @@
 #include <tapegrad/tapegrad.h>
 
 #include <cmath>
+#include <optional>
 
 #include "common/example.h"
 #include "common/terminal.h"
@@ -24,10 +25,12 @@ struct Snake {
   template <class X> X vjp(const X& g, const X& x, const X&) const { return g * (1 + tg::sin(2 * a * x)); }
 };
 
-/// Fits y = sin(3x) on [−2, 2] with two hidden layers and returns the losses.
-std::vector<double> fit(const tg::Activation& f, std::uint64_t seed, int steps) {
+/// Fits y = sin(3x) on [−2, 2] with two hidden layers and returns the losses. What goes on inside is added to `records`
+/// when there is one.
+std::vector<double> fit(const tg::Activation& f, std::uint64_t seed, int steps,
+                        std::vector<tg::RunRecord>* records) {
   tg::Rng rng(seed);
-  tg::Sequential net(tg::Linear(1, 24, rng), f, tg::Linear(24, 24, rng), f, tg::Linear(24, 1, rng));
+  tg::Sequential net = tg::mlp({1, 24, 24, 1}, f, rng);
   tg::Matrix x(64, 1);
   tg::Matrix y(64, 1);
   for (tg::Index i = 0; i < 64; ++i) {
@@ -35,6 +38,8 @@ std::vector<double> fit(const tg::Activation& f, std::uint64_t seed, int steps) 
     y(i, 0) = std::sin(3 * x(i, 0));
   }
   tg::Adam adam(net.parameters(), {.lr = 0.005});
+  std::optional<tg::Monitor> monitor;
+  if (records != nullptr) monitor.emplace(net, tg::MonitorOptions{.name = f.text()});
   tg::Tape tape;
   std::vector<double> losses;
   for (int step = 0; step < steps; ++step) {
@@ -42,18 +47,22 @@ std::vector<double> fit(const tg::Activation& f, std::uint64_t seed, int steps) 
     const tg::Var loss = tg::mse(net(tape.input(x)), y);
     loss.backward();
     adam.step();
+    if (monitor) monitor->step(loss, {.lr = adam.lr()});
     losses.push_back(loss.item());
   }
+  if (monitor) records->push_back(monitor->record());
   return losses;
 }
 
 int main(int argc, char** argv) {
   CLI::App app("Defines an activation, checks its gradients, and trains networks with it.");
   example::CommonOptions common;
+  example::InspectOptions inspect;
   int steps = 600;
   double a = 2;
   app.add_option("--steps", steps, "Training steps")->check(example::at_least(1))->capture_default_str();
   app.add_option("-a", a, "The setting a of snake")->capture_default_str();
+  app.add_option("--report", inspect.report, "Write a page with figures of the runs to FILE")->type_name("FILE");
 
   return example::run(app, common, argc, argv, [&] {
     tg::register_activation<Snake>();
@@ -67,7 +76,7 @@ int main(int argc, char** argv) {
       slopes.push_back(snake.slope(-6 + i * 0.2));
     }
     fmt::print("f   {:6.2f} {} {:6.2f}\n", values.front(), terminal::sparkline(values), values.back());
-    fmt::print("f′  {:6.2f} {} {:6.2f}   sup|f′| = {:.3f}, found by a scan\n", slopes.front(),
+    fmt::print("f′  {:6.2f} {} {:6.2f}\nsup|f′| = {:.3f}, found by a scan\n", slopes.front(),
                terminal::sparkline(slopes), slopes.back(), snake.facts().sup_slope);
 
     terminal::heading("Is the derivative right?");
@@ -77,18 +86,20 @@ int main(int argc, char** argv) {
     example::Json checks;
     for (const int order : {1, 2}) {
       const auto result = tg::grad_check([&](auto in) { return snake(in[0]); }, {x}, {.order = order});
-      fmt::print("{} order: {}\n", order == 1 ? "first " : "second", result.message);
+      fmt::print("{} order:\n  {}\n", order == 1 ? "first" : "second", result.message);
       checks.push_back(result.ok);
     }
 
     terminal::heading(fmt::format("Learning sin(3x) in {} steps", steps));
     example::Json losses;
+    std::vector<tg::RunRecord> records;
     for (const std::string& name :
          {snake.text(), std::string("tanh"), std::string("relu"), std::string("identity")}) {
-      const auto loss = fit(tg::activation(name), common.seed, steps);
+      const auto loss = fit(tg::activation(name), common.seed, steps, inspect.wanted() ? &records : nullptr);
       fmt::print("{:<12} {:.4f} {} {:.5f}\n", name, loss.front(), terminal::sparkline(loss, 44), loss.back());
       losses[name] = loss.back();
     }
+    inspect.write(records);
     return example::Json{
         {"gradient_check", checks}, {"sup_slope", snake.facts().sup_slope}, {"final_loss", losses}};
   });

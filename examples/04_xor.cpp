@@ -6,99 +6,18 @@
 #include <fmt/core.h>
 #include <tapegrad/tapegrad.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
-#include <optional>
 
 #include "common/example.h"
 #include "common/terminal.h"
-#include "common/watch.h"
+#include "xor/train.h"
 
 namespace tg = tapegrad;
+using exclusive_or::Options;
+using exclusive_or::Run;
 using terminal::Color;
-
-struct Options {
-  example::CommonOptions common;
-  example::InspectOptions inspect;
-  std::vector<std::string> activations{"tanh"};
-  tg::Index hidden = 8;
-  std::string optimizer = "adam";
-  double lr = 0.05;
-  int steps = 500;
-  int seeds = 0;
-};
-
-struct Run {
-  std::vector<double> losses;
-  std::vector<double> predictions;  ///< σ(output) for the four rows
-  int steps_to_solve = -1;          ///< first step after which all four answers are within 0.1; −1: never
-  int dead = 0;                     ///< hidden units with f′ = 0 on all four rows at the end
-  int saturated = 0;                ///< hidden units with |f′| < 0.1·sup|f′| on all four rows
-  std::vector<std::pair<std::string, double>> gradients;  ///< RMS per parameter in the last step
-  std::optional<tg::RunRecord> record;                    ///< when a report, a log or --watch asks for it
-  bool solved() const { return steps_to_solve >= 0; }
-  /// Why it is not solved; "slow" while the loss still falls by a percent in the last tenth of the run.
-  std::string failure() const {
-    if (dead > 0) return "dead units";
-    if (saturated > 0) return "saturated units";
-    return losses.back() < 0.99 * losses[losses.size() * 9 / 10] ? "slow" : "stuck";
-  }
-};
-
-Run train(const Options& options, const std::string& name, std::uint64_t seed) {
-  tg::Rng rng(seed);
-  const tg::Activation f = tg::activation(name);
-  const tg::Index width = options.hidden * f.inputs_per_output();
-  tg::Sequential net(tg::Linear(2, width, rng, {.weight_init = tg::xavier_normal(), .bias_init = tg::zeros()}));
-  net.add(f, width);
-  net.add(tg::Linear(options.hidden, 1, rng, {.weight_init = tg::xavier_normal(), .bias_init = tg::zeros()}));
-  const auto optimizer = tg::make_optimizer(options.optimizer, net.parameters(), {.lr = options.lr});
-  const tg::Dataset data = tg::xor_points();
-  const tg::Matrix targets = data.targets();
-
-  Run run;
-  std::optional<tg::Monitor> monitor;
-  if (options.inspect.wanted() && options.seeds == 0)
-    monitor.emplace(net, tg::MonitorOptions{.name = name, .histogram_every = 10, .firing_every = 10});
-  watch::View view(options.steps);
-  tg::Tape tape;
-  for (int step = 0; step < options.steps; ++step) {
-    tape.reset();
-    const tg::Var z = net[0](tape.input(data.inputs));  // the input of the activation
-    const tg::Var logits = net[2](net[1](z));
-    const tg::Var loss = tg::bce_with_logits(logits, targets);
-    loss.backward();
-    run.losses.push_back(loss.item());
-    run.predictions.clear();
-    double worst = 0;
-    for (tg::Index row = 0; row < 4; ++row) {
-      run.predictions.push_back(1 / (1 + std::exp(-logits.value()(row, 0))));
-      worst = std::max(worst, std::abs(run.predictions.back() - targets(row, 0)));
-    }
-    if (worst < 0.1 && !run.solved()) run.steps_to_solve = step;
-    if (step + 1 == options.steps) {
-      for (const auto& [path, parameter] : net.named_parameters())
-        run.gradients.emplace_back(path,
-                                   parameter.grad().norm() / std::sqrt(static_cast<double>(parameter.size())));
-      for (tg::Index unit = 0; f.elementwise() && unit < width; ++unit) {
-        double steepest = 0;
-        for (tg::Index row = 0; row < 4; ++row)
-          steepest = std::max(steepest, std::abs(f.slope(z.value()(row, unit))));
-        run.dead += steepest == 0;
-        run.saturated += steepest > 0 && steepest < 0.1 * f.facts().sup_slope;
-      }
-    }
-    optimizer->step();
-    if (monitor) monitor->step(loss, {.lr = options.lr});
-    if (monitor && options.inspect.watch) view.update(step, monitor->record());
-  }
-  if (monitor) {
-    if (options.inspect.watch) view.finish(monitor->record());
-    run.record = monitor->record();
-    run.record->map = tg::decision_map(net, data.inputs, data.labels);
-  }
-  return run;
-}
 
 void show(const Options& options, const std::string& name, const Run& run) {
   terminal::heading(fmt::format("XOR with {} hidden {} units, {} steps of {}", options.hidden, name, options.steps,
@@ -121,8 +40,8 @@ void show(const Options& options, const std::string& name, const Run& run) {
                terminal::paint("Solved", Color::green), run.steps_to_solve + 1);
   } else if (name == "identity") {
     fmt::print(
-        "\n{}: a linear network draws one straight line, and no line separates XOR. The best it can do is\n"
-        "to answer 0.5 four times, at a loss of ln 2 = 0.6931.\n",
+        "\n{}: a linear network draws one straight line, and no line separates XOR.\n"
+        "The best it can do is to answer 0.5 four times, at a loss of ln 2 = 0.6931.\n",
         terminal::paint("Not solved", Color::red));
   } else {
     fmt::print("\n{} ({}; {} of {} hidden units dead, {} saturated).\n", terminal::paint("Not solved", Color::red),
@@ -142,7 +61,7 @@ example::Json compare(const Options& options) {
     std::map<std::string, int> failed;
     double lowest_loss = INFINITY;
     for (int i = 0; i < options.seeds; ++i) {
-      const Run run = train(options, name, options.common.seed + static_cast<std::uint64_t>(i));
+      const Run run = exclusive_or::train(options, name, options.common.seed + static_cast<std::uint64_t>(i));
       if (run.solved())
         steps.push_back(run.steps_to_solve + 1);
       else
@@ -180,7 +99,7 @@ int main(int argc, char** argv) {
     example::Json json;
     std::vector<tg::RunRecord> records;
     for (const std::string& name : options.activations) {
-      const Run run = train(options, name, options.common.seed);
+      const Run run = exclusive_or::train(options, name, options.common.seed);
       show(options, name, run);
       json = {{"activation", name},        {"solved", run.solved()},
               {"steps_to_solve", nullptr}, {"final_loss", run.losses.back()},
