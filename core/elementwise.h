@@ -5,6 +5,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "tapegrad/core/check.h"
 #include "tapegrad/core/kernels/map.h"
 #include "tapegrad/core/kernels/math.h"
 #include "tapegrad/core/tape.h"
@@ -26,9 +27,6 @@
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 
-/** What values a setting of a rule may have. */
-enum class SettingDomain { finite, positive, count };
-
 /** A named parameter of a rule: `static constexpr std::array settings{Setting{"alpha", &Elu::alpha}}`. */
 template <class Rule, class Number = double> struct Setting {
   constexpr Setting(std::string_view n, Number Rule::*m, SettingDomain d = SettingDomain::finite)
@@ -38,9 +36,6 @@ template <class Rule, class Number = double> struct Setting {
   Number Rule::*member;
   SettingDomain domain;
 };
-
-/** Throws "[leaky_relu] negative_slope must be finite, got nan". */
-void check_setting(std::string_view rule, std::string_view setting, SettingDomain domain, double value);
 
 template <class Rule> void check_settings(const Rule& rule) {
   for (const auto& setting : Rule::settings)

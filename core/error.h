@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -32,7 +33,7 @@ std::string to_string(Shape shape);
 /** The shortest text that reads back as the same number: "0.1", "nan", "-inf". */
 std::string to_string(double number);
 
-/** "; did you mean 'swish'?" when one of `known` is close to `name`, else nothing. */
+/** "; did you mean 'swish'?" when one of `known` is close to `name` or begins with it, else nothing. */
 template <class Names> std::string did_you_mean(std::string_view name, const Names& known);
 
 /** Number of single-letter edits between two names (swaps of neighbours count as one). */
@@ -40,15 +41,15 @@ int edit_distance(std::string_view a, std::string_view b);
 
 template <class Names> std::string did_you_mean(std::string_view name, const Names& known) {
   int best = 3;
-  std::string answer;
-  for (const auto& candidate : known) {
+  std::string_view answer;
+  for (const std::string_view candidate : known) {
     const int distance = edit_distance(name, candidate);
-    if (distance < best) {
-      best = distance;
-      answer = "; did you mean '" + std::string(candidate) + "'?";
-    }
+    if (distance < best) answer = candidate;
+    best = std::min(best, distance);
   }
-  return answer;
+  for (const std::string_view candidate : known)
+    if (answer.empty() && name.size() > 1 && candidate.starts_with(name)) answer = candidate;
+  return answer.empty() ? "" : "; did you mean '" + std::string(answer) + "'?";
 }
 
 }  // namespace tapegrad

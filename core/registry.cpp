@@ -9,16 +9,6 @@
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 
-void check_setting(std::string_view rule, std::string_view setting, SettingDomain domain, double value) {
-  const auto refuse = [&](const char* what) {
-    fail(rule, std::string(setting) + " must be " + what + ", got " + to_string(value));
-  };
-  if (!std::isfinite(value)) refuse("finite");
-  if (domain == SettingDomain::positive && !(value > 0)) refuse("positive");
-  if (domain == SettingDomain::count && (value < 1 || value > 1e6 || value != std::floor(value)))
-    refuse("a whole number of at least 1");
-}
-
 TAPEGRAD_ELEMENTWISE_ACTIVATIONS(TAPEGRAD_DEFINE_RULE)
 TAPEGRAD_ELEMENTWISE_ACTIVATIONS(TAPEGRAD_DEFINE_MAKE)
 TAPEGRAD_STRUCTURED_ACTIVATIONS(TAPEGRAD_DEFINE_MAKE)
@@ -70,12 +60,7 @@ Activation activation(std::string_view text) {
   text = trimmed(text);
   const std::size_t open = text.find('(');
   const std::string_view name = trimmed(text.substr(0, open));
-  const auto& known = registry();
-  const auto found =
-      std::find_if(known.begin(), known.end(), [&](const Activation& a) { return a.name() == name; });
-  if (found == known.end())
-    fail("activation", "no activation named '" + std::string(name) + "'" + did_you_mean(name, activations()));
-  Activation result = *found;
+  Activation result = find_named("activation", registry(), name);
   if (open == std::string_view::npos) return result;
   if (text.back() != ')') fail("activation", "'" + std::string(text) + "': the closing ')' is missing");
   std::string_view list = text.substr(open + 1, text.size() - open - 2);
@@ -91,11 +76,7 @@ Activation activation(std::string_view text) {
   return result;
 }
 
-std::vector<std::string_view> activations() {
-  std::vector<std::string_view> names;
-  for (const Activation& each : registry()) names.push_back(each.name());
-  return names;
-}
+std::vector<std::string_view> activations() { return names_of(registry()); }
 
 void register_activation(Activation activation) {
   for (const Activation& each : registry())

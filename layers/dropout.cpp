@@ -1,22 +1,14 @@
 #include "tapegrad/layers/dropout.h"
 
 #include "tapegrad/core/arithmetic.h"
+#include "tapegrad/core/check.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 
-namespace {
-
-double checked(double probability) {
-  if (!(probability >= 0 && probability < 1))
-    fail("dropout", "the probability must be in [0, 1), got " + to_string(probability));
-  return probability;
-}
-
-}  // namespace
-
 template <class T>
 BasicDropout<T>::BasicDropout(double probability, Rng& rng)
-    : probability_(checked(probability)), rng_(rng.split()) {}
+    : probability_(check_setting("dropout", "the probability", SettingDomain::below_one, probability)),
+      rng_(rng.split()) {}
 
 template <class T> BasicVar<T> BasicDropout<T>::forward(BasicVar<T> x) {
   if (!this->training() || probability_ == 0) return x;

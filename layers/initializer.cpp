@@ -4,16 +4,13 @@
 #include <cmath>
 #include <utility>
 
-#include "tapegrad/core/error.h"
+#include "tapegrad/core/check.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 using Values = BasicMatrix<double>;
-
-void require(bool good, std::string_view name, std::string_view what, double got) {
-  if (!good) fail(name, std::string(what) + ", got " + to_string(got));
-}
+using enum SettingDomain;
 
 template <class Draw> Values filled(Shape shape, Draw&& draw) {
   Values values(shape.rows, shape.cols);
@@ -64,22 +61,22 @@ constexpr Named table[] = {
 }  // namespace
 
 Initializer xavier_uniform(double gain) {
-  require(std::isfinite(gain), "xavier_uniform", "gain must be finite", gain);
+  check_setting("xavier_uniform", "gain", finite, gain);
   return uniform_within("xavier_uniform", [std = xavier_std(gain)](Fans f) { return std::sqrt(3.0) * std(f); });
 }
 
 Initializer xavier_normal(double gain) {
-  require(std::isfinite(gain), "xavier_normal", "gain must be finite", gain);
+  check_setting("xavier_normal", "gain", finite, gain);
   return normal_with("xavier_normal", xavier_std(gain));
 }
 
 Initializer he_uniform(double negative_slope) {
-  require(std::isfinite(negative_slope), "he_uniform", "negative_slope must be finite", negative_slope);
+  check_setting("he_uniform", "negative_slope", finite, negative_slope);
   return uniform_within("he_uniform", bound_of(he_std(negative_slope)));
 }
 
 Initializer he_normal(double negative_slope) {
-  require(std::isfinite(negative_slope), "he_normal", "negative_slope must be finite", negative_slope);
+  check_setting("he_normal", "negative_slope", finite, negative_slope);
   return normal_with("he_normal", he_std(negative_slope));
 }
 
@@ -92,7 +89,7 @@ Initializer uniform_fan_in() {
 }
 
 Initializer orthogonal(double gain) {
-  require(std::isfinite(gain), "orthogonal", "gain must be finite", gain);
+  check_setting("orthogonal", "gain", finite, gain);
   return {"orthogonal", [gain](Shape shape, Fans, Rng& rng) {
             // Q of a tall Gaussian matrix, with the signs of R's diagonal taken out: uniform over all rotations.
             const bool wide = shape.cols > shape.rows;
@@ -107,22 +104,23 @@ Initializer orthogonal(double gain) {
 }
 
 Initializer normal(double mean, double std) {
-  require(std::isfinite(mean), "normal", "mean must be finite", mean);
-  require(std >= 0 && std::isfinite(std), "normal", "std must not be negative", std);
+  check_setting("normal", "mean", finite, mean);
+  check_setting("normal", "std", not_negative, std);
   return {"normal", [mean, std](Shape shape, Fans, Rng& rng) {
             return filled(shape, [&] { return rng.normal(mean, std); });
           }};
 }
 
 Initializer constant(double value) {
-  require(std::isfinite(value), "constant", "value must be finite", value);
+  check_setting("constant", "value", finite, value);
   return {value == 0 ? "zeros" : "constant",
           [value](Shape shape, Fans, Rng&) { return Values(Values::Constant(shape.rows, shape.cols, value)); }};
 }
 
 Initializer sparse_negative(double fraction, double value) {
-  require(fraction >= 0 && fraction <= 1, "sparse_negative", "fraction must be in [0, 1]", fraction);
-  require(value < 0 && std::isfinite(value), "sparse_negative", "value must be negative", value);
+  check_setting("sparse_negative", "fraction", up_to_one, fraction);
+  if (!(value < 0) || !std::isfinite(value))
+    fail("sparse_negative", "value must be negative, got " + to_string(value));
   return {"sparse_negative", [fraction, value](Shape shape, Fans, Rng& rng) {
             Values values = Values::Zero(shape.rows, shape.cols);
             const auto chosen = static_cast<std::size_t>(std::lround(fraction * static_cast<double>(shape.size())));
@@ -132,16 +130,8 @@ Initializer sparse_negative(double fraction, double value) {
           }};
 }
 
-Initializer initializer(std::string_view name) {
-  for (const Named& each : table)
-    if (each.name == name) return each.make();
-  fail("initializer", "no initializer named '" + std::string(name) + "'" + did_you_mean(name, initializers()));
-}
+Initializer initializer(std::string_view name) { return find_named("initializer", table, name).make(); }
 
-std::vector<std::string_view> initializers() {
-  std::vector<std::string_view> names;
-  for (const Named& each : table) names.push_back(each.name);
-  return names;
-}
+std::vector<std::string_view> initializers() { return names_of(table); }
 
 }  // namespace tapegrad

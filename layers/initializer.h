@@ -47,7 +47,7 @@ inline Initializer zeros() { return constant(0); }
 Initializer sparse_negative(double fraction = 0.25, double value = -10);
 
 /** The initializer of that name with its defaults: "xavier_uniform", "he_normal" (or "kaiming_normal"), "zeros", …
- * Throws "[initializer] no initializer named 'he'; did you mean …?" */
+ * Throws "[initializer] no initializer named 'he'; did you mean 'he_uniform'?" */
 Initializer initializer(std::string_view name);
 /** The names that initializer() knows. */
 std::vector<std::string_view> initializers();

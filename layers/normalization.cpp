@@ -1,8 +1,7 @@
 #include "tapegrad/layers/normalization.h"
 
-#include <cmath>
-
 #include "tapegrad/core/arithmetic.h"
+#include "tapegrad/core/check.h"
 #include "tapegrad/core/reduction.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
@@ -10,7 +9,7 @@ namespace {
 
 void check(std::string_view kind, Index features, double eps) {
   if (features < 1) fail(kind, "needs at least 1 feature, got " + std::to_string(features));
-  if (!(eps >= 0) || !std::isfinite(eps)) fail(kind, "eps must not be negative, got " + to_string(eps));
+  check_setting(kind, "eps", SettingDomain::not_negative, eps);
 }
 
 template <class T> void check_columns(std::string_view kind, BasicVar<T> x, Index features) {
@@ -23,8 +22,7 @@ template <class T> void check_columns(std::string_view kind, BasicVar<T> x, Inde
 template <class T>
 BasicBatchNorm1d<T>::BasicBatchNorm1d(Index features, BatchNormOptions options) : options_(options) {
   check("batch_norm", features, options.eps);
-  if (!(options.momentum >= 0 && options.momentum <= 1))
-    fail("batch_norm", "momentum must be in [0, 1], got " + to_string(options.momentum));
+  check_setting("batch_norm", "momentum", SettingDomain::up_to_one, options.momentum);
   weight = this->add_parameter("weight", BasicMatrix<T>::Ones(1, features));
   bias = this->add_parameter("bias", BasicMatrix<T>::Zero(1, features));
   running_mean_ = &this->add_buffer("running_mean", BasicMatrix<T>::Zero(1, features));

@@ -5,15 +5,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tapegrad/core/check.h"
 #include "tapegrad/core/elementwise.h"
-#include "tapegrad/core/error.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
-
-void check_bound(std::string_view where, std::string_view name, double value) {
-  if (!(value >= 0)) fail(where, fmt::format("{} must not be negative or NaN, got {}", name, value));
-}
 
 /** √Σg²: fast where no square can overflow or vanish, with care elsewhere. */
 template <class T> double norm_of(const BasicMatrix<T>& grad) {
@@ -35,7 +31,7 @@ template <class T, class F> void each_grad(const std::vector<BasicParameter<T>>&
 }  // namespace
 
 template <class T> double clip_grad_norm(const std::vector<BasicParameter<T>>& parameters, double max_norm) {
-  check_bound("clip_grad_norm", "max_norm", max_norm);
+  check_setting("clip_grad_norm", "max_norm", SettingDomain::limit, max_norm);
   double norm = 0;
   each_grad(parameters, [&](const BasicParameter<T>& p, const BasicMatrix<T>& grad) {
     const double part = norm_of(grad);
@@ -50,7 +46,7 @@ template <class T> double clip_grad_norm(const std::vector<BasicParameter<T>>& p
 }
 
 template <class T> void clip_grad_value(const std::vector<BasicParameter<T>>& parameters, double limit) {
-  check_bound("clip_grad_value", "limit", limit);
+  check_setting("clip_grad_value", "limit", SettingDomain::limit, limit);
   each_grad(parameters, [&](const auto&, BasicMatrix<T>& grad) {
     elementwise::for_each_pack<T>(0, grad.size(), [&](Index i, int count) {
       const Pack<T> g = Pack<T>::load(grad.data() + i, count);

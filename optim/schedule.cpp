@@ -1,33 +1,15 @@
 #include "tapegrad/optim/schedule.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <cmath>
 #include <numbers>
 
-#include "tapegrad/core/error.h"
+#include "tapegrad/core/check.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
-/** Throws "[cosine] t_max must be positive, got 0" and the like; named after the schedule. */
-struct Check {
-  std::string_view schedule;
-
-  Check(std::string_view name, Index step) : schedule(name) {
-    if (step < 0) fail(schedule, fmt::format("the step must not be negative, got {}", step));
-  }
-  void not_negative(std::string_view setting, double value) const {
-    if (!std::isfinite(value)) fail(schedule, fmt::format("{} must be finite, got {}", setting, value));
-    if (value < 0) fail(schedule, fmt::format("{} must not be negative, got {}", setting, value));
-  }
-  void positive(std::string_view setting, double value) const {
-    if (!std::isfinite(value)) fail(schedule, fmt::format("{} must be finite, got {}", setting, value));
-    if (value <= 0) fail(schedule, fmt::format("{} must be positive, got {}", setting, value));
-  }
-  void positive(std::string_view setting, Index value) const { positive(setting, static_cast<double>(value)); }
-};
+using enum SettingDomain;
 
 /** From exactly `start` at 0 to exactly `end` at 1 along half a cosine. */
 double half_cosine(double start, double end, double fraction) {
@@ -40,49 +22,39 @@ double quotient(Index a, Index b) { return static_cast<double>(a) / static_cast<
 }  // namespace
 
 double ConstantSchedule::at(Index step) const {
-  Check("constant", step).not_negative("base_lr", base_lr);
+  check_settings("constant", not_negative, {{"the step", step}, {"base_lr", base_lr}});
   return base_lr;
 }
 
 double StepSchedule::at(Index step) const {
-  const Check check("step", step);
-  check.not_negative("base_lr", base_lr);
-  check.positive("step_size", step_size);
-  check.not_negative("gamma", gamma);
+  check_settings("step", not_negative, {{"the step", step}, {"base_lr", base_lr}, {"gamma", gamma}});
+  check_settings("step", positive, {{"step_size", step_size}});
   return base_lr * std::pow(gamma, static_cast<double>(step / step_size));
 }
 
 double ExponentialSchedule::at(Index step) const {
-  const Check check("exponential", step);
-  check.not_negative("base_lr", base_lr);
-  check.not_negative("gamma", gamma);
+  check_settings("exponential", not_negative, {{"the step", step}, {"base_lr", base_lr}, {"gamma", gamma}});
   return base_lr * std::pow(gamma, static_cast<double>(step));
 }
 
 double CosineSchedule::at(Index step) const {
-  const Check check("cosine", step);
-  check.not_negative("base_lr", base_lr);
-  check.positive("t_max", t_max);
-  check.not_negative("eta_min", eta_min);
+  check_settings("cosine", not_negative, {{"the step", step}, {"base_lr", base_lr}, {"eta_min", eta_min}});
+  check_settings("cosine", positive, {{"t_max", t_max}});
   return half_cosine(base_lr, eta_min, quotient(step, t_max));
 }
 
 double LinearWarmup::at(Index step) const {
-  const Check check("linear_warmup", step);
-  check.not_negative("base_lr", base_lr);
-  check.not_negative("start_factor", start_factor);
-  check.positive("total_iters", total_iters);
+  check_settings("linear_warmup", not_negative,
+                 {{"the step", step}, {"base_lr", base_lr}, {"start_factor", start_factor}});
+  check_settings("linear_warmup", positive, {{"total_iters", total_iters}});
   return base_lr * (start_factor + (1 - start_factor) * quotient(std::min(step, total_iters), total_iters));
 }
 
 double OneCycle::at(Index step) const {
-  const Check check("one_cycle", step);
-  check.not_negative("max_lr", max_lr);
-  check.positive("total_steps", total_steps);
-  if (!(pct_start >= 0 && pct_start <= 1))
-    fail("one_cycle", fmt::format("pct_start must be in [0, 1], got {}", pct_start));
-  check.positive("div_factor", div_factor);
-  check.positive("final_div_factor", final_div_factor);
+  check_settings("one_cycle", not_negative, {{"the step", step}, {"max_lr", max_lr}});
+  check_settings("one_cycle", positive, {{"total_steps", total_steps}});
+  check_settings("one_cycle", up_to_one, {{"pct_start", pct_start}});
+  check_settings("one_cycle", positive, {{"div_factor", div_factor}, {"final_div_factor", final_div_factor}});
   const double first = max_lr / div_factor;
   const auto end = static_cast<double>(total_steps);
   const double peak = pct_start * end;
@@ -126,16 +98,10 @@ constexpr Named table[] = {
 }  // namespace
 
 Schedule make_schedule(std::string_view name, double base_lr, Index total_steps) {
-  if (total_steps <= 0) fail("schedule", fmt::format("total_steps must be positive, got {}", total_steps));
-  for (const Named& entry : table)
-    if (entry.name == name) return entry.make(base_lr, total_steps);
-  fail("schedule", fmt::format("no schedule named '{}'{}", name, did_you_mean(name, schedules())));
+  check_settings("schedule", positive, {{"total_steps", total_steps}});
+  return find_named("schedule", table, name).make(base_lr, total_steps);
 }
 
-std::vector<std::string_view> schedules() {
-  std::vector<std::string_view> names;
-  for (const Named& entry : table) names.push_back(entry.name);
-  return names;
-}
+std::vector<std::string_view> schedules() { return names_of(table); }
 
 }  // namespace tapegrad

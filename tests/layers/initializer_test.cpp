@@ -191,7 +191,7 @@ TEST_CASE("initializers: settings outside their range") {
   CHECK(error_of([&] { tg::orthogonal(nan); }) == "[orthogonal] gain must be finite, got nan");
   CHECK(error_of([&] { tg::normal(nan, 1); }) == "[normal] mean must be finite, got nan");
   CHECK(error_of([&] { tg::normal(0, -1); }) == "[normal] std must not be negative, got -1");
-  CHECK(error_of([&] { tg::normal(0, nan); }) == "[normal] std must not be negative, got nan");
+  CHECK(error_of([&] { tg::normal(0, nan); }) == "[normal] std must be finite, got nan");
   CHECK(error_of([&] { tg::constant(inf); }) == "[constant] value must be finite, got inf");
   CHECK(error_of([&] { tg::sparse_negative(1.5); }) == "[sparse_negative] fraction must be in [0, 1], got 1.5");
   CHECK(error_of([&] { tg::sparse_negative(-0.5); }) == "[sparse_negative] fraction must be in [0, 1], got -0.5");

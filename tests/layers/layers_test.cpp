@@ -314,7 +314,7 @@ TEST_CASE("batch norm: errors change nothing") {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   CHECK(made(0, 1e-5, 0.1) == "[batch_norm] needs at least 1 feature, got 0");
   CHECK(made(2, -1, 0.1) == "[batch_norm] eps must not be negative, got -1");
-  CHECK(made(2, nan, 0.1) == "[batch_norm] eps must not be negative, got nan");
+  CHECK(made(2, nan, 0.1) == "[batch_norm] eps must be finite, got nan");
   CHECK(made(2, 1e-5, 1.5) == "[batch_norm] momentum must be in [0, 1], got 1.5");
   CHECK(made(2, 1e-5, -0.5) == "[batch_norm] momentum must be in [0, 1], got -0.5");
   CHECK(made(2, 1e-5, nan) == "[batch_norm] momentum must be in [0, 1], got nan");

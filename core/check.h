@@ -1,0 +1,65 @@
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tapegrad/core/error.h"
+
+/// What every setting, and every name that a user gives, is checked with.
+
+namespace tapegrad::inline TAPEGRAD_ABI {
+
+/** What values a setting may have; all but `limit` are finite. */
+enum class SettingDomain {
+  finite,
+  not_negative,
+  positive,
+  count,      ///< 1, 2, …
+  below_one,  ///< [0, 1)
+  up_to_one,  ///< [0, 1]
+  limit,      ///< [0, ∞]
+};
+
+/** Returns `value`, or throws "[leaky_relu] negative_slope must be finite, got nan". */
+double check_setting(std::string_view where, std::string_view setting, SettingDomain domain, double value);
+
+struct NamedNumber {
+  template <class Number> NamedNumber(std::string_view n, Number v) : name(n), value(static_cast<double>(v)) {}
+  std::string_view name;
+  double value;
+};
+
+/** The same for several: `check_settings("adam", SettingDomain::not_negative, {{"lr", lr}, {"eps", eps}})` */
+inline void check_settings(std::string_view where, SettingDomain domain,
+                           std::initializer_list<NamedNumber> settings) {
+  for (const NamedNumber& setting : settings) check_setting(where, setting.name, domain, setting.value);
+}
+
+namespace detail {
+template <class Entry> std::string_view name_of(const Entry& entry) {
+  if constexpr (requires { entry.name(); })
+    return entry.name();
+  else
+    return entry.name;
+}
+}  // namespace detail
+
+/** The names of a table of things that have one, in order. */
+template <class Table> std::vector<std::string_view> names_of(const Table& table) {
+  std::vector<std::string_view> names;
+  for (const auto& entry : table) names.push_back(detail::name_of(entry));
+  return names;
+}
+
+/** The entry of that name: `find_named("activation", table, "swish")`. Throws
+ * "[activation] no activation named 'swich'; did you mean 'swish'?" */
+template <class Table> const auto& find_named(std::string_view what, const Table& table, std::string_view name) {
+  for (const auto& entry : table)
+    if (detail::name_of(entry) == name) return entry;
+  fail(what,
+       "no " + std::string(what) + " named '" + std::string(name) + "'" + did_you_mean(name, names_of(table)));
+}
+
+}  // namespace tapegrad
