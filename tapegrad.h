@@ -41,7 +41,7 @@
 #include "tapegrad/layers/module.h"
 #include "tapegrad/layers/normalization.h"
 #include "tapegrad/optim/clip.h"
-#include "tapegrad/optim/optimizer.h"
+#include "tapegrad/optim/optimizers.h"
 #include "tapegrad/optim/schedule.h"
 #include "tapegrad/version.h"
 

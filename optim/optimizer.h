@@ -8,6 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "tapegrad/core/kernels/denormals.h"
+#include "tapegrad/core/kernels/map.h"
+#include "tapegrad/core/kernels/threads.h"
 #include "tapegrad/core/parameter.h"
 
 /// Optimizers: what turns gradients into better parameters.
@@ -24,61 +27,6 @@
 /// depends neither on its place nor on the size of the array.
 
 namespace tapegrad::inline TAPEGRAD_ABI {
-
-/** Settings of Sgd. Throws unless lr ≥ 0, momentum ≥ 0, weight_decay ≥ 0 and all are finite. */
-struct SgdOptions {
-  double lr = 1e-3;
-  double momentum = 0;
-  double dampening = 0;     ///< of the gradients that enter the momentum, but the first
-  bool nesterov = false;    ///< look ahead along the momentum; needs momentum and no dampening
-  double weight_decay = 0;  ///< λ: adds λ·w to the gradient (L2 penalty)
-};
-
-/** Settings of Adam. Throws unless lr, eps, weight_decay ≥ 0 and finite, and both betas in [0, 1). */
-struct AdamOptions {
-  double lr = 1e-3;
-  double beta1 = 0.9;
-  double beta2 = 0.999;
-  double eps = 1e-8;
-  double weight_decay = 0;  ///< λ: adds λ·w to the gradient (L2 penalty)
-  bool amsgrad = false;     ///< divide by the largest v so far
-};
-
-/** Settings of AdamW, checked as those of Adam. */
-struct AdamWOptions {
-  double lr = 1e-3;
-  double beta1 = 0.9;
-  double beta2 = 0.999;
-  double eps = 1e-8;
-  double weight_decay = 0.01;  ///< λ: shrinks w itself by lr·λ·w, whatever the gradient
-  bool amsgrad = false;        ///< divide by the largest v so far
-};
-
-/** Settings of RmsProp. Throws unless lr, eps, weight_decay, momentum ≥ 0 and finite, and alpha in [0, 1). */
-struct RmsPropOptions {
-  double lr = 0.01;
-  double alpha = 0.99;
-  double eps = 1e-8;
-  double weight_decay = 0;  ///< λ: adds λ·w to the gradient (L2 penalty)
-  double momentum = 0;
-  bool centered = false;  ///< divide by the standard deviation instead of the root mean square
-};
-
-/** Settings of Adagrad. Throws unless all are ≥ 0 and finite. */
-struct AdagradOptions {
-  double lr = 0.01;
-  double lr_decay = 0;
-  double eps = 1e-10;
-  double weight_decay = 0;               ///< λ: adds λ·w to the gradient (L2 penalty)
-  double initial_accumulator_value = 0;  ///< of the sum of squares
-};
-
-/** Settings for make_optimizer(); what is not given has the optimizer's own default. */
-struct OptimizerOptions {
-  std::optional<double> lr = {};
-  std::optional<double> momentum = {};
-  std::optional<double> weight_decay = {};
-};
 
 /** Parameters that share settings of their own in place of the optimizer's. */
 template <class T> struct BasicParameterGroup {
@@ -117,10 +65,68 @@ template <class T> struct BasicOptimizerState {
   std::vector<BasicParameterState<T>> parameters;
 };
 
-/** What all optimizers share: parameters, groups, learning rates, the step counter and the state.
- *
- * Another optimizer names its buffers to the constructor and defines update(). The constructor throws when there
- * are no parameters, one is empty or given twice, or a setting is out of its range. */
+/** Something that an optimizer remembers of each element of a parameter. */
+struct OptimizerBuffer {
+  std::string_view name;
+  bool used = true;
+  double initial = 0;
+};
+
+/** A pack of the elements that an update is at. */
+template <class T> struct Lanes {
+  Index first;
+  int count;
+
+  Pack<T> load(const T* from) const { return Pack<T>::load(from + first, count); }
+  void store(T* to, Pack<T> x) const { x.store(to + first, count); }
+};
+
+/** a + weight·(b − a), exact at both ends */
+template <class T> Pack<T> lerp(Pack<T> a, Pack<T> b, double weight) {
+  return weight < 0.5 ? madd(Pack<T>(weight), b - a, a) : madd(Pack<T>(weight - 1), b - a, b);
+}
+
+/** One parameter in one step. */
+template <class T> struct OptimizerUpdate {
+  T* value;
+  const T* grad;
+  Index size;           ///< of both
+  double lr;            ///< of its group
+  double weight_decay;  ///< of its group
+  Index t;              ///< the number of the step, from 1
+  BasicMatrix<T>* buffers;
+
+  /** Buffer number i of the optimizer; null when it is not used. */
+  T* buffer(std::size_t i) const { return buffers[i].data(); }
+  /** Calls body(w, g, at) for every pack, w the values, g the gradients with λw added, and stores the new w: one pass over
+   * the memory of a parameter and its buffers, which the body loads and stores by `at`. Long ones are divided among the
+   * threads, which get a copy of the body: its address does not escape, so for short ones what it holds stays in
+   * registers. */
+  template <class Body> void each(const Body& body) const {
+    if (weight_decay == 0) return each_pack(body);
+    each_pack([body, decay = weight_decay](Pack<T>& w, Pack<T> g, auto at) { body(w, g + decay * w, at); });
+  }
+
+ private:
+  template <class Body> void each_pack(const Body& body) const {
+    const auto packs = [body, w = value, g = grad](Index first, Index last) {
+      elementwise::for_each_pack<T>(first, last, [&](Index i, int count) {
+        const Lanes<T> at{i, count};
+        Pack<T> x = at.load(w);
+        body(x, at.load(g), at);
+        at.store(w, x);
+      });
+    };
+    if (size < parallel::least_elements) return packs(0, size);
+    parallel::divide(size, 1024, true, [packs](Index first, Index last) {
+      [[maybe_unused]] const DenormalsAreZero here;  // step() says so for its own thread only
+      packs(first, last);
+    });
+  }
+};
+
+/** What all optimizers share: parameters, groups, learning rates, the step counter and the state. The constructor throws
+ * when there are no parameters, one is empty or given twice, or a setting is out of its range. */
 template <class T> class BasicOptimizer {
  public:
   virtual ~BasicOptimizer() = default;
@@ -157,21 +163,13 @@ template <class T> class BasicOptimizer {
   void load_state(const BasicOptimizerState<T>& state);
 
  protected:
-  /** One parameter in one step. */
-  struct Update {
-    T* value;
-    const T* grad;
-    Index size;               ///< of both
-    double lr;                ///< of its group
-    double weight_decay;      ///< of its group
-    BasicMatrix<T>* buffers;  ///< in the order of their names
-  };
+  using Update = OptimizerUpdate<T>;
 
   BasicOptimizer(std::string_view name, BasicParameterGroups<T> groups, double lr, double weight_decay,
-                 std::vector<std::string_view> buffer_names, double buffer_value = 0);
+                 std::vector<OptimizerBuffer> buffers);
 
  private:
-  /** Writes the new value and buffers. steps() is the number of this step, from 1. */
+  /** Writes the new value and buffers. */
   virtual void update(const Update& p) = 0;
 
   [[noreturn]] void fail_changed(std::size_t parameter) const;
@@ -179,108 +177,21 @@ template <class T> class BasicOptimizer {
   double ratio(double group_lr) const;
 
   std::string name_;
-  std::vector<std::string_view> buffer_names_;
+  std::vector<OptimizerBuffer> buffers_of_each_;
   std::vector<BasicParameter<T>> parameters_;
-  std::vector<Shape> shapes_;            // of each parameter
-  std::vector<std::size_t> group_of_;    // of each parameter
-  std::vector<BasicMatrix<T>> buffers_;  // those of the first parameter, then those of the second, …
-  std::vector<double> weight_decays_;    // of each group
-  std::vector<double> lr_scales_;        // of each group
+  std::vector<Shape> shapes_;          // of each parameter
+  std::vector<std::size_t> group_of_;  // of each parameter
+  std::vector<BasicMatrix<T>>
+      buffers_;  // those of the first parameter, then those of the second, …; empty if unused
+  std::vector<double> weight_decays_;  // of each group
+  std::vector<double> lr_scales_;      // of each group
   double lr_ = 0;
   Index steps_ = 0;
 };
 
-/** Stochastic gradient descent (Sutskever et al. 2013 for the momentum), with g ← g + λw:
- *
- *      m ← μm + (1 − dampening)·g        at t = 1: m ← g
- *      w ← w − lr·m                      nesterov: w − lr·(g + μm);  without momentum: w − lr·g */
-template <class T> class BasicSgd final : public BasicOptimizer<T> {
- public:
-  using Options = SgdOptions;
-  static constexpr std::string_view id = "sgd";
-  explicit BasicSgd(BasicParameterGroups<T> parameters, SgdOptions options = {});
-
- private:
-  void update(const typename BasicOptimizer<T>::Update& p) override;
-  SgdOptions options_;
-};
-
-/** Adam (Kingma & Ba 2015; AMSGrad: Reddi et al. 2018), with g ← g + λw:
- *
- *      m ← β₁m + (1 − β₁)·g,   v ← β₂v + (1 − β₂)·g²,   amsgrad: u ← max(u, v), else u = v
- *      w ← w − lr·m̂/(√û + ε)   with m̂ = m/(1 − β₁ᵗ), û = u/(1 − β₂ᵗ) */
-template <class T> class BasicAdam : public BasicOptimizer<T> {
- public:
-  using Options = AdamOptions;
-  static constexpr std::string_view id = "adam";
-  explicit BasicAdam(BasicParameterGroups<T> parameters, AdamOptions options = {});
-
- protected:
-  BasicAdam(std::string_view name, BasicParameterGroups<T> parameters, AdamOptions options, bool decoupled);
-
- private:
-  void update(const typename BasicOptimizer<T>::Update& p) override;
-  AdamOptions options_;
-  bool decoupled_;
-};
-
-/** Adam with decoupled weight decay (Loshchilov & Hutter 2019): w ← w − lr·λ·w, then Adam's step with λ = 0. */
-template <class T> class BasicAdamW final : public BasicAdam<T> {
- public:
-  using Options = AdamWOptions;
-  static constexpr std::string_view id = "adamw";
-  explicit BasicAdamW(BasicParameterGroups<T> parameters, AdamWOptions options = {});
-};
-
-/** RMSprop (Tieleman & Hinton 2012; centered: Graves 2013), with g ← g + λw:
- *
- *      v ← αv + (1 − α)·g²,   centered: a ← αa + (1 − α)·g and u = v − a² (0 if rounding makes it less), else u = v
- *      m ← μm + g/(√u + ε)
- *      w ← w − lr·m                      without momentum: w − lr·g/(√u + ε) */
-template <class T> class BasicRmsProp final : public BasicOptimizer<T> {
- public:
-  using Options = RmsPropOptions;
-  static constexpr std::string_view id = "rmsprop";
-  explicit BasicRmsProp(BasicParameterGroups<T> parameters, RmsPropOptions options = {});
-
- private:
-  void update(const typename BasicOptimizer<T>::Update& p) override;
-  RmsPropOptions options_;
-};
-
-/** Adagrad (Duchi et al. 2011), with g ← g + λw:
- *
- *      s ← s + g²
- *      w ← w − lr/(1 + (t − 1)·lr_decay)·g/(√s + ε) */
-template <class T> class BasicAdagrad final : public BasicOptimizer<T> {
- public:
-  using Options = AdagradOptions;
-  static constexpr std::string_view id = "adagrad";
-  explicit BasicAdagrad(BasicParameterGroups<T> parameters, AdagradOptions options = {});
-
- private:
-  void update(const typename BasicOptimizer<T>::Update& p) override;
-  AdagradOptions options_;
-};
-
-/** The optimizer of that name: `make_optimizer("adam", net.parameters(), {.lr = 0.05})`. Throws for an unknown name
- * and for a setting that the optimizer does not have:
- * "[optimizer] no optimizer named 'adm'; did you mean 'adam'?" */
-template <class T>
-std::unique_ptr<BasicOptimizer<T>> make_optimizer(std::string_view name, std::vector<BasicParameter<T>> parameters,
-                                                  OptimizerOptions options = {});
-
-/** The names that make_optimizer() knows. */
-std::vector<std::string_view> optimizers();
-
 }  // namespace tapegrad
 
 TAPEGRAD_SCALARS(Optimizer)
-TAPEGRAD_SCALARS(Sgd)
-TAPEGRAD_SCALARS(Adam)
-TAPEGRAD_SCALARS(AdamW)
-TAPEGRAD_SCALARS(RmsProp)
-TAPEGRAD_SCALARS(Adagrad)
 TAPEGRAD_ALIASES(ParameterGroup)
 TAPEGRAD_ALIASES(ParameterGroups)
 TAPEGRAD_ALIASES(ParameterState)

@@ -1,5 +1,3 @@
-#include "tapegrad/optim/optimizer.h"
-
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -15,6 +13,7 @@
 #include "tapegrad/core/matmul.h"
 #include "tapegrad/core/rng.h"
 #include "tapegrad/core/threads.h"
+#include "tapegrad/optim/optimizers.h"
 #include "tapegrad/optim/schedule.h"
 
 using namespace tapegrad;
@@ -522,6 +521,48 @@ TEST_CASE("optimizer: a user's own") {
   optimizer.step();
   CHECK(p.value() == (Matrix(1, 2) << 0.5f, 1.5f).finished());
   CHECK_THROWS_WITH_AS(optimizer.set_lr(-1), "[sign] lr must not be negative, got -1", Error);
+}
+
+namespace {
+
+/// Lion (Chen et al. 2023)
+struct LionOptions {
+  double lr = 1e-4;
+  double beta1 = 0.9;
+  double beta2 = 0.99;
+  double weight_decay = 0;
+
+  static constexpr std::string_view name = "lion";
+  std::vector<OptimizerBuffer> buffers() const { return {{"exp_avg"}, {"unused", false}}; }
+  void check() const { check_settings(name, SettingDomain::below_one, {{"beta1", beta1}, {"beta2", beta2}}); }
+  template <class T> void update(const OptimizerUpdate<T>& p) const {
+    CHECK(p.buffer(1) == nullptr);
+    p.each([lr = p.lr, b1 = beta1, b2 = beta2, mean = p.buffer(0)](Pack<T>& w, Pack<T> g, auto at) {
+      const Pack<T> m = at.load(mean);
+      w = w - lr * sign(lerp(g, m, b1));
+      at.store(mean, lerp(g, m, b2));
+    });
+  }
+};
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("optimizer: a user's own rule", T, float, double) {
+  using Lion = RuleOptimizer<T, LionOptions>;
+  const BasicParameter<T> p("p", BasicMatrix<T>::Ones(3, 7));
+  Lion lion({p}, {.lr = 0.5, .beta2 = 0.75});
+  p.mutable_grad().setConstant(3);
+  lion.step();
+  CHECK(p.value() == BasicMatrix<T>::Constant(3, 7, T(0.5)));
+  const BasicOptimizerState<T> state = lion.state();
+  REQUIRE(state.parameters[0].buffers.size() == 1);
+  CHECK(state.parameters[0].buffers[0].second == BasicMatrix<T>::Constant(3, 7, T(0.75)));
+  p.mutable_grad().setConstant(-1);  // weaker than what is remembered
+  lion.step();
+  CHECK(p.value() == BasicMatrix<T>::Zero(3, 7));
+  lion.load_state(state);
+  CHECK(lion.steps() == 1);
+  CHECK_THROWS_WITH_AS(Lion({p}, {.beta1 = 1}), "[lion] beta1 must be in [0, 1), got 1", Error);
 }
 
 TEST_CASE("optimizer: by name") {
