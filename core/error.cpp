@@ -12,8 +12,9 @@ Error::Error(std::string_view where, std::string_view what)
 
 Error::Error(const std::string& text, WithPath) : std::runtime_error(text), has_path_(true) {}
 
-Error Error::inside(std::string_view path) const {
-  return Error(fmt::format("{}{}{}", path, has_path_ ? "." : ": ", what()), WithPath());
+Error Error::inside(std::string_view path, std::string_view kind) const {
+  if (has_path_) return Error(fmt::format("{}.{}", path, what()), WithPath());
+  return Error(fmt::format("{}{}{}: {}", path, kind.empty() ? "" : ".", kind, what()), WithPath());
 }
 
 void fail(std::string_view where, std::string_view what) { throw Error(where, what); }

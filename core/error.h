@@ -15,8 +15,8 @@ class Error : public std::runtime_error {
  public:
   Error(std::string_view where, std::string_view what);
 
-  /** The same error, seen from the module `path` that contains its origin. */
-  Error inside(std::string_view path) const;
+  /** The same error, seen from the module `path` that contains its origin. `kind` ends the path, unless there is one. */
+  Error inside(std::string_view path, std::string_view kind = "") const;
 
  private:
   /// A type of its own: a literal as second argument must not become a bool.

@@ -48,21 +48,27 @@ template <class T> BasicVar<T> BasicModule<T>::operator()(Var x) {
     output_cols_ = y.cols();
     return y;
   } catch (const Error& error) {
-    // Whoever called this module knows its name. The origin adds its kind; on the way out the path only grows.
+    // Whoever called this module knows its name. The origin adds its kind, outer modules only prepend.
     if (caller == nullptr) throw;
-    const bool origin = error.what()[0] == '[';
-    auto* const outer = static_cast<BasicModule*>(const_cast<void*>(caller));
-    for (const auto& [path, module] : outer->named_modules())
-      if (module == this && module != outer) throw error.inside(origin ? joined(path, std::string(kind())) : path);
-    throw;
+    const std::string path = static_cast<const BasicModule*>(caller)->path_of(*this);
+    if (path.empty()) throw;
+    throw error.inside(path, kind());
   }
+}
+
+template <class T> std::string BasicModule<T>::path_of(const BasicModule& inner) const {
+  for (const auto& [name, child] : children_) {
+    if (child.get() == &inner) return name;
+    if (const std::string path = child->path_of(inner); !path.empty()) return joined(name, path);
+  }
+  return "";
 }
 
 template <class T> std::vector<std::pair<std::string, BasicModule<T>*>> BasicModule<T>::named_modules() {
   std::vector<std::pair<std::string, BasicModule*>> result{{"", this}};
   for (const auto& [name, child] : children_)
     for (const auto& [path, module] : child->named_modules())
-      result.emplace_back(path.empty() ? name : name + "." + path, module);
+      result.emplace_back(path.empty() ? name : joined(name, path), module);
   return result;
 }
 

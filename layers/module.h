@@ -68,6 +68,9 @@ template <class T> class BasicModule {
   const std::vector<std::pair<std::string, std::unique_ptr<BasicModule>>>& children() const { return children_; }
 
  private:
+  /// From this module to one inside it; empty when it is not there.
+  std::string path_of(const BasicModule& inner) const;
+
   std::vector<Parameter> parameters_;
   std::vector<std::pair<std::string, std::unique_ptr<BasicMatrix<T>>>> buffers_;
   std::vector<std::pair<std::string, std::unique_ptr<BasicModule>>> children_;
