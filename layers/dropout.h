@@ -1,5 +1,7 @@
 #pragma once
 
+#include "tapegrad/core/arithmetic.h"
+#include "tapegrad/core/check.h"
 #include "tapegrad/core/rng.h"
 #include "tapegrad/layers/module.h"
 
@@ -9,13 +11,26 @@ namespace tapegrad::inline TAPEGRAD_ABI {
  * in eval mode x passes unchanged: batch×n → batch×n (Srivastava et al. 2014). Throws unless 0 ≤ p < 1. */
 template <class T> class BasicDropout : public BasicModule<T> {
  public:
-  BasicDropout(double probability, Rng& rng);
+  BasicDropout(double probability, Rng& rng)
+      : probability_(check_setting("dropout", "the probability", SettingDomain::below_one, probability)),
+        rng_(rng.split()) {}
   std::string_view kind() const override { return "dropout"; }
   Index out_features(Index in) const override { return in; }
   double probability() const { return probability_; }
 
  protected:
-  BasicVar<T> forward(BasicVar<T> x) override;
+  BasicVar<T> forward(BasicVar<T> x) override {
+    if (!this->training() || probability_ == 0) return x;
+    const auto threshold = static_cast<std::uint64_t>(probability_ * 0x1p32);
+    const T kept = static_cast<T>(1 / (1 - probability_));
+    return x * x.tape().input(x.shape(), [&](T* out) {
+      for (Index i = 0, size = x.shape().size(); i < size; i += 2) {
+        const std::uint64_t bits = rng_.bits();  // two decisions of 32 bits
+        out[i] = (bits & 0xffffffff) < threshold ? T(0) : kept;
+        if (i + 1 < size) out[i + 1] = (bits >> 32) < threshold ? T(0) : kept;
+      }
+    });
+  }
 
  private:
   double probability_;
@@ -24,4 +39,4 @@ template <class T> class BasicDropout : public BasicModule<T> {
 
 }  // namespace tapegrad
 
-TAPEGRAD_SCALARS(Dropout)
+TAPEGRAD_ALIASES(Dropout)
