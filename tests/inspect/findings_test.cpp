@@ -11,7 +11,7 @@
 #include "tapegrad/inspect/monitor.h"
 #include "tapegrad/layers/containers.h"
 #include "tapegrad/layers/linear.h"
-#include "tapegrad/optim/optimizer.h"
+#include "tapegrad/optim/optimizers.h"
 
 using namespace tapegrad;
 
