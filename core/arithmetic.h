@@ -10,7 +10,6 @@ namespace tapegrad::inline TAPEGRAD_ABI {
 /** a + b */
 struct Add {
   static constexpr std::string_view name = "add";
-  static constexpr std::size_t arity = 2;
   template <class X> static X value(const X& a, const X& b) { return a + b; }
   template <class X> static X vjp_a(const X& g, const X&, const X&, const X&) { return g; }
   template <class X> static X vjp_b(const X& g, const X&, const X&, const X&) { return g; }
@@ -20,7 +19,6 @@ TAPEGRAD_DECLARE_RULE(Add)
 /** a − b */
 struct Sub {
   static constexpr std::string_view name = "sub";
-  static constexpr std::size_t arity = 2;
   template <class X> static X value(const X& a, const X& b) { return a - b; }
   template <class X> static X vjp_a(const X& g, const X&, const X&, const X&) { return g; }
   template <class X> static X vjp_b(const X& g, const X&, const X&, const X&) { return -g; }
@@ -30,7 +28,6 @@ TAPEGRAD_DECLARE_RULE(Sub)
 /** a · b, element by element */
 struct Mul {
   static constexpr std::string_view name = "mul";
-  static constexpr std::size_t arity = 2;
   template <class X> static X value(const X& a, const X& b) { return a * b; }
   template <class X> static X vjp_a(const X& g, const X&, const X& b, const X&) { return g * b; }
   template <class X> static X vjp_b(const X& g, const X& a, const X&, const X&) { return g * a; }
@@ -40,7 +37,6 @@ TAPEGRAD_DECLARE_RULE(Mul)
 /** a / b, element by element */
 struct Div {
   static constexpr std::string_view name = "div";
-  static constexpr std::size_t arity = 2;
   template <class X> static X value(const X& a, const X& b) { return a / b; }
   template <class X> static X vjp_a(const X& g, const X&, const X& b, const X&) { return g / b; }
   template <class X> static X vjp_b(const X& g, const X&, const X& b, const X& y) { return -g * y / b; }
@@ -103,7 +99,6 @@ TAPEGRAD_DECLARE_RULE(DivideScalar)
 /** 1 where a > b, else 0; a mask for where(), without a gradient */
 struct Greater {
   static constexpr std::string_view name = "greater";
-  static constexpr std::size_t arity = 2;
   static constexpr std::size_t first_differentiable = 2;
   static std::array<double, 1> difference_seams() { return {0}; }
   template <class X> static X value(const X& a, const X& b) { return select(a > b, X(1), X(0)); }
@@ -113,7 +108,6 @@ TAPEGRAD_DECLARE_RULE(Greater)
 /** 1 where a ≥ b, else 0; a mask for where(), without a gradient */
 struct GreaterEqual {
   static constexpr std::string_view name = "greater_equal";
-  static constexpr std::size_t arity = 2;
   static constexpr std::size_t first_differentiable = 2;
   static std::array<double, 1> difference_seams() { return {0}; }
   template <class X> static X value(const X& a, const X& b) { return select(a >= b, X(1), X(0)); }
@@ -123,7 +117,6 @@ TAPEGRAD_DECLARE_RULE(GreaterEqual)
 /** a where the mask is not 0, else b */
 struct Where {
   static constexpr std::string_view name = "where";
-  static constexpr std::size_t arity = 3;
   static constexpr std::size_t first_differentiable = 1;
   template <class X> static X value(const X& mask, const X& a, const X& b) { return select(mask == X(0), b, a); }
   template <class X> static X vjp_b(const X& g, const X& mask, const X&, const X&, const X&) {
@@ -246,7 +239,6 @@ TAPEGRAD_UNARY_RULE(abs, Abs)
 /** The larger of two; where they are equal each gets half of the gradient */
 struct Maximum {
   static constexpr std::string_view name = "maximum";
-  static constexpr std::size_t arity = 2;
   static std::array<double, 1> difference_seams() { return {0}; }
   template <class X> static X value(const X& a, const X& b) { return simd::max(a, b); }
   template <class X> static X vjp_a(const X& g, const X& a, const X& b, const X&) {
@@ -261,7 +253,6 @@ TAPEGRAD_BINARY_RULE(maximum, Maximum)
 /** The smaller of two; where they are equal each gets half of the gradient */
 struct Minimum {
   static constexpr std::string_view name = "minimum";
-  static constexpr std::size_t arity = 2;
   static std::array<double, 1> difference_seams() { return {0}; }
   template <class X> static X value(const X& a, const X& b) { return simd::min(a, b); }
   template <class X> static X vjp_a(const X& g, const X& a, const X& b, const X&) {
@@ -315,7 +306,6 @@ TAPEGRAD_UNARY_RULE(normal_cdf, NormalCdf)
 /** x for x > 0, else a·x with one learned slope a per feature: prelu(x, a), a of 1xcols (He et al. 2015) */
 struct ParametricRelu {
   static constexpr std::string_view name = "prelu";
-  static constexpr std::size_t arity = 2;
   static std::array<double, 1> seams() { return {0}; }
   template <class X> static X value(const X& x, const X& a) { return where(x > 0, x, a * x); }
   template <class X> static X vjp_a(const X& g, const X& x, const X& a, const X&) { return where(x > 0, g, a * g); }

@@ -47,8 +47,11 @@ namespace elementwise {
 /** NumPy's broadcasting for two dimensions: each equal, or 1. */
 Shape broadcast_shape(std::string_view op, std::span<const Shape> shapes);
 
+/** How many operands `value` takes: 1, 2 or 3. */
 template <class Rule> constexpr std::size_t arity() {
-  if constexpr (requires { Rule::arity; }) return Rule::arity;
+  using X = Pack<float>;
+  if constexpr (requires(const Rule rule, X x) { rule.value(x, x, x); }) return 3;
+  if constexpr (requires(const Rule rule, X x) { rule.value(x, x); }) return 2;
   return 1;
 }
 

@@ -31,7 +31,6 @@ struct CrossEntropyOptions {
 struct SquaredError {
   static constexpr std::string_view name = "squared_error";
   static constexpr std::string_view loss = "mse";
-  static constexpr std::size_t arity = 2;
   template <class X> static X value(const X& a, const X& b) { return (a - b) * (a - b); }
   template <class X> static X vjp_a(const X& g, const X& a, const X& b, const X&) { return 2 * g * (a - b); }
   template <class X> static X vjp_b(const X& g, const X& a, const X& b, const X&) { return 2 * g * (b - a); }
@@ -41,7 +40,6 @@ struct SquaredError {
 struct AbsoluteError {
   static constexpr std::string_view name = "absolute_error";
   static constexpr std::string_view loss = "l1";
-  static constexpr std::size_t arity = 2;
   static std::array<double, 1> difference_seams() { return {0}; }
   template <class X> static X value(const X& a, const X& b) { return simd::abs(a - b); }
   template <class X> static X vjp_a(const X& g, const X& a, const X& b, const X&) { return g * sign(a - b); }
@@ -53,7 +51,6 @@ struct HuberError {
   double delta = 1;
   static constexpr std::string_view name = "huber_error";
   static constexpr std::string_view loss = "huber";
-  static constexpr std::size_t arity = 2;
   std::array<double, 2> difference_seams() const { return {-delta, delta}; }
   template <class X> X value(const X& a, const X& b) const {
     const X d = simd::abs(a - b);
@@ -69,11 +66,13 @@ struct HuberError {
 struct BceWithLogits {
   static constexpr std::string_view name = "bce_with_logits";
   static constexpr std::string_view loss = "bce_with_logits";
-  static constexpr std::size_t arity = 2;
   template <class X> static X value(const X& z, const X& t) {
     return simd::max(z, 0) - z * t + simd::log1p_of_fraction(simd::exp_minus_abs(z));
   }
-  template <class X> static X vjp_a(const X& g, const X& z, const X& t, const X&) { return g * (sigmoid(z) - t); }
+  /// σ(z) − t; written so that for t = 1 nothing cancels far out, where the slope is −σ(−z).
+  template <class X> static X vjp_a(const X& g, const X& z, const X& t, const X&) {
+    return g * ((1 - t) * sigmoid(z) - t * sigmoid(-z));
+  }
   template <class X> static X vjp_b(const X& g, const X& z, const X&, const X&) { return -g * z; }
 };
 

@@ -57,7 +57,10 @@ std::uint64_t Rng::bits() {
 
 double Rng::uniform() { return static_cast<double>(bits() >> 11) * 0x1p-53; }
 
-double Rng::uniform(double low, double high) { return low + (high - low) * uniform(); }
+double Rng::uniform(double low, double high) {
+  const double x = low + (high - low) * uniform();
+  return x < high ? x : std::nextafter(high, low);  // rounding can reach the upper bound, which is excluded
+}
 
 double Rng::normal() {
   if (state_.has_spare) {

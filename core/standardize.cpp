@@ -64,6 +64,11 @@ template <class T> BasicVar<T> standardize(BasicVar<T> x, Axis axis, double eps)
   const Operand<T> centre = operand(static_cast<const T*>(mean), target, shape);
   accumulate(shape, std::array{whole}, GradSink<T>{mean, false}, target,
              [=](Pack<T> v) { return v * inverse_count; });
+  // The mean of what is left makes up for rounding: without it a column of equal numbers would not become 0.
+  T* rest = tape.allocate(target);
+  accumulate(shape, std::array{whole, centre}, GradSink<T>{rest, false}, target,
+             [=](Pack<T> v, Pack<T> m) { return (v - m) * inverse_count; });
+  for (Index i = 0; i < target.size(); ++i) mean[i] += rest[i];
   accumulate(shape, std::array{whole, centre}, GradSink<T>{inverse_std, false}, target,
              [=](Pack<T> v, Pack<T> m) { return (v - m) * (v - m) * inverse_count; });
   for (Index i = 0; i < target.size(); ++i) inverse_std[i] = T(1) / std::sqrt(inverse_std[i] + static_cast<T>(eps));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <initializer_list>
 #include <memory>
 #include <span>
@@ -84,6 +85,12 @@ template <class T> class BasicVar {
   Index rows() const { return shape().rows; }
   Index cols() const { return shape().cols; }
   bool requires_grad() const { return node().requires_grad; }
+  template <std::same_as<bool> B> explicit operator B() const {
+    static_assert(
+        sizeof(B) == 0,
+        "a condition holds for each element of its own: write tg::where(x > 0, a, b) instead of if and ?:, or "
+        "compare x.item(), the number of a 1x1 Var");
+  }
 
   BasicView<T> value() const {
     const Node<T>& n = node();

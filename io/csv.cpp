@@ -166,6 +166,17 @@ std::size_t find_label(const Reader& in, std::string_view name, bool header) {
   return static_cast<std::size_t>(found - columns.begin());
 }
 
+/// A first line of numbers is a sample, which would be lost; but 0,1,2,… are the names of columns without names.
+void check_names(const Reader& in) {
+  double number = 0;
+  bool counted = true;
+  for (std::size_t column = 0; column < in.fields().size(); ++column) {
+    if (read_number(in.fields()[column], number) != std::errc()) return;
+    counted = counted && number == static_cast<double>(column);
+  }
+  if (!counted) in.fail_here("the header is a row of numbers; read a file without a header with {.header = false}");
+}
+
 /// `label`: no label column when absent, the last one when empty.
 template <class T>
 std::pair<BasicTable<T>, std::vector<int>> read(const std::string& path, std::optional<std::string_view> label,
@@ -178,6 +189,7 @@ std::pair<BasicTable<T>, std::vector<int>> read(const std::string& path, std::op
   BasicTable<T> table;
   if (options.header) {
     table.columns = in.fields();
+    check_names(in);
     if (!in.next()) in.fail_in_file("no row follows the header");
   }
   std::vector<T> values;

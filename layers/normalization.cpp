@@ -42,12 +42,12 @@ template <class T> BasicVar<T> BasicBatchNorm1d<T>::forward(BasicVar<T> x) {
   const BasicVar<T> y = standardize(x, Axis::rows, options_.eps);
   const auto values = x.value();
   const T momentum = static_cast<T>(options_.momentum);
-  const T count = static_cast<T>(x.rows());
   for (Index col = 0; col < x.cols(); ++col) {
-    const T mean = values.col(col).mean();
-    const T variance = (values.col(col).array() - mean).square().sum() / (count - 1);
-    (*running_mean_)(0, col) += momentum * (mean - (*running_mean_)(0, col));
-    (*running_var_)(0, col) += momentum * (variance - (*running_var_)(0, col));
+    const auto column = values.col(col).template cast<double>().array();
+    const double mean = column.mean();
+    const double variance = (column - mean).square().sum() / static_cast<double>(x.rows() - 1);
+    (*running_mean_)(0, col) += momentum * (static_cast<T>(mean) - (*running_mean_)(0, col));
+    (*running_var_)(0, col) += momentum * (static_cast<T>(variance) - (*running_var_)(0, col));
   }
   return y * w + b;
 }

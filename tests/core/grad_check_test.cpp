@@ -66,7 +66,6 @@ struct FullyCutCube : Cube {
 /// x·|y| with two operands, the second slope wrong by 0.1 % when asked
 template <bool wrong> struct Blend {
   static constexpr std::string_view name = "blend";
-  static constexpr std::size_t arity = 2;
   template <class X> static X value(const X& a, const X& b) { return a * a * b; }
   template <class X> static X vjp_a(const X& g, const X& a, const X& b, const X&) { return 2 * g * a * b; }
   template <class X> static X vjp_b(const X& g, const X& a, const X&, const X&) {

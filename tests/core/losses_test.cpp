@@ -152,6 +152,18 @@ TEST_CASE("a prediction that is NaN gives a loss that is NaN") {
     CHECK(std::isnan(loss.item()));
 }
 
+TEST_CASE("the slope of bce_with_logits does not cancel far out, whatever the target") {
+  for (const float z : {16.0F, 20.0F, 60.0F}) {
+    for (const bool one : {false, true}) {
+      tapegrad::Tape tape;
+      const tapegrad::Var logit = tape.input(one ? z : -z, {.requires_grad = true});
+      tg::bce_with_logits(logit, tape.input(one ? 1 : 0)).backward();
+      const double exact = 1 / (1 + std::exp(static_cast<double>(z)));  // 2.1e-9 at 20
+      CHECK(static_cast<double>(logit.grad()(0)) == doctest::Approx(one ? -exact : exact).epsilon(1e-6));
+    }
+  }
+}
+
 // --- gradient checks ---
 
 OP_SAMPLES(cross_entropy) {

@@ -203,3 +203,10 @@ TEST_CASE("a split generator goes its own way") {
   tg::Rng again(10);
   CHECK(again.split().bits() == tg::Rng(tg::Rng(10).bits()).bits());
 }
+
+TEST_CASE("uniform(low, high) stays below its upper bound, and at a single number") {
+  tapegrad::Rng rng(3);
+  const double next = std::nextafter(1.0, 2.0);  // there is nothing between 1 and this
+  for (int i = 0; i < 100; ++i) CHECK(rng.uniform(1, next) == 1);
+  CHECK(rng.uniform(5, 5) == 5);
+}

@@ -200,3 +200,10 @@ TEST_CASE("csv: labels that are wrong") {
           ":3: column 2 '" + field + "' is not a label, a whole number from 0");
   CHECK(label_error("x,y\n1,2147483646\n") == "no error");
 }
+
+TEST_CASE("csv: a first line of numbers is not taken for names") {
+  CHECK(table_error("6,148,1\n1,85,0\n8,183,1\n") ==
+        ":1: the header is a row of numbers; read a file without a header with {.header = false}");
+  CHECK(table("0,1,2\n6,148,1\n").columns == std::vector<std::string>{"0", "1", "2"});  // as pandas names columns
+  CHECK(table("0,b,2\n6,148,1\n").columns == std::vector<std::string>{"0", "b", "2"});
+}

@@ -559,3 +559,29 @@ TEST_CASE("the check of a network rejects a slope that is wrong by 0.1 %") {
     CHECK(check.worst > 1e-4);
   }
 }
+
+TEST_CASE("normalization of a column that is constant, or far from 0 (float)") {
+  using Float = tapegrad::Matrix;
+  tg::Rng rng(5);
+  for (const float value : {100.0F, 2015.0F, 6290.3F, -1e6F}) {
+    tapegrad::Tape tape;
+    const Float constant = Float::Constant(1000, 1, value);
+    CHECK(tg::standardize(tape.input(constant), tg::Axis::rows).value().cwiseAbs().maxCoeff() == 0);
+    CHECK(tg::standardize(tape.input(Float(constant.transpose())), tg::Axis::cols).value().cwiseAbs().maxCoeff() ==
+          0);
+
+    Float x(1000, 1);
+    for (float& each : x.reshaped()) each = value + static_cast<float>(rng.normal());
+    const Eigen::ArrayXd exact = x.cast<double>().array();
+    const double mean = exact.mean();
+    const double std = std::sqrt((exact - mean).square().mean() + 1e-5);
+    const Eigen::ArrayXd y = tg::standardize(tape.input(x), tg::Axis::rows).value().cast<double>().array();
+    CHECK((y - (exact - mean) / std).abs().maxCoeff() < 1e-6 * std::max(1.0, std::abs(mean) / 10));
+
+    tapegrad::BatchNorm1d norm(1, {.momentum = 1});
+    norm(tape.input(x));
+    CHECK(static_cast<double>(norm.running_mean()(0)) == doctest::Approx(mean).epsilon(1e-7));
+    CHECK(static_cast<double>(norm.running_var()(0)) ==
+          doctest::Approx((exact - mean).square().sum() / 999).epsilon(1e-6));
+  }
+}
