@@ -144,13 +144,13 @@ template <class Rule, class T> struct ElementwiseOp {
       return *static_cast<const Rule*>(node.attributes);
   }
 
-  static std::array<Operand<T>, N> operands(const At<T>& at) {
+  static std::array<Operand<T>, N> operands(At<T> at) {
     std::array<Operand<T>, N> in;
     for (std::size_t k = 0; k < N; ++k) in[k] = operand(at.x(k).value, at.x(k).shape(), at.node().shape());
     return in;
   }
 
-  template <std::size_t K> static void pull_back_to(const At<T>& at) {
+  template <std::size_t K> static void pull_back_to(At<T> at) {
     if (K < first_differentiable<Rule>() || !at.needs_grad(K)) return;
     const Node<T>& node = at.node();
     const GradSink<T> sink = at.sink(K);
@@ -171,7 +171,7 @@ template <class Rule, class T> struct ElementwiseOp {
     accumulate(shape, all, sink, at.x(K).shape(), product);
   }
 
-  static void pull_back(const At<T>& at) {
+  static void pull_back(At<T> at) {
     with_indices<N>([&](auto... k) { (pull_back_to<k>(at), ...); });
   }
 
@@ -186,7 +186,7 @@ template <class Rule, class T> struct ElementwiseOp {
     });
   }
 
-  static void pieces(const At<T>& at, std::vector<double>& out) {
+  static void pieces(At<T> at, std::vector<double>& out) {
     add_pieces(rule_of(at.node()), at.node().shape(), operands(at), out);
   }
 

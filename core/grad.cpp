@@ -41,6 +41,7 @@ std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs
       if (!on_path[parent]) continue;
       const BasicVar<T> part = tape.node(i).op->vjp(at, k);
       if (part.empty()) continue;
+      detail::check_gradient(tape.node(i).op->name, k, part.shape(), tape.node(parent).shape());
       cotangents[parent] = reached[parent] ? cotangents[parent] + part : part;
       reached[parent] = 1;
     }

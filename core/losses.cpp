@@ -51,11 +51,11 @@ template <class Rule, class T> struct ElementwiseLoss {
     return k == 0 ? elementwise::vjp<0>(rule, g, y, a, b) : elementwise::vjp<1>(rule, g, y, a, b);
   }
   /// The same in one loop, without a node for each operation
-  static void pull_back(const At<T>& at) {
+  static void pull_back(At<T> at) {
     pull_back_to<0>(at);
     pull_back_to<1>(at);
   }
-  template <std::size_t K> static void pull_back_to(const At<T>& at) {
+  template <std::size_t K> static void pull_back_to(At<T> at) {
     if (!at.needs_grad(K)) return;
     const auto& attributes = at.template attributes<Attributes>();
     const Rule& rule = attributes.rule;
@@ -64,7 +64,7 @@ template <class Rule, class T> struct ElementwiseLoss {
         at.x(0).size(), std::array<const T*, 2>{at.x(0).value, at.x(1).value}, at.sink(K),
         [&rule, g](Pack<T> x, Pack<T> y) { return elementwise::vjp<K>(rule, g, rule.value(x, y), x, y); });
   }
-  static void pieces(const At<T>& at, std::vector<double>& out) {
+  static void pieces(At<T> at, std::vector<double>& out) {
     const Shape shape = at.x(0).shape();
     const auto whole = [&](std::size_t k) { return elementwise::operand<T>(at.x(k).value, shape, shape); };
     elementwise::add_pieces(at.template attributes<Attributes>().rule, shape, std::array{whole(0), whole(1)}, out);
@@ -115,7 +115,7 @@ template <class T> struct CrossEntropy {
     return (softmax(z) - at.tape.input(q)) * (at.g * attributes.scale);
   }
   /// The same in one loop, from the probabilities that the forward pass has computed
-  static void pull_back(const At<T>& at) {
+  static void pull_back(At<T> at) {
     const GradSink<T> sink = at.sink(0);
     const auto& [labels, probabilities, smoothing, scale] = at.template attributes<Attributes>();
     const Shape shape = at.x(0).shape();

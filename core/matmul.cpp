@@ -35,7 +35,7 @@ Sizes checked_sizes(Shape a, Shape b, MatmulOptions o) {
 
 /// sink (rows×cols of parent k) += op(a)·op(b)
 template <class T>
-void multiply_into(const At<T>& at, std::size_t k, bool ta, bool tb, Index inner, const T* a, const T* b) {
+void multiply_into(At<T> at, std::size_t k, bool ta, bool tb, Index inner, const T* a, const T* b) {
   const GradSink<T> sink = at.sink(k);
   const Shape shape = at.x(k).shape();
   gemm(ta, tb, shape.rows, shape.cols, inner, a, b, sink.data, sink.add);
@@ -64,7 +64,7 @@ template <class T> struct Matmul {
     return tb ? matmul(at.g, a, {true, ta}) : matmul(a, at.g, {!ta, false});
   }
   /// The same products straight into the gradients, without a copy of dW
-  static void pull_back(const At<T>& at) {
+  static void pull_back(At<T> at) {
     const auto [ta, tb] = at.template attributes<MatmulOptions>();
     const auto [m, n] = at.node().shape();
     const T *g = at.g(), *a = at.x(0).value, *b = at.x(1).value;
@@ -89,7 +89,7 @@ template <class T> struct LinearOp {
     return sum(at.g, Axis::rows);
   }
   /// The same products straight into the gradients, without a copy of dW
-  static void pull_back(const At<T>& at) {
+  static void pull_back(At<T> at) {
     const Shape shape = at.node().shape();
     if (at.needs_grad(1)) multiply_into(at, 1, true, false, shape.rows, at.g(), at.x(0).value);
     if (at.needs_grad(2)) sum_rows(shape, at.g(), at.sink(2));

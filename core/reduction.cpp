@@ -93,7 +93,7 @@ template <class T, bool largest> struct Extreme {
     return where(chosen, broadcast_to(at.g / ties, x.shape()), 0.0);
   }
   /// Whether each element is the extreme one: it changes when another element takes over.
-  static void pieces(const At<T>& at, std::vector<double>& out) {
+  static void pieces(At<T> at, std::vector<double>& out) {
     const Node<T>& x = at.x(0);
     for_each_group(x.shape(), at.template attributes<Axis>(), [&](Index i, Index first, Index step, Index count) {
       for (Index k = 0; k < count; ++k) out.push_back(x.value[first + k * step] == at.y()[i]);

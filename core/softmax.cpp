@@ -79,7 +79,7 @@ template <class T> struct MaxoutOp {
                                         static_cast<std::size_t>(at.node().size()));
     return scatter(at.g, chosen, at.x(0).shape());
   }
-  static void pieces(const At<T>& at, std::vector<double>& out) {
+  static void pieces(At<T> at, std::vector<double>& out) {
     const Node<T>& x = at.x(0);
     if (x.size() == 0) return;
     const Index pieces = x.shape().cols / at.node().shape().cols;

@@ -28,7 +28,7 @@ template <class T> struct Standardize {
     return (at.g - mean(at.g, axis) - at.y() * mean(at.g * at.y(), axis)) * inverse_std;
   }
   /// The same in three loops.
-  static void pull_back(const At<T>& at) {
+  static void pull_back(At<T> at) {
     const GradSink<T> sink = at.sink(0);
     const Shape shape = at.node().shape();
     const auto& attributes = at.template attributes<Attributes>();

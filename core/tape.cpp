@@ -32,7 +32,7 @@ template <class T> void BasicTape<T>::reset() {
     for (const auto& recorded : parameters_.list) recorded.data->has_grad = false;
   parameters_.used = 0;
   nodes_.swap(previous_);
-  nodes_.clear();
+  size_ = 0;
   pass_ = 0;
   ++step_;
   arena_.reset();  // last: it may need memory, and when there is none no Var may point into what is gone
@@ -156,11 +156,11 @@ template <class T> void BasicTape<T>::backward(NodeIndex from, const T* seed) {
 /// Records what the rule says, without gradients of its own and unseen, adds it to the parents', and forgets the nodes.
 template <class T> void BasicTape<T>::pull_back_by_rule(NodeIndex self) {
   struct Scratch {
-    explicit Scratch(BasicTape& t) : tape(t), size(t.nodes_.size()), arena(t.arena_.mark()) {
+    explicit Scratch(BasicTape& t) : tape(t), size(t.size_), arena(t.arena_.mark()) {
       tape.observers_.swap(observers);
     }
     ~Scratch() {
-      tape.nodes_.erase(tape.nodes_.begin() + static_cast<std::ptrdiff_t>(size), tape.nodes_.end());
+      tape.size_ = size;
       tape.observers_.swap(observers);
       tape.arena_.release(arena);
     }
@@ -179,7 +179,9 @@ template <class T> void BasicTape<T>::pull_back_by_rule(NodeIndex self) {
     const auto guard = no_grad();
     const BasicVar<T> g = leaf(node.shape(), node.grad, {});
     const BasicVar<T> part = node.op->vjp({*this, self, g}, k);
-    if (!part.empty()) add_to(grad_sink(parent), nodes_[part.index()].value, nodes_[parent].size());
+    if (part.empty()) continue;
+    detail::check_gradient(node.op->name, k, part.shape(), nodes_[parent].shape());
+    add_to(grad_sink(parent), nodes_[part.index()].value, nodes_[parent].size());
   }
 }
 
@@ -262,6 +264,11 @@ template <class T> void BasicVar<T>::backward(BasicVar<T> seed) const {
 }
 
 namespace detail {
+void check_gradient(std::string_view op, std::size_t operand, Shape gradient, Shape shape) {
+  if (gradient != shape)
+    fail(op, fmt::format("the rule gives a {} gradient for operand {}, which is {}", to_string(gradient), operand,
+                         to_string(shape)));
+}
 template <class T> void fail_different_tapes(std::string_view op, BasicVar<T> a, BasicVar<T> b) {
   fail(op, fmt::format("variables {} and {} are on different tapes", a.label(), b.label()));
 }

@@ -35,9 +35,9 @@ template <class T> struct Op {
   /// backward() runs it with recording of gradients off.
   BasicVar<T> (*vjp)(const TapedAt<T>& at, std::size_t parent) = nullptr;
   /// For a hot op, the same as one loop: adds this node's part to the gradient of every parent that needs one.
-  void (*pull_back)(const At<T>& at) = nullptr;
+  void (*pull_back)(At<T> at) = nullptr;
   /// Appends, per element, which smooth piece of the function it lies on (the gradient check avoids the seams).
-  void (*pieces)(const At<T>& at, std::vector<double>& out) = nullptr;
+  void (*pieces)(At<T> at, std::vector<double>& out) = nullptr;
 };
 
 /** One recorded value. Fixed size, one line of the cache; what it points to lives in the tape's arena or in a
@@ -203,7 +203,7 @@ template <class T> class alignas(64) BasicTape {
   }
   bool grad_enabled() const { return grad_enabled_; }
 
-  std::size_t size() const { return nodes_.size(); }
+  std::size_t size() const { return size_; }
   const Node<T>& node(NodeIndex index) const { return nodes_[index]; }
   BasicVar<T> var(NodeIndex index) { return BasicVar<T>(this, index, step_); }
   /** Bytes of values, gradients and attributes recorded since reset(), and bytes held for them. */
@@ -314,10 +314,12 @@ template <class T> class alignas(64) BasicTape {
   }
   /// Always inlined, so that the node is written where it stays: one that is built elsewhere and copied stalls.
   EIGEN_ALWAYS_INLINE NodeIndex append(Node<T>&& node, Shape shape) {
+    if (size_ == nodes_.size()) [[unlikely]]
+      nodes_.resize(2 * size_ + 16);
     node.rows = static_cast<std::uint32_t>(shape.rows);
     node.cols = static_cast<std::uint32_t>(shape.cols);
-    nodes_.push_back(node);
-    return static_cast<NodeIndex>(nodes_.size() - 1);
+    nodes_[size_] = node;
+    return static_cast<NodeIndex>(size_++);
   }
   EIGEN_ALWAYS_INLINE BasicVar<T> shown(NodeIndex index) {
     if (!observers_.empty()) [[unlikely]]
@@ -343,7 +345,8 @@ template <class T> class alignas(64) BasicTape {
 
   // In two lines of the cache what every op needs, in a third what only parameters need.
   Arena arena_;
-  std::vector<Node<T>> nodes_;
+  std::vector<Node<T>> nodes_;  ///< those of this step are the first size_; the rest is room for more
+  std::size_t size_ = 0;
   std::vector<BasicObserver<T>*> observers_;
   const void* owner_ = nullptr;
   std::uint32_t step_ = 1;
@@ -353,21 +356,24 @@ template <class T> class alignas(64) BasicTape {
   std::vector<Node<T>> previous_;  ///< nodes of the step before, for the names in error messages
 };
 
-/** What a fused kernel and pieces() are given: a node, and short names for what they read of it. */
+/** What a fused kernel and pieces() are given: a node, and short names for what they read of it. Passed by value, in two
+ * registers; nothing may be recorded while it is in use. */
 template <class T> struct At {
-  BasicTape<T>& tape;
-  NodeIndex self;
+  At(BasicTape<T>& t, NodeIndex self) : tape(t), recorded(t.node(self)) {}
 
-  const Node<T>& node() const { return tape.node(self); }
+  const Node<T>& node() const { return recorded; }
   /** Parent k. */
-  const Node<T>& x(std::size_t k) const { return tape.node(node().parents[k]); }
+  const Node<T>& x(std::size_t k) const { return tape.node(recorded.parents[k]); }
   /** The gradient of the node's value, and the value. */
-  const T* g() const { return node().grad; }
-  const T* y() const { return node().value; }
-  bool needs_grad(std::size_t k) const { return tape.needs_grad(node().parents[k]); }
+  const T* g() const { return recorded.grad; }
+  const T* y() const { return recorded.value; }
+  bool needs_grad(std::size_t k) const { return x(k).requires_grad; }
   /** Where the gradient of parent k goes. */
-  GradSink<T> sink(std::size_t k) const { return tape.grad_sink(node().parents[k]); }
-  template <class A> const A& attributes() const { return *static_cast<const A*>(node().attributes); }
+  EIGEN_ALWAYS_INLINE GradSink<T> sink(std::size_t k) const { return tape.grad_sink(recorded.parents[k]); }
+  template <class A> const A& attributes() const { return *static_cast<const A*>(recorded.attributes); }
+
+  BasicTape<T>& tape;
+  const Node<T>& recorded;
 };
 
 /** What a rule is given: the same as Vars. */
@@ -402,6 +408,8 @@ std::vector<BasicVar<T>> grad(BasicVar<T> y, std::initializer_list<BasicVar<T>> 
 
 namespace detail {
 template <class T> [[noreturn]] void fail_different_tapes(std::string_view op, BasicVar<T> a, BasicVar<T> b);
+/** Throws "[twice] the rule gives a 1x1 gradient for operand 0, which is 2x2". */
+void check_gradient(std::string_view op, std::size_t operand, Shape gradient, Shape shape);
 }
 
 /** Throws unless every Var is of the current step of one and the same tape; returns that tape. */

@@ -11,7 +11,7 @@ namespace tapegrad::inline TAPEGRAD_ABI {
 
 struct CsvOptions {
   char separator = ',';
-  bool header = true;              ///< the first row names the columns
+  bool header = true;              ///< the first row names the columns; one of numbers (but 0,1,2,…) is refused
   bool allow_non_finite = false;   ///< "nan" and "inf" are numbers too
   std::size_t max_line = 1 << 20;  ///< bytes; a longer line is an error
 };

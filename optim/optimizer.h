@@ -102,13 +102,13 @@ template <class T> struct OptimizerUpdate {
    * the memory of a parameter and its buffers, which the body loads and stores by `at`. Long ones are divided among the
    * threads, which get a copy of the body: its address does not escape, so for short ones what it holds stays in
    * registers. */
-  template <class Body> void each(const Body& body) const {
+  template <class Body> EIGEN_ALWAYS_INLINE void each(const Body& body) const {
     if (weight_decay == 0) return each_pack(body);
     each_pack([body, decay = weight_decay](Pack<T>& w, Pack<T> g, auto at) { body(w, g + decay * w, at); });
   }
 
  private:
-  template <class Body> void each_pack(const Body& body) const {
+  template <class Body> EIGEN_ALWAYS_INLINE void each_pack(const Body& body) const {
     const auto packs = [body, w = value, g = grad](Index first, Index last) {
       elementwise::for_each_pack<T>(first, last, [&](Index i, int count) {
         const Lanes<T> at{i, count};
@@ -133,9 +133,9 @@ template <class T> class BasicOptimizer {
   BasicOptimizer(const BasicOptimizer&) = delete;
   BasicOptimizer& operator=(const BasicOptimizer&) = delete;
 
-  /** Updates every parameter from its gradient. Untouched, with its buffers, stays one that is frozen
-   * (`requires_grad()` false) or that no backward pass has reached in this step (`has_grad()` false): no momentum
-   * and no weight decay moves it. The step counts for it all the same. Denormal numbers count as 0: what an optimizer
+  /** Updates every parameter from its gradient. Parameters that are frozen (`requires_grad()` false)
+   * or got no gradient in this step (`has_grad()` false) are skipped, buffers included: neither momentum nor weight
+   * decay moves them. The step counts for it all the same. Denormal numbers count as 0: what an optimizer
    * remembers of a dead unit's gradients decays to them, never to 0, and would make every later step up to ten times as
    * slow. Allocates nothing. Throws when a parameter or its gradient no longer has the shape it had at first. */
   void step();

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds and runs all tests. Without arguments all stages, else those that are named; `all` adds
+# Installs what is missing, builds and runs all tests. Without arguments the default stages, else those that are named; `all` adds
 # those that take long:
 #   format    clang-format agrees with every source file
 #   ci        GCC, optimized, warnings are errors

@@ -217,7 +217,7 @@ TEST_CASE("training: float and double agree at the beginning") {
     CHECK(static_cast<double>(narrow.losses()[i]) == doctest::Approx(wide.losses()[i]).epsilon(1e-5));
 }
 
-// test_allocations.cpp counts in ordinary builds and trains by hand; here AddressSanitizer counts, of every layer
+// tests/core/allocations_test.cpp counts in ordinary builds and trains by hand; here AddressSanitizer counts, of every layer
 // and optimizer.
 #if defined(TEST_HAS_ASAN)
 namespace {

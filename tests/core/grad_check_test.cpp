@@ -92,7 +92,7 @@ std::string gradient_message(const tg::GradCheckElement& e) {
 
 /// y = A·B for square matrices, with the gradient of A transposed when asked.
 template <bool wrong_fused, bool wrong_taped> struct SquareMatmul {
-  static void pull_back(const tg::At<double>& at) {
+  static void pull_back(tg::At<double> at) {
     const auto n = at.node().shape().rows;
     using Map = Eigen::Map<tg::Matrix>;
     using View = tg::BasicView<double>;
@@ -333,4 +333,25 @@ TEST_CASE("grad_check of order 2 by single elements is the Hessian") {
       tg::grad_check([](auto v) { return tg::sum(v[0] * v[0] * v[0]); }, {x}, {.order = 2, .full_jacobian = true});
   CHECK_MESSAGE(result.ok, result.message);
   CHECK(result.checked == 4);  // a 2x2 Hessian
+}
+
+namespace {
+
+/// 2x, with a rule that forgets the shape of x.
+struct Twice {
+  static tg::Var vjp(const tg::TapedAt<double>& at, std::size_t) { return tg::sum(at.g) * 2.0; }
+  static constexpr tg::Op<double> op{.name = "twice", .vjp = &vjp};
+};
+
+}  // namespace
+
+TEST_CASE("a rule that gives a gradient of another shape is an error") {
+  tg::Tape tape;
+  const tg::Var x = tape.input(tg::Matrix::Ones(2, 2), {.requires_grad = true});
+  double* out = tape.allocate(x.shape());
+  Eigen::Map<tg::Matrix>(out, 2, 2) = 2 * x.value();
+  const tg::Var y = tg::sum(tape.push(Twice(), x.shape(), out, {x}));
+  const char* const text = "[twice] the rule gives a 1x1 gradient for operand 0, which is 2x2";
+  CHECK_THROWS_WITH_AS(y.backward(), text, tg::Error);
+  CHECK_THROWS_WITH_AS(tg::grad(y, {x}), text, tg::Error);
 }

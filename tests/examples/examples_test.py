@@ -138,7 +138,7 @@ class Options(ExampleTest):
                     self.assertIn(option, result.out)
                 self.assertNotIn(ESCAPE, result.out)
 
-    def test_options_of_the_issue(self):
+    def test_options_of_xor_and_mnist(self):
         xor = run("xor", "--help").out
         for option in "activation hidden optimizer lr steps seeds".split():
             self.assertRegex(xor, rf"--{option}\b")
