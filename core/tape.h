@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <concepts>
-#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
