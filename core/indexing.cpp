@@ -30,7 +30,7 @@ void check_rows(std::string_view op, std::span<const Index> rows, Index row_coun
 
 /// The row or element numbers that an op remembers.
 template <class T> std::span<const Index> numbers(const TapedAt<T>& at, Index count) {
-  return {&at.template attributes<Index>(), static_cast<std::size_t>(count)};
+  return {at.template array<Index>(), static_cast<std::size_t>(count)};
 }
 
 }  // namespace

@@ -75,8 +75,7 @@ template <class T> BasicVar<T> log_softmax(BasicVar<T> x) {
 /** A gather whose element numbers depend on the values. */
 template <class T> struct MaxoutOp {
   static BasicVar<T> vjp(const TapedAt<T>& at, std::size_t) {
-    const std::span<const Index> chosen(&at.template attributes<Index>(),
-                                        static_cast<std::size_t>(at.node().size()));
+    const std::span<const Index> chosen(at.template array<Index>(), static_cast<std::size_t>(at.node().size()));
     return scatter(at.g, chosen, at.x(0).shape());
   }
   static void pieces(At<T> at, std::vector<double>& out) {

@@ -5,9 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <string_view>
 #include <type_traits>
-#include <utility>
 #include <vector>
 
 #include "tapegrad/core/arena.h"
@@ -384,6 +382,8 @@ template <class T> struct TapedAt {
   const Node<T>& node() const { return tape.node(self); }
   BasicVar<T> x(std::size_t k) const { return tape.var(node().parents[k]); }
   BasicVar<T> y() const { return tape.var(self); }
+  /** The array that the op remembers; null when nothing was. */
+  template <class A> const A* array() const { return static_cast<const A*>(node().attributes); }
   template <class A> const A& attributes() const { return *static_cast<const A*>(node().attributes); }
 };
 
