@@ -258,7 +258,7 @@ template <class Rule, class T, class... Xs> Pack<T> apply(const Rule& rule, Pack
   return elementwise::value(rule, x, more...);
 }
 
-/** An operand given as a number, as what stands beside it is. */
+/** A number as an operand of the same kind as the other one. */
 template <class T> BasicVar<T> beside(BasicVar<T> other, double number) { return other.tape().constant(number); }
 template <class T> Pack<T> beside(Pack<T>, double number) { return number; }
 template <VarOrPack X> X beside(const X&, const X& operand) { return operand; }
