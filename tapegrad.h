@@ -26,6 +26,7 @@
 #include "tapegrad/inspect/range.h"
 #include "tapegrad/inspect/record.h"
 #include "tapegrad/inspect/revive.h"
+#include "tapegrad/inspect/summary.h"
 #include "tapegrad/inspect/watch.h"
 #include "tapegrad/io/batches.h"
 #include "tapegrad/io/csv.h"

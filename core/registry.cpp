@@ -38,6 +38,10 @@ double number_in(std::string_view text, std::string_view number) {
 
 }  // namespace
 
+Activation::Activation(std::shared_ptr<const ActivationRule> rule) : rule_(std::move(rule)) {
+  if (rule_ == nullptr) fail("activation", "the rule is null");
+}
+
 const ActivationRule& Activation::numeric(const char* what) const {
   if (!rule_->elementwise) fail(name(), std::string("has no ") + what + " of one number: it is not elementwise");
   return *rule_;

@@ -65,7 +65,9 @@ struct ActivationRule {
  *      double slope = f.slope(-3);   // 0.2 */
 class Activation {
  public:
-  explicit Activation(std::shared_ptr<const ActivationRule> rule) : rule_(std::move(rule)) {}
+  explicit Activation(std::shared_ptr<const ActivationRule> rule);
+  Activation(const Activation&) = default;  ///< and no move: that would leave one without a rule
+  Activation& operator=(const Activation&) = default;
 
   std::string_view name() const { return rule_->name; }
   /** "leaky_relu(negative_slope=0.2)", or the bare name when every setting has its default; activation() reads it.

@@ -57,12 +57,12 @@ template <class T> struct alignas(64) Node {
   Index size() const { return shape().size(); }
 };
 
-/** Read-only hook on a tape. `on_forward` sees a node right after its value was computed, `on_backward` when its
- * gradient is complete and before it is pulled back to its parents, `after_pull_back` right after that. */
-template <class T> class BasicObserver {
- public:
+/** Read-only hook on a tape. `on_forward` sees a node right after its value was computed, `on_module` the output of a
+ * module, `on_backward` a node before its complete gradient is pulled back to its parents, `after_pull_back` after that. */
+template <class T> struct BasicObserver {
   virtual ~BasicObserver() = default;
   virtual void on_forward(const BasicTape<T>& /*tape*/, NodeIndex /*node*/) {}
+  virtual void on_module(const BasicTape<T>& /*tape*/, const void* /*module*/, NodeIndex /*output*/) {}
   virtual void on_backward(const BasicTape<T>& /*tape*/, NodeIndex /*node*/) {}
   virtual void after_pull_back(const BasicTape<T>& /*tape*/, NodeIndex /*node*/) {}
 };
@@ -163,8 +163,7 @@ template <class T> class alignas(64) BasicTape {
   /** Number of the current step, from 1. */
   std::uint32_t step() const { return step_; }
 
-  /** A copy of `values` on the tape. It gets a gradient only when it asks: `tape.input(x, {.requires_grad =
-   * true})`. */
+  /** A copy of `values` on the tape. It gets a gradient only when asked: `tape.input(x, {.requires_grad = true})`. */
   BasicVar<T> input(const BasicMatrixRef<T>& values, InputOptions options = {});
   /** The same without a copy: the values must stay where and as they are until reset(). Not for a temporary. */
   BasicVar<T> borrow(const BasicView<T>& values, InputOptions options = {});
@@ -210,6 +209,7 @@ template <class T> class alignas(64) BasicTape {
   /** Not from within an observer, and not during a backward pass: it would miss a part. */
   void attach(BasicObserver<T>& observer) { observers_.push_back(&observer); }
   void detach(BasicObserver<T>& observer) { std::erase(observers_, &observer); }
+  const std::vector<BasicObserver<T>*>& observers() const { return observers_; }
   /** The module that is recording now; kept in every node. Set by Module, opaque to the tape. */
   const void* owner() const { return owner_; }
   void set_owner(const void* owner) { owner_ = owner; }

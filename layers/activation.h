@@ -22,7 +22,6 @@ template <class T> class BasicActivationLayer : public BasicModule<T> {
 
  private:
   Activation activation_;
-  std::vector<BasicParameter<T>> learned_;
 };
 
 }  // namespace tapegrad

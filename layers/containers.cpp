@@ -11,6 +11,7 @@ template <class T> BasicModule<T>& BasicSequential<T>::operator[](std::size_t in
 }
 
 template <class T> Index BasicSequential<T>::out_features(Index in) const {
+  const detail::OneDeeper here;
   for (const auto& [name, layer] : this->children()) in = layer->out_features(in);
   return in;
 }

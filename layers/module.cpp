@@ -3,33 +3,28 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
+#include <utility>
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
-/// Restores a value when the scope ends, also by an exception.
-template <class Setter> struct Finally {
-  Setter restore;
-  ~Finally() { restore(); }
-};
-template <class Setter> Finally(Setter) -> Finally<Setter>;
+// Of each thread: whether it is in an EvalScope, and how many modules inside each other it is in.
+thread_local bool in_eval_scope = false;
+thread_local int depth = 0;
+constexpr int deepest = 5000;  // 1 kB of stack for each, with the sanitizers
 
-/// Eval mode for a module and all inside it, until the scope ends; then each is in its own mode again.
-template <class T> class EvalMode {
+/// The owner of what is recorded until the scope ends, also by an exception.
+template <class T> class Owner {
  public:
-  explicit EvalMode(BasicModule<T>& root) {
-    for (const auto& [path, module] : root.named_modules()) before_.emplace_back(module, module->training());
-    root.eval();
-  }
-  ~EvalMode() {
-    for (const auto& [module, training] : before_) module->train(training);  // outer ones first
-  }
-  EvalMode(const EvalMode&) = delete;
-  EvalMode& operator=(const EvalMode&) = delete;
+  Owner(BasicTape<T>& tape, const void* module) : tape_(tape), caller_(tape.owner()) { tape.set_owner(module); }
+  ~Owner() { tape_.set_owner(caller_); }
+  Owner(const Owner&) = delete;
+  Owner& operator=(const Owner&) = delete;
+  const void* caller() const { return caller_; }
 
  private:
-  std::vector<std::pair<BasicModule<T>*, bool>> before_;
+  BasicTape<T>& tape_;
+  const void* caller_;
 };
 
 std::string joined(const std::string& path, const std::string& name) {
@@ -38,49 +33,76 @@ std::string joined(const std::string& path, const std::string& name) {
 
 }  // namespace
 
+detail::OneDeeper::OneDeeper() {
+  if (depth == deepest) fail("module", fmt::format("more than {} modules are inside each other", deepest));
+  ++depth;
+}
+
+detail::OneDeeper::~OneDeeper() { --depth; }
+
+EvalScope::EvalScope() : before_(std::exchange(in_eval_scope, true)) {}
+
+EvalScope::~EvalScope() { in_eval_scope = before_; }
+
+template <class T> BasicModule<T>::~BasicModule() {
+  if (content_ == nullptr) return;
+  // One after the other: a destructor that calls those of the modules inside may run out of stack.
+  auto rest = std::move(content_->children);
+  while (!rest.empty()) {
+    const auto module = std::move(rest.back().second);
+    rest.pop_back();
+    if (module->content_ == nullptr) continue;
+    for (auto& child : module->content_->children) rest.push_back(std::move(child));
+    module->content_->children.clear();
+  }
+}
+
 template <class T> BasicVar<T> BasicModule<T>::operator()(Var x) {
-  BasicTape<T>& tape = x.tape();
-  const void* const caller = tape.owner();
-  const Finally restore{[&tape, caller] { tape.set_owner(caller); }};
-  tape.set_owner(this);
+  const detail::OneDeeper here;
+  const Owner<T> owner(x.tape(), this);
   try {
+    content();
     const Var y = forward(x);
-    output_cols_ = y.cols();
+    for (BasicObserver<T>* each : y.tape().observers()) each->on_module(y.tape(), this, y.index());
     return y;
   } catch (const Error& error) {
     // Whoever called this module knows its name. The origin adds its kind, outer modules only prepend.
-    if (caller == nullptr) throw;
-    const std::string path = static_cast<const BasicModule*>(caller)->path_of(*this);
+    if (owner.caller() == nullptr) throw;
+    const std::string path = static_cast<BasicModule*>(const_cast<void*>(owner.caller()))->path_of(*this);
     if (path.empty()) throw;
     throw error.inside(path, kind());
   }
 }
 
-template <class T> std::string BasicModule<T>::path_of(const BasicModule& inner) const {
-  for (const auto& [name, child] : children_) {
-    if (child.get() == &inner) return name;
-    if (const std::string path = child->path_of(inner); !path.empty()) return joined(name, path);
-  }
-  return "";
+template <class T> std::string BasicModule<T>::path_of(const BasicModule& inner) {
+  const auto is_it = [&](const auto& entry) { return &*entry.second == &inner; };
+  if (const auto child = std::ranges::find_if(children(), is_it); child != children().end()) return child->first;
+  const auto all = named_modules();  // a module may call one that is deeper inside
+  const auto found = std::ranges::find_if(all, is_it);
+  return found == all.end() ? "" : found->first;
+}
+
+template <class T>
+void BasicModule<T>::list(const std::string& path, std::vector<std::pair<std::string, BasicModule*>>& result) {
+  const detail::OneDeeper here;
+  result.emplace_back(path, this);
+  for (const auto& [name, child] : children()) child->list(joined(path, name), result);
 }
 
 template <class T> std::vector<std::pair<std::string, BasicModule<T>*>> BasicModule<T>::named_modules() {
-  std::vector<std::pair<std::string, BasicModule*>> result{{"", this}};
-  for (const auto& [name, child] : children_)
-    for (const auto& [path, module] : child->named_modules())
-      result.emplace_back(path.empty() ? name : joined(name, path), module);
+  std::vector<std::pair<std::string, BasicModule*>> result;
+  list("", result);
   return result;
 }
 
 template <class T> std::vector<std::pair<std::string, BasicParameter<T>>> BasicModule<T>::named_parameters() const {
   std::vector<std::pair<std::string, Parameter>> result;
-  const auto add = [&](std::string path, const Parameter& parameter) {
-    const auto same = [&](const auto& known) { return known.second == parameter; };
-    if (std::none_of(result.begin(), result.end(), same)) result.emplace_back(std::move(path), parameter);
-  };
-  for (const Parameter& parameter : parameters_) add(parameter.name(), parameter);
-  for (const auto& [name, child] : children_)
-    for (const auto& [path, parameter] : child->named_parameters()) add(name + "." + path, parameter);
+  for (const auto& [path, module] : const_cast<BasicModule*>(this)->named_modules()) {  // which are only read
+    for (const Parameter& parameter : module->content().parameters) {
+      const auto same = [&](const auto& known) { return known.second == parameter; };
+      if (std::ranges::none_of(result, same)) result.emplace_back(joined(path, parameter.name()), parameter);
+    }
+  }
   return result;
 }
 
@@ -93,24 +115,27 @@ template <class T> std::vector<BasicParameter<T>> BasicModule<T>::parameters() c
 template <class T> std::vector<std::pair<std::string, BasicMatrix<T>*>> BasicModule<T>::named_buffers() {
   std::vector<std::pair<std::string, BasicMatrix<T>*>> result;
   for (const auto& [path, module] : named_modules())
-    for (const auto& [name, buffer] : module->buffers_) result.emplace_back(joined(path, name), buffer.get());
+    for (const auto& [name, buffer] : module->content().buffers)
+      result.emplace_back(joined(path, name), buffer.get());
   return result;
 }
 
 template <class T> void BasicModule<T>::train(bool on) {
-  training_ = on;
-  for (const auto& [name, child] : children_) child->train(on);
+  for (const auto& [path, module] : named_modules()) module->content().training = on;
 }
+
+template <class T> bool BasicModule<T>::training() const { return content().training && !in_eval_scope; }
 
 template <class T>
 BasicMatrix<T> BasicModule<T>::predict(const BasicMatrixRef<T>& x, Index batch, BasicObserver<T>* observer) {
   if (batch < 1) fail("predict", fmt::format("the batch must have at least one row, got {}", batch));
-  const EvalMode eval_mode(*this);
+  const EvalScope eval;
   BasicTape<T> tape;
   if (observer != nullptr) tape.attach(*observer);
   const auto no_grad = tape.no_grad();
   BasicMatrix<T> result;
-  for (Index first = 0; first < x.rows() || first == 0; first += batch) {
+  Index first = 0;
+  do {
     tape.reset();
     const Index rows = std::min(batch, x.rows() - first);
     const bool contiguous = x.outerStride() == x.cols();
@@ -119,60 +144,31 @@ BasicMatrix<T> BasicModule<T>::predict(const BasicMatrixRef<T>& x, Index batch, 
     if (y.rows() != rows) fail("predict", fmt::format("{} rows went in, {} came out", rows, y.rows()));
     if (first == 0) result.resize(x.rows(), y.cols());
     result.middleRows(first, rows) = y.value();
-  }
+    first += rows;
+  } while (first < x.rows());
   return result;
 }
 
 template <class T> BasicParameter<T> BasicModule<T>::add_parameter(std::string name, BasicMatrix<T> value) {
-  return parameters_.emplace_back(std::move(name), std::move(value));
+  return content().parameters.emplace_back(std::move(name), std::move(value));
 }
 
 template <class T> BasicParameter<T> BasicModule<T>::add_parameter(Parameter shared) {
-  return parameters_.emplace_back(std::move(shared));
+  return content().parameters.emplace_back(std::move(shared));
 }
 
 template <class T> BasicMatrix<T>& BasicModule<T>::add_buffer(std::string name, BasicMatrix<T> value) {
-  return *buffers_.emplace_back(std::move(name), std::make_unique<BasicMatrix<T>>(std::move(value))).second;
+  return *content()
+              .buffers.emplace_back(std::move(name), std::make_unique<BasicMatrix<T>>(std::move(value)))
+              .second;
 }
 
 template <class T>
 BasicModule<T>& BasicModule<T>::add_module(std::string name, std::unique_ptr<BasicModule> module) {
   if (module == nullptr) fail("module", "submodule '" + name + "' is null");
-  return *children_.emplace_back(std::move(name), std::move(module)).second;
-}
-
-template <class T> std::string summary(BasicModule<T>& module, Index features) {
-  // A pass over two zero rows finds the outputs, those of any user's module too.
-  const auto modules = module.named_modules();
-  for (const auto& [path, each] : modules) each->output_cols_ = -1;
-  const EvalMode eval_mode(module);
-  BasicTape<T> tape;
-  const auto no_grad = tape.no_grad();
-  const Index result = module(tape.input(BasicMatrix<T>::Zero(2, features))).cols();
-
-  std::vector<std::array<std::string, 4>> rows{{"path", "type", "output", "parameters"}};
-  Index total = 0;
-  for (const auto& [path, parameter] : module.named_parameters()) total += parameter.size();
-  for (const auto& [path, each] : modules) {
-    if (path.empty() && modules.size() > 1) continue;
-    Index count = 0;
-    for (const auto& [name, parameter] : each->named_parameters()) count += parameter.size();
-    const std::string shape = each->output_cols_ < 0 ? "" : fmt::format("batch x {}", each->output_cols_);
-    rows.push_back({path, std::string(each->kind()), shape, count == 0 ? "-" : fmt::format("{}", count)});
-  }
-  rows.push_back({"total", "", fmt::format("batch x {}", result), fmt::format("{}", total)});
-  std::array<std::size_t, 4> width{};
-  for (const auto& row : rows)
-    for (std::size_t i = 0; i < row.size(); ++i) width[i] = std::max(width[i], row[i].size());
-  std::string text;
-  for (const auto& row : rows)
-    text += fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>{}}\n", row[0], width[0], row[1], width[1], row[2], width[2],
-                        row[3], width[3]);
-  return text;
+  return *content().children.emplace_back(std::move(name), std::move(module)).second;
 }
 
 TAPEGRAD_INSTANTIATE_SCALARS(Module)
-template std::string summary(BasicModule<float>&, Index);
-template std::string summary(BasicModule<double>&, Index);
 
 }  // namespace tapegrad

@@ -10,6 +10,16 @@
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 
+namespace detail {
+/** A call of a module, or a look into it. Throws for one that is nested too deep for the stack. */
+struct OneDeeper {
+  OneDeeper();
+  ~OneDeeper();
+  OneDeeper(const OneDeeper&) = delete;
+  OneDeeper& operator=(const OneDeeper&) = delete;
+};
+}  // namespace detail
+
 /** A layer or a container of layers: a function of one Var that owns parameters. Derive from it for a layer of
  * your own: create parameters and submodules in the constructor, and override kind() and forward().
  *
@@ -25,9 +35,10 @@ template <class T> class BasicModule {
   using Parameter = BasicParameter<T>;
 
   BasicModule() = default;
+  /** The one that is moved from throws when it is used: "[linear] the module was moved from". */
   BasicModule(BasicModule&&) = default;
   BasicModule& operator=(BasicModule&&) = default;
-  virtual ~BasicModule() = default;
+  virtual ~BasicModule();
 
   /** Records the module on the tape of x. An error inside a submodule carries its path, the one its parameters
    * have, and its kind: "1.inner.0.linear: [matmul] …". */
@@ -50,9 +61,11 @@ template <class T> class BasicModule {
   /** Training mode: dropout drops, batch normalization uses the batch. It is on at first. */
   void train(bool on = true);
   void eval() { train(false); }
-  bool training() const { return training_; }
+  /** What a layer asks: false also while this thread is in an EvalScope. */
+  bool training() const;
 
-  /** The output for all rows of x in eval mode and without gradients, computed `batch` rows at a time. An observer
+  /** The output for all rows of x in an EvalScope and without gradients, computed `batch` rows at a time. It writes
+   * nothing that is shared: several threads may call it on one network at once, while none trains it. An observer
    * sees every value on the way. */
   BasicMatrix<T> predict(const BasicMatrixRef<T>& x, Index batch = 256, BasicObserver<T>* observer = nullptr);
 
@@ -65,23 +78,44 @@ template <class T> class BasicModule {
   /** The returned matrix stays where it is when the module is moved. */
   BasicMatrix<T>& add_buffer(std::string name, BasicMatrix<T> value);
   BasicModule& add_module(std::string name, std::unique_ptr<BasicModule> module);
-  const std::vector<std::pair<std::string, std::unique_ptr<BasicModule>>>& children() const { return children_; }
+  /** What was added, in order. */
+  const std::vector<Parameter>& own_parameters() const { return content().parameters; }
+  BasicMatrix<T>& buffer(std::size_t index) const { return *content().buffers.at(index).second; }
+  const std::vector<std::pair<std::string, std::unique_ptr<BasicModule>>>& children() const {
+    return content().children;
+  }
 
  private:
+  struct Content {
+    std::vector<Parameter> parameters;
+    std::vector<std::pair<std::string, std::unique_ptr<BasicMatrix<T>>>> buffers;
+    std::vector<std::pair<std::string, std::unique_ptr<BasicModule>>> children;
+    bool training = true;
+  };
+  /// Throws when the module was moved from.
+  Content& content() const {
+    if (content_ == nullptr) [[unlikely]]
+      fail(kind(), "the module was moved from");
+    return *content_;
+  }
+  void list(const std::string& path, std::vector<std::pair<std::string, BasicModule*>>& result);
   /// From this module to one inside it; empty when it is not there.
-  std::string path_of(const BasicModule& inner) const;
+  std::string path_of(const BasicModule& inner);
 
-  std::vector<Parameter> parameters_;
-  std::vector<std::pair<std::string, std::unique_ptr<BasicMatrix<T>>>> buffers_;
-  std::vector<std::pair<std::string, std::unique_ptr<BasicModule>>> children_;
-  Index output_cols_ = -1;  // of the last output, for summary(); −1 before the first
-  bool training_ = true;
-
-  template <class U> friend std::string summary(BasicModule<U>& module, Index features);
+  std::unique_ptr<Content> content_ = std::make_unique<Content>();
 };
 
-/** A table of the modules: path, type, output shape, parameters; for inputs of `features` columns. */
-template <class T> std::string summary(BasicModule<T>& module, Index features);
+/** While it lives, every module that its thread calls is in eval mode, whatever the module's own mode is. */
+class EvalScope {
+ public:
+  EvalScope();
+  ~EvalScope();
+  EvalScope(const EvalScope&) = delete;
+  EvalScope& operator=(const EvalScope&) = delete;
+
+ private:
+  bool before_;
+};
 
 }  // namespace tapegrad
 

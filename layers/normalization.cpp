@@ -25,8 +25,8 @@ BasicBatchNorm1d<T>::BasicBatchNorm1d(Index features, BatchNormOptions options) 
   check_setting("batch_norm", "momentum", SettingDomain::up_to_one, options.momentum);
   weight = this->add_parameter("weight", BasicMatrix<T>::Ones(1, features));
   bias = this->add_parameter("bias", BasicMatrix<T>::Zero(1, features));
-  running_mean_ = &this->add_buffer("running_mean", BasicMatrix<T>::Zero(1, features));
-  running_var_ = &this->add_buffer("running_var", BasicMatrix<T>::Ones(1, features));
+  this->add_buffer("running_mean", BasicMatrix<T>::Zero(1, features));
+  this->add_buffer("running_var", BasicMatrix<T>::Ones(1, features));
 }
 
 template <class T> BasicVar<T> BasicBatchNorm1d<T>::forward(BasicVar<T> x) {
@@ -35,8 +35,8 @@ template <class T> BasicVar<T> BasicBatchNorm1d<T>::forward(BasicVar<T> x) {
   const BasicVar<T> w = tape.parameter(weight);
   const BasicVar<T> b = tape.parameter(bias);
   if (!this->training()) {
-    const BasicVar<T> scale = tape.input(((running_var_->array() + static_cast<T>(options_.eps)).rsqrt()).matrix());
-    return (x - tape.input(*running_mean_)) * scale * w + b;
+    const BasicVar<T> scale = tape.input(((running_var().array() + static_cast<T>(options_.eps)).rsqrt()).matrix());
+    return (x - tape.input(running_mean())) * scale * w + b;
   }
   if (x.rows() < 2) fail("batch_norm", "needs more than one row in training, got " + to_string(x.shape()));
   const BasicVar<T> y = standardize(x, Axis::rows, options_.eps);
@@ -46,8 +46,8 @@ template <class T> BasicVar<T> BasicBatchNorm1d<T>::forward(BasicVar<T> x) {
     const auto column = values.col(col).template cast<double>().array();
     const double mean = column.mean();
     const double variance = (column - mean).square().sum() / static_cast<double>(x.rows() - 1);
-    (*running_mean_)(0, col) += momentum * (static_cast<T>(mean) - (*running_mean_)(0, col));
-    (*running_var_)(0, col) += momentum * (static_cast<T>(variance) - (*running_var_)(0, col));
+    running_mean()(0, col) += momentum * (static_cast<T>(mean) - running_mean()(0, col));
+    running_var()(0, col) += momentum * (static_cast<T>(variance) - running_var()(0, col));
   }
   return y * w + b;
 }

@@ -20,20 +20,18 @@ template <class T> class BasicBatchNorm1d : public BasicModule<T> {
  public:
   explicit BasicBatchNorm1d(Index features, BatchNormOptions options = {});
   std::string_view kind() const override { return "batch_norm"; }
-  Index out_features(Index) const override { return weight.size(); }
+  Index out_features(Index) const override { return this->own_parameters()[0].size(); }
 
   BasicParameter<T> weight;
   BasicParameter<T> bias;
-  BasicMatrix<T>& running_mean() { return *running_mean_; }
-  BasicMatrix<T>& running_var() { return *running_var_; }
+  BasicMatrix<T>& running_mean() { return this->buffer(0); }
+  BasicMatrix<T>& running_var() { return this->buffer(1); }
 
  protected:
   BasicVar<T> forward(BasicVar<T> x) override;
 
  private:
   BatchNormOptions options_;
-  BasicMatrix<T>* running_mean_;
-  BasicMatrix<T>* running_var_;
 };
 
 /** y = (x − μ)/√(σ² + eps)·weight + bias per row: batch×n → batch×n, weight and bias 1×n (Ba et al. 2016). */
@@ -41,7 +39,7 @@ template <class T> class BasicLayerNorm : public BasicModule<T> {
  public:
   explicit BasicLayerNorm(Index features, LayerNormOptions options = {});
   std::string_view kind() const override { return "layer_norm"; }
-  Index out_features(Index) const override { return weight.size(); }
+  Index out_features(Index) const override { return this->own_parameters()[0].size(); }
 
   BasicParameter<T> weight;
   BasicParameter<T> bias;

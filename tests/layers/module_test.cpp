@@ -5,9 +5,10 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
-/// Modules as a tree: paths, modes, errors that say where, containers, prediction and summary.
+/// Modules as a tree: paths, modes, errors that say where, containers and prediction.
 
 namespace tg = tapegrad::f64;
 
@@ -228,6 +229,55 @@ TEST_CASE("module: predict gives every module its own mode back, also when it fa
   CHECK(error_of([&] { net.predict(x, -3); }) == "[predict] the batch must have at least one row, got -3");
 }
 
+TEST_CASE("module: several threads predict with one network that is in training mode") {
+  /// Asks for its mode as a layer of the user's does.
+  struct DoublesInTraining : tg::Module {
+    std::string_view kind() const override { return "doubles_in_training"; }
+    tg::Var forward(tg::Var x) override { return training() ? 2 * x : x; }
+  };
+  tg::Rng rng(1);
+  tg::Sequential net{tg::Linear(4, 8, rng), tg::BatchNorm1d(8),  tg::Relu(),
+                     tg::Dropout(0.5, rng), DoublesInTraining(), tg::Residual{tg::Linear(8, 8, rng), tg::Tanh()},
+                     tg::Linear(8, 2, rng)};
+  const tg::Matrix x = random_matrix(6, 4, rng);
+  const tg::Matrix before = *net.named_buffers()[0].second;
+  net.eval();
+  const tg::Matrix expected = net.predict(x);
+  net.train();
+  std::vector<int> wrong(4, 0);
+  std::vector<std::thread> threads;
+  for (int& count : wrong)
+    threads.emplace_back([&] {
+      for (int i = 0; i < 500; ++i) count += net.predict(x, 3) != expected;
+    });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(wrong == std::vector<int>{0, 0, 0, 0});
+  CHECK(net.training());
+  CHECK(*net.named_buffers()[0].second == before);
+}
+
+TEST_CASE("module: an eval scope is that of its thread, whatever the modes, and may be nested") {
+  tg::Rng rng(1);
+  tg::Sequential net{tg::Dropout(0.5, rng)};
+  net[0].eval();
+  {
+    const tg::EvalScope outer;
+    CHECK(!net.training());
+    {
+      const tg::EvalScope inner;
+      CHECK(!net.training());
+    }
+    CHECK(!net.training());
+    bool elsewhere = false;
+    std::thread([&] { elsewhere = net.training(); }).join();
+    CHECK(elsewhere);
+    net.train();
+    CHECK(!net.training());
+  }
+  CHECK(net.training());
+  CHECK(net[0].training());
+}
+
 TEST_CASE("module: predicting between backward and step keeps the gradients") {
   for (const bool tape_is_gone : {false, true}) {
     INFO((tape_is_gone ? "after" : "before") << " the end of the tape");
@@ -304,66 +354,6 @@ TEST_CASE("module: nodes know the module that recorded them") {
   CHECK(tape.node(y.index() - 1).owner == net.named_modules()[4].second);
   CHECK(tape.node(0).owner == nullptr);
   CHECK(tape.owner() == nullptr);
-}
-
-TEST_CASE("module: summary") {
-  tg::Rng rng(1);
-  tg::Sequential net{tg::Linear(2, 8, rng),
-                     tg::Maxout{2},
-                     tg::BatchNorm1d(4),
-                     tg::Dropout(0.5, rng),
-                     tg::Residual{tg::Linear(4, 4, rng), tg::Tanh()},
-                     Scale(),
-                     tg::Linear(4, 1, rng)};
-  net[2].eval();
-  const tg::Matrix mean = net.at<tg::BatchNorm1d>(2).running_mean();
-  CHECK(tg::summary(net, 2) ==
-        "path       type        output     parameters\n"
-        "0          linear      batch x 8          24\n"
-        "1          maxout      batch x 4           -\n"
-        "2          batch_norm  batch x 4           8\n"
-        "3          dropout     batch x 4           -\n"
-        "4          residual    batch x 4          20\n"
-        "4.inner    sequential  batch x 4          20\n"
-        "4.inner.0  linear      batch x 4          20\n"
-        "4.inner.1  tanh        batch x 4           -\n"
-        "5          scale       batch x 4           1\n"
-        "6          linear      batch x 1           5\n"
-        "total                  batch x 1          58\n");
-  CHECK(!net[2].training());  // every mode as before, statistics untouched
-  CHECK(net[3].training());
-  CHECK(net.training());
-  CHECK(net.at<tg::BatchNorm1d>(2).running_mean() == mean);
-  CHECK(error_of([&] { tg::summary(net, 3); }) == "0.linear: [matmul] inner dimensions differ: 2x3 * (8x2)^T");
-  CHECK(!net[2].training());
-  CHECK(net[3].training());
-}
-
-TEST_CASE("module: summary of a single layer, of shared parameters and of a layer that is not used") {
-  tg::Rng rng(1);
-  tg::Linear layer(2, 3, rng);
-  CHECK(tg::summary(layer, 2) ==
-        "path   type    output     parameters\n"
-        "       linear  batch x 3           9\n"
-        "total          batch x 3           9\n");
-  tg::Sequential tied{tg::Linear(3, 2, rng)};
-  tied.add(Tied(tied.at<tg::Linear>(0)));
-  CHECK(tg::summary(tied, 3) ==
-        "path   type    output     parameters\n"
-        "0      linear  batch x 2           8\n"
-        "1      tied    batch x 3           6\n"
-        "total          batch x 3           8\n");
-  Model model(4, rng);
-  tg::summary(model, 4);
-  model.only_last = true;
-  CHECK(tg::summary(model, 4) ==
-        "path    type        output     parameters\n"
-        "body    sequential                     40\n"
-        "body.0  linear                         20\n"
-        "body.1  tanh                            -\n"
-        "body.2  linear      batch x 4          20\n"
-        "head    linear                         10\n"
-        "total               batch x 4          50\n");
 }
 
 TEST_CASE("sequential: an activation that learns knows its features from the layers before it") {
@@ -487,4 +477,101 @@ TEST_CASE("sequential: a network that was moved goes on training") {
     return losses;
   };
   CHECK(train(true) == train(false));
+}
+
+TEST_CASE("module: one that was moved from says so, whatever is asked of it") {
+  const auto check = [](auto&& layer, const std::string& kind, auto&&... more) {
+    using Layer = std::remove_cvref_t<decltype(layer)>;
+    const Layer taken = std::move(layer);
+    const std::string text = "[" + kind + "] the module was moved from";
+    tg::Tape tape;
+    const tg::Var x = tape.input(tg::Matrix::Ones(4, 2));
+    const auto says_so = [&](auto use) { CHECK(error_of([&] { use(layer); }) == text); };
+    says_so([&](Layer& l) { l(x); });
+    says_so([](Layer& l) { l.predict(tg::Matrix::Ones(4, 2)); });
+    says_so([](Layer& l) { l.parameters(); });
+    says_so([](Layer& l) { l.named_buffers(); });
+    says_so([](Layer& l) { l.named_modules(); });
+    says_so([](Layer& l) { l.eval(); });
+    says_so([](Layer& l) { static_cast<void>(l.training()); });
+    (says_so(more), ...);
+    CHECK(layer.kind() == kind);
+  };
+  tg::Rng rng(1);
+  const auto out_features = [](auto& layer) { layer.out_features(2); };
+  check(tg::Linear(2, 3, rng), "linear", out_features);
+  check(
+      tg::BatchNorm1d(2), "batch_norm", out_features, [](auto& layer) { layer.running_mean(); },
+      [](auto& layer) { layer.running_var(); });
+  check(tg::LayerNorm(2), "layer_norm", out_features);
+  check(tg::Dropout(0.5, rng), "dropout");
+  check(tg::ActivationLayer(tg::activation("prelu"), 2), "prelu");
+  check(tg::Residual{tg::Linear(2, 2, rng)}, "residual", out_features);
+  check(
+      tg::Sequential{tg::Linear(2, 2, rng)}, "sequential", out_features, [](auto& net) { net.size(); },
+      [](auto& net) { net[0]; }, [](auto& net) { net.add(tg::Tanh()); });
+
+  tg::Linear layer(2, 3, rng);
+  tg::Sequential net{std::move(layer)};
+  CHECK(error_of([&] { tg::Sequential{std::move(layer)}.predict(tg::Matrix::Ones(4, 2)); }) ==
+        "0.linear: [linear] the module was moved from");
+  layer = tg::Linear(2, 5, rng);
+  CHECK(layer.predict(tg::Matrix::Ones(4, 2)).cols() == 5);
+  const tg::Activation f = tg::activation("swish(beta=2)");
+  tg::Activation g = f;
+  const tg::Activation h = std::move(g);
+  CHECK(g.text() == h.text());
+  CHECK(error_of([] { tg::Activation(nullptr); }) == "[activation] the rule is null");
+}
+
+TEST_CASE("module: moving a layer to itself changes nothing") {
+  tg::Rng rng(1);
+  tg::Sequential net{tg::Linear(2, 4, rng), tg::Prelu(), tg::BatchNorm1d(4), tg::Residual{tg::Linear(4, 4, rng)}};
+  const tg::Matrix x = random_matrix(5, 2, rng);
+  const tg::Matrix expected = net.predict(x);
+  const auto to_itself = [](auto& layer) {
+    auto& same = layer;
+    layer = std::move(same);
+  };
+  to_itself(net.at<tg::Linear>(0));
+  to_itself(net.at<tg::ActivationLayer>(1));
+  to_itself(net.at<tg::BatchNorm1d>(2));
+  to_itself(net.at<tg::Residual>(3));
+  to_itself(net);
+  CHECK(net.predict(x) == expected);
+  CHECK(net.at<tg::Linear>(0).weight == net.parameters()[0]);
+}
+
+TEST_CASE("module: nests of modules: deep ones work, too deep ones are an error, and cost no more than they must") {
+  const auto nest = [](int depth) {
+    tg::Sequential net{tg::Maxout{2}};
+    for (int i = 1; i < depth; ++i) {
+      tg::Sequential outer;
+      outer.add(std::move(net));
+      net = std::move(outer);
+    }
+    return net;
+  };
+  tg::Sequential deep = nest(2000);
+  CHECK(deep.predict(tg::Matrix::Ones(1, 4)) == tg::Matrix::Ones(1, 2));
+  CHECK(deep.named_modules().size() == 2001);
+  CHECK(deep.out_features(4) == 2);
+  std::string path;
+  for (int i = 0; i < 2000; ++i) path += "0.";
+  CHECK(error_of([&] { deep.predict(tg::Matrix::Ones(1, 3)); }) ==
+        path + "maxout: [maxout] the columns of 1x3 are not a multiple of 2");
+
+  tg::Sequential endless = nest(100'000);
+  const std::string text = "[module] more than 5000 modules are inside each other";
+  CHECK(error_of([&] { endless.predict(tg::Matrix::Ones(1, 4)); }).ends_with(".sequential: " + text));
+  CHECK(error_of([&] { endless.parameters(); }) == text);
+  CHECK(error_of([&] { endless.train(); }) == text);
+  CHECK(error_of([&] { endless.out_features(4); }) == text);
+  CHECK(deep.predict(tg::Matrix::Ones(1, 4)) == tg::Matrix::Ones(1, 2));
+  tg::Sequential from_outside;  // made from the outermost one inwards
+  for (auto [i, at] = std::pair{0, &from_outside}; i < 100'000; ++i) {
+    at->add(tg::Sequential());
+    at = &at->at<tg::Sequential>(0);
+  }
+  CHECK(error_of([&] { from_outside.parameters(); }) == text);
 }
