@@ -5,6 +5,7 @@
 #include "tapegrad/core/activations.h"
 #include "tapegrad/core/arithmetic.h"
 #include "tapegrad/core/error.h"
+#include "tapegrad/core/file.h"
 #include "tapegrad/core/grad_check.h"
 #include "tapegrad/core/indexing.h"
 #include "tapegrad/core/losses.h"
@@ -27,6 +28,7 @@
 #include "tapegrad/inspect/record.h"
 #include "tapegrad/inspect/revive.h"
 #include "tapegrad/inspect/summary.h"
+#include "tapegrad/inspect/text.h"
 #include "tapegrad/inspect/watch.h"
 #include "tapegrad/io/batches.h"
 #include "tapegrad/io/csv.h"
@@ -48,5 +50,6 @@
 
 #if __has_include("tapegrad/inspect/report/report.h")  // not in a library that was built without reports
 #include "tapegrad/inspect/report/log.h"
+#include "tapegrad/inspect/report/page.h"
 #include "tapegrad/inspect/report/report.h"
 #endif

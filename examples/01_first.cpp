@@ -6,8 +6,11 @@
 
 namespace tg = tapegrad;  // float; `namespace tg = tapegrad::f64;` makes the same program compute in double
 
-int main(int argc, char**) {
-  if (argc > 1) return std::puts("Learns XOR and prints the loss every 100 steps. It has no options.") < 0;
+int main(int argc, char** argv) {
+  if (argc > 1) {
+    std::puts("Learns XOR and prints the loss every 100 steps. It has no options.");
+    return std::fflush(stdout) != 0 || std::string_view(argv[1]) != "--help";
+  }
 
   tg::Matrix x(4, 2), y(4, 1);
   x << 0, 0, 0, 1, 1, 0, 1, 1;
@@ -25,4 +28,5 @@ int main(int argc, char**) {
     adam.step();
     if (step % 100 == 0) std::printf("step %d: loss %.4f\n", step, static_cast<double>(loss.item()));
   }
+  return std::fflush(stdout) != 0;  // what is printed may be lost: on a full disk
 }

@@ -9,8 +9,10 @@
 namespace tg = tapegrad;
 
 int main(int argc, char** argv) {
-  if (argc > 1 && *argv[1] == '-')
-    return std::puts("digits [DIR]  trains on the images in DIR, by default Fashion-MNIST") < 0;
+  if (argc > 1 && *argv[1] == '-') {
+    std::puts("digits [DIR]  trains on the images in DIR, by default Fashion-MNIST");
+    return std::fflush(stdout) != 0 || std::string_view(argv[1]) != "--help";
+  }
 
   const tg::Dataset train =
       tg::load_mnist(argc > 1 ? argv[1] : "/usr/share/datasets/fashion-mnist", tg::Split::train);
@@ -34,4 +36,5 @@ int main(int argc, char** argv) {
     }
     std::printf("epoch %d: loss %.4f\n", epoch, total / static_cast<double>(batches.count()));
   }
+  return std::fflush(stdout) != 0;
 }

@@ -56,6 +56,7 @@ example::Json compare(const Options& options) {
   example::Json rates;
   example::Json causes;
   example::Json lowest;
+  std::vector<tg::RunRecord> records;
   for (const std::string& name : options.activations) {
     std::vector<int> steps;
     std::map<std::string, int> failed;
@@ -67,6 +68,7 @@ example::Json compare(const Options& options) {
       else
         ++failed[run.failure()];
       lowest_loss = std::min(lowest_loss, run.losses.back());
+      if (run.record) records.push_back(*run.record);
     }
     std::sort(steps.begin(), steps.end());
     const double rate = static_cast<double>(steps.size()) / options.seeds;
@@ -78,6 +80,9 @@ example::Json compare(const Options& options) {
     causes[name] = failed;
     lowest[name] = lowest_loss;
   }
+  if (!records.empty())
+    options.inspect.write(records,
+                          fmt::format("XOR from seed {}, the first of {}", options.common.seed, options.seeds));
   return {{"success_rate", rates}, {"failures", causes}, {"lowest_loss", lowest}, {"seeds", options.seeds}};
 }
 
@@ -93,7 +98,8 @@ int main(int argc, char** argv) {
   app.add_option("--steps", options.steps, "Training steps")->check(example::at_least(1))->capture_default_str();
   app.add_option("--seeds", options.seeds, "Train from this many seeds and print the success rate")
       ->check(example::at_least(1));
-  options.inspect.add_to(app);
+  options.inspect.add_to(app);  // with --seeds, the first run of every activation is shown
+  app.get_option("--seeds")->excludes("--watch");
   return example::run(app, options.common, argc, argv, [&]() -> example::Json {
     if (options.seeds > 0) return compare(options);
     example::Json json;

@@ -3,7 +3,6 @@
 // broken on purpose, and the three tools that say where: preflight, NaN blame and the graph of the tape.
 
 #include <fmt/core.h>
-#include <tapegrad/core/file.h>
 #include <tapegrad/tapegrad.h>
 
 #include <cmath>
@@ -110,7 +109,7 @@ example::Json broken(const Options& o) {
   terminal::heading("The graph of the tape up to there");
   fmt::print("{}", tg::graph_table(tape, &net));
   if (!o.dot.empty()) {
-    tg::write_whole_file("file", o.dot, tg::graph_dot(tape, &net));
+    tg::write_whole_file("dot", o.dot, tg::graph_dot(tape, &net));
     fmt::print("\nThe same for Graphviz is in {}: dot -Tsvg {} > tape.svg\n", o.dot, o.dot);
   }
   return {{"blame", message}};

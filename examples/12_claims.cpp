@@ -44,7 +44,7 @@ int main(int argc, char** argv) {
     terminal::heading("What came out");
     fmt::print("{}", lab::summary_text(results));
     if (!report.empty()) {
-      tapegrad::write_whole_file("file", report, lab::to_html(results));
+      tapegrad::write_whole_file("report", report, lab::to_html(results));
       fmt::print("\nThe page is in {}: open it in a browser.\n", report);
     }
     return {{"seed", common.seed}, {"claims", lab::to_json(results)}};

@@ -8,7 +8,9 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
+#include <iostream>
 
 namespace example {
 namespace {
@@ -25,6 +27,21 @@ template <class Compare> CLI::Validator compared(const char* words, Compare comp
   return CLI::Validator(check, "", words);
 }
 
+/// Files that a program writes are the options with a FILE. One that cannot be written is noticed before the work.
+void check_files(const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options())
+    if (option->get_type_name() == "FILE" && !option->empty() && !option->results().front().empty())
+      tapegrad::check_writable(option->get_single_name(), option->results().front());
+}
+
+/// The exit code, which is not 0 when something that was printed is lost: a full disk may be noticed only here.
+int finish(int code) {
+  std::cout.flush();
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good()) return code;
+  fmt::print(stderr, "error: standard output: {}\n", std::strerror(errno));
+  return code == 0 ? 1 : code;
+}
+
 }  // namespace
 
 CLI::Validator at_least(int least) { return compared("at least", std::greater_equal<>(), least); }
@@ -36,17 +53,19 @@ int run(CLI::App& app, CommonOptions& common, int argc, char** argv, const std::
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error);
+    return finish(app.exit(error));
   }
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that grows larger than allowed is an error like a full disk
   try {
+    check_files(app);
     const Json summary = body();
-    if (!common.json.empty()) tapegrad::write_whole_file("file", common.json, summary.dump(2) + "\n");
+    if (!common.json.empty()) tapegrad::write_whole_file("json", common.json, summary.dump(2) + "\n");
   } catch (const std::exception& error) {
     std::fflush(stdout);
     fmt::print(stderr, "error: {}\n", error.what());
     return 1;
   }
-  return 0;
+  return finish(0);
 }
 
 void InspectOptions::add_to(CLI::App& app) {

@@ -41,7 +41,8 @@ CLI::Validator at_least(int least);
 CLI::Validator above(int bound);
 
 /** Runs an example: adds --seed and --json to `app`, parses, calls `body`, and writes what it returns to --json.
- * An error is printed as "error: …" and gives exit code 1; wrong options give CLI11's text and code. */
+ * An error is printed as "error: …" and gives exit code 1; wrong options give CLI11's text and code. Options of the type
+ * name FILE are files to be written: when one cannot be, that is said before `body` is called. */
 int run(CLI::App& app, CommonOptions& common, int argc, char** argv, const std::function<Json()>& body);
 
 /** From the first call on, Ctrl-C no longer ends the program but makes stop_requested() true; a second one does. */

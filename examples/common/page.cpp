@@ -1,7 +1,6 @@
 #include "page.h"
 
 #include <fmt/core.h>
-#include <tapegrad/core/file.h>
 #include <tapegrad/inspect/report/page.h>
 
 namespace page {

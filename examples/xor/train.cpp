@@ -54,7 +54,7 @@ Run train(const Options& options, const std::string& activation, std::uint64_t s
 
   Run run;
   std::optional<tg::Monitor> monitor;
-  if (options.inspect.wanted() && options.seeds == 0)
+  if (options.inspect.wanted() && seed == options.common.seed)
     monitor.emplace(net, tg::MonitorOptions{.name = activation, .histogram_every = 10, .firing_every = 10});
   watch::View view(options.steps);
   tg::Tape tape;

@@ -6,14 +6,14 @@
 
 namespace tapegrad::inline TAPEGRAD_ABI::reporting {
 
-json number(double value) {
+Json number(double value) {
   if (!std::isfinite(value)) return nullptr;
   if (value == std::floor(value) && std::abs(value) < 1e15) return static_cast<std::int64_t>(value);
-  return std::strtod(fmt::format("{:.4g}", value).c_str(), nullptr);
+  return Json::written(fmt::format("{:.4g}", value));
 }
 
-json column(const std::vector<double>& values) {
-  json array = json::array();
+Json column(const std::vector<double>& values) {
+  Json array = Json::array();
   for (const double value : values) array.push_back(number(value));
   return array;
 }
@@ -48,22 +48,22 @@ std::size_t Scope::columns(std::size_t alone) const {
   return std::min<std::size_t>(runs.size(), 4);
 }
 
-json Scope::layer_colour() const {
+Json Scope::layer_colour() const {
   return {{"field", "layer"}, {"type", "ordinal"}, {"scale", {{"domain", layers}}}, {"legend", nullptr}};
 }
 
-json Scope::layer_colour(int position) const {
-  json colour = layer_colour();
+Json Scope::layer_colour(int position) const {
+  Json colour = layer_colour();
   colour.erase("field");
   colour["datum"] = layers[static_cast<std::size_t>(position)];
   return colour;
 }
 
-json Scope::run_colour() const {
+Json Scope::run_colour() const {
   return {{"field", "run"}, {"type", "nominal"}, {"scale", {{"domain", run_names}}}, {"legend", nullptr}};
 }
 
-json Scope::step_axis() const {
+Json Scope::step_axis() const {
   return {{"field", "step"},
           {"type", "quantitative"},
           {"title", "step"},
@@ -102,8 +102,8 @@ std::vector<std::pair<const ParameterRecord*, std::size_t>> weights(const RunRec
   return found;
 }
 
-json line_chart(json rows, const Scope& scope, json y, json colour) {
-  json spec = json::parse(R"json({
+Json line_chart(Json rows, const Scope& scope, Json y, Json colour) {
+  Json spec = Json::parse(R"json({
     "width": "container", "height": 200,
     "transform": [{"flatten": ["step", "v"]}],
     "layer": [
@@ -115,26 +115,28 @@ json line_chart(json rows, const Scope& scope, json y, json colour) {
   })json");
   y["field"] = "v";
   y["type"] = "quantitative";
-  const std::string who = colour.value("field", "layer");
-  for (json& layer : spec["layer"]) {
+  const Json who = colour.find("field") == nullptr ? "layer" : colour["field"];
+  for (Json& layer : spec["layer"].items()) {
     layer["encoding"]["x"] = scope.step_axis();
     layer["encoding"]["y"] = y;
     layer["encoding"]["color"] = colour;
   }
-  json y_tip = {{"field", "v"}, {"type", "quantitative"}, {"title", y["title"]}};
-  y_tip["format"] = y.contains("axis") && y["axis"].contains("format") ? y["axis"]["format"] : json(".3~g");
-  spec["/layer/1/encoding/tooltip"_json_pointer] = {
+  Json y_tip = {{"field", "v"}, {"type", "quantitative"}, {"title", y["title"]}};
+  const Json* axis = y.find("axis");
+  const Json* format = axis == nullptr ? nullptr : axis->find("format");
+  y_tip["format"] = format == nullptr ? ".3~g" : *format;
+  spec.at("/layer/1/encoding/tooltip") = {
       {{"field", who}, {"type", "nominal"}}, {{"field", "step"}, {"type", "quantitative"}}, y_tip};
   spec["data"]["values"] = std::move(rows);
   return spec;
 }
 
-json share_axis(const std::string& title) {
+Json share_axis(const std::string& title) {
   return {{"title", title}, {"scale", {{"domain", {0, 1}}}}, {"axis", {{"format", ".0%"}, {"tickCount", 5}}}};
 }
 
-json log_ticks(double low, double high) {
-  json ticks = json::array();
+Json log_ticks(double low, double high) {
+  Json ticks = Json::array();
   const int first = static_cast<int>(std::floor(std::log10(low))), last = static_cast<int>(std::log10(high) + 1);
   const int stride = std::max(1, (last - first) / 6);
   for (int decade = first; decade <= last; decade += stride)
@@ -145,8 +147,8 @@ json log_ticks(double low, double high) {
   return ticks;
 }
 
-json log_axis(const std::string& title, const Range& range) {
-  json axis = {{"title", title}, {"scale", {{"type", "log"}, {"nice", false}}}};
+Json log_axis(const std::string& title, const Range& range) {
+  Json axis = {{"title", title}, {"scale", {{"type", "log"}, {"nice", false}}}};
   if (range.empty()) return axis;
   const double low = range.low * 0.8, high = range.high * 1.25;
   axis["scale"]["domain"] = {number(low), number(high)};
@@ -157,8 +159,8 @@ json log_axis(const std::string& title, const Range& range) {
   return axis;
 }
 
-void add_guide(json& spec, double at, const std::string& text) {
-  const json data = {{"values", json::array({{{"at", number(at)}, {"text", text}}})}};
+void add_guide(Json& spec, double at, const std::string& text) {
+  const Json data = {{"values", Json::array({{{"at", number(at)}, {"text", text}}})}};
   spec["layer"].push_back({{"data", data},
                            {"mark", {{"type", "rule"}, {"style", "reference"}}},
                            {"encoding", {{"y", {{"field", "at"}, {"type", "quantitative"}}}}}});
@@ -172,8 +174,8 @@ void add_guide(json& spec, double at, const std::string& text) {
          {"text", {{"field", "text"}}}}}});
 }
 
-ReportCell cell(std::string caption, const json& spec, int layer) {
-  return {std::move(caption), layer, spec.dump(-1, ' ', false, json::error_handler_t::replace), ""};
+ReportCell cell(std::string caption, const Json& spec, int layer) {
+  return {std::move(caption), layer, spec.dump(), ""};
 }
 ReportCell nothing(std::string caption, std::string sentence, int layer) {
   return {std::move(caption), layer, "", std::move(sentence)};

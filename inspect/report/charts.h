@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 #include <utility>
@@ -13,22 +12,20 @@
 
 #include "tapegrad/inspect/range.h"
 #include "tapegrad/inspect/report/figures.h"
+#include "tapegrad/inspect/report/json.h"
 
 /// What the figures of a report are made of. Private to them.
 
 namespace tapegrad::inline TAPEGRAD_ABI::reporting {
-
-using json = nlohmann::ordered_json;
-using nlohmann::literals::operator""_json_pointer;
 
 constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
 
 // Numbers.
 
 /// Four significant digits are more than a screen shows, and half the size of the page.
-json number(double value);
-json column(const std::vector<double>& values);
-inline json ends(const Range& range) { return {range.low, range.high}; }
+Json number(double value);
+Json column(const std::vector<double>& values);
+inline Json ends(const Range& range) { return {range.low, range.high}; }
 inline double if_positive(double value) { return value > 0 ? value : unknown; }
 /// `count` positions out of 0 … size − 1, the first and the last among them.
 std::vector<std::size_t> evenly(std::size_t size, std::size_t count);
@@ -68,7 +65,7 @@ template <class Steps, class Get> Curve thinned(const Steps& steps, std::size_t 
 struct Scope {
   std::span<const RunRecord> runs;
   std::vector<std::string> layers;
-  json run_names = json::array();
+  Json run_names = Json::array();
   Index last_step = 1;
   std::size_t curve_points, histogram_columns, raster_cells;
 
@@ -89,10 +86,10 @@ struct Scope {
     return layers[static_cast<std::size_t>(position(run, layer))];
   }
 
-  json layer_colour() const;
-  json layer_colour(int position) const;
-  json run_colour() const;
-  json step_axis() const;
+  Json layer_colour() const;
+  Json layer_colour(int position) const;
+  Json run_colour() const;
+  Json step_axis() const;
 };
 
 inline bool is_output(const LayerRecord& layer) { return layer.activation == "output"; }
@@ -102,20 +99,20 @@ std::vector<std::pair<const ParameterRecord*, std::size_t>> weights(const RunRec
 // Charts.
 
 /// Curves of one figure: each row is one curve, of columns `step` and `v` (and what colours or dashes it).
-json line_chart(json rows, const Scope& scope, json y, json colour);
-json share_axis(const std::string& title);
+Json line_chart(Json rows, const Scope& scope, Json y, Json colour);
+Json share_axis(const std::string& title);
 /// Few round numbers in a range, for an axis that is logarithmic: decades, or 1, 2 and 5 where there are not many.
-json log_ticks(double low, double high);
-json log_axis(const std::string& title, const Range& range);
+Json log_ticks(double low, double high);
+Json log_axis(const std::string& title, const Range& range);
 /// A dashed horizontal line with its name.
-void add_guide(json& spec, double at, const std::string& text);
-ReportCell cell(std::string caption, const json& spec, int layer = -1);
+void add_guide(Json& spec, double at, const std::string& text);
+ReportCell cell(std::string caption, const Json& spec, int layer = -1);
 ReportCell nothing(std::string caption, std::string sentence, int layer = -1);
 
 /// One cell per run, drawn from that run's curves, one row a layer.
 template <class Get>
-json layer_rows(const Scope& scope, const RunRecord& run, bool with_output, Get get, Range* range = nullptr) {
-  json rows = json::array();
+Json layer_rows(const Scope& scope, const RunRecord& run, bool with_output, Get get, Range* range = nullptr) {
+  Json rows = Json::array();
   for (std::size_t i = 0; i < run.layers.size(); ++i) {
     if (is_output(run.layers[i]) && !with_output) continue;
     const Curve curve = thinned(run.layers[i].steps, scope.curve_points, get);

@@ -52,6 +52,12 @@ template <class Get> double period_mean(const LayerRecord& layer, const Period& 
   return count > 0 ? sum / count : unknown;
 }
 
+/// The gradient by layer, one row a period.
+struct Lines {
+  Json rows = Json::array();
+  std::vector<Period> periods = {};  ///< of the rows
+};
+
 }  // namespace
 
 ReportFigure gradient_figure(const Scope& scope) {
@@ -61,11 +67,11 @@ ReportFigure gradient_figure(const Scope& scope) {
       "vanishing gradient, one that rises an exploding one; faint lines are early, strong ones late."};
   figure.columns = scope.columns(1);
   Range range;
-  std::vector<json> all;
+  std::vector<Lines> all;
   for (const RunRecord& run : scope.runs) {
-    json rows = json::array();
+    Lines& lines = all.emplace_back();
     for (const Period& period : periods(run, 8)) {
-      json layers = json::array(), values = json::array();
+      Json layers = Json::array(), values = Json::array();
       for (std::size_t i = 0; i < run.layers.size(); ++i) {
         const double rms = std::sqrt(
             period_mean(run.layers[i], period, [](const LayerStep& s) { return s.gradient_rms * s.gradient_rms; }));
@@ -74,18 +80,19 @@ ReportFigure gradient_figure(const Scope& scope) {
         layers.push_back(scope.name(run, i));
         values.push_back(number(rms));
       }
-      if (!layers.empty())
-        rows.push_back({{"period", period.name}, {"order", period.number}, {"layer", layers}, {"v", values}});
+      if (layers.empty()) continue;
+      lines.rows.push_back({{"period", period.name}, {"order", period.number}, {"layer", layers}, {"v", values}});
+      lines.periods.push_back(period);
     }
-    all.push_back(std::move(rows));
   }
   for (std::size_t r = 0; r < scope.runs.size(); ++r) {
     const std::string caption = scope.caption(scope.runs[r], "");
-    if (all[r].empty()) {
+    Lines& lines = all[r];
+    if (lines.periods.empty()) {
       figure.cells.push_back(nothing(caption, "No gradient was recorded, or all of them were zero."));
       continue;
     }
-    json spec = json::parse(R"json({
+    Json spec = Json::parse(R"json({
       "width": "container", "height": 220,
       "transform": [{"flatten": ["layer", "v"]}],
       "mark": {"type": "line", "point": {"size": 36}},
@@ -97,16 +104,15 @@ ReportFigure gradient_figure(const Scope& scope) {
         "tooltip": [{"field": "period", "type": "nominal"}, {"field": "layer", "type": "nominal"},
                     {"field": "v", "type": "quantitative", "title": "RMS ∂L/∂z", "format": ".3g"}]}
     })json");
-    json& encoding = spec["encoding"];
+    Json& encoding = spec["encoding"];
     encoding["x"]["scale"] = {{"domain", scope.layers}};
     encoding["y"] = log_axis("RMS ∂L/∂z", range);
     encoding["y"].update({{"field", "v"}, {"type", "quantitative"}});
-    const Index first = all[r].front()["order"], last = all[r].back()["order"];
-    encoding["color"]["title"] =
-        all[r].front()["period"].get<std::string>().starts_with("epoch") ? "epoch" : "step";
-    encoding["color"]["legend"]["values"] = {first, last};
-    encoding["color"]["scale"]["domain"] = {first, std::max(last, first + 1)};
-    spec["data"]["values"] = std::move(all[r]);
+    const Period &begin = lines.periods.front(), &end = lines.periods.back();
+    encoding["color"]["title"] = begin.name.starts_with("epoch") ? "epoch" : "step";
+    encoding["color"]["legend"]["values"] = {begin.number, end.number};
+    encoding["color"]["scale"]["domain"] = {begin.number, std::max(end.number, begin.number + 1)};
+    spec["data"]["values"] = std::move(lines.rows);
     figure.cells.push_back(cell(caption, spec));
   }
   return figure;
@@ -115,8 +121,8 @@ ReportFigure gradient_figure(const Scope& scope) {
 namespace {
 
 /// Bars from 1 to the factors of every layer.
-json attribution_chart(json rows, const Scope& scope, double reach) {
-  json spec = json::parse(R"json({
+Json attribution_chart(Json rows, const Scope& scope, double reach) {
+  Json spec = Json::parse(R"json({
     "width": "container", "height": 100,
     "layer": [
       {"mark": {"type": "bar", "clip": true}, "encoding": {"x2": {"field": "one"},
@@ -131,13 +137,13 @@ json attribution_chart(json rows, const Scope& scope, double reach) {
       "y": {"field": "layer", "type": "ordinal", "title": null, "scale": {"paddingInner": 0.35}},
       "yOffset": {"field": "factor", "type": "nominal", "sort": ["weights", "f′"]}}
   })json");
-  json names = json::array();
+  Json names = Json::array();
   for (const std::string& name : scope.layers)
     if (name != "output") names.push_back(name);
-  spec["/encoding/x/scale"_json_pointer] = {
+  spec.at("/encoding/x/scale") = {
       {"type", "log"}, {"domain", {number(1 / reach), number(reach)}}, {"nice", false}, {"clamp", true}};
-  spec["/encoding/x/axis/values"_json_pointer] = log_ticks(1 / reach, reach);
-  spec["/encoding/y/scale/domain"_json_pointer] = names;
+  spec.at("/encoding/x/axis/values") = log_ticks(1 / reach, reach);
+  spec.at("/encoding/y/scale/domain") = names;
   spec["height"] = 36 * names.size();
   spec["data"]["values"] = std::move(rows);
   return spec;
@@ -152,7 +158,7 @@ ReportFigure attribution_figure(const Scope& scope) {
                       "weights behind the layer do, orange what the slope f′ does; the numbers multiply."};
   figure.columns = scope.columns(2);
   Range range{0.5, 2};
-  std::vector<json> all(scope.runs.size(), json::array());
+  std::vector<Json> all(scope.runs.size(), Json::array());
   std::vector<std::string> when(scope.runs.size());
   for (std::size_t r = 0; r < scope.runs.size(); ++r) {
     const RunRecord& run = scope.runs[r];
@@ -179,7 +185,7 @@ ReportFigure attribution_figure(const Scope& scope) {
       figure.cells.push_back(nothing(scope.caption(scope.runs[r], ""), "No gradient got through any layer."));
       continue;
     }
-    const json spec = attribution_chart(std::move(all[r]), scope, reach);
+    const Json spec = attribution_chart(std::move(all[r]), scope, reach);
     figure.cells.push_back(cell(scope.caption(scope.runs[r], when[r]), spec));
   }
   return figure;
@@ -192,9 +198,9 @@ ReportFigure update_figure(const Scope& scope) {
   figure.columns = scope.columns(1);
   figure.layers_by_colour = scope.layers.size();
   Range range{3e-4, 3e-3};
-  std::vector<json> all;
+  std::vector<Json> all;
   for (const RunRecord& run : scope.runs) {
-    json rows = json::array();
+    Json rows = Json::array();
     for (const auto& [parameter, layer] : weights(run)) {
       const Curve curve = thinned(parameter->steps, scope.curve_points,
                                   [](const ParameterStep& s) { return if_positive(s.update_ratio); });
@@ -213,9 +219,10 @@ ReportFigure update_figure(const Scope& scope) {
       figure.cells.push_back(nothing(caption, "No weight changed in any recorded step."));
       continue;
     }
-    json spec = line_chart(std::move(all[r]), scope, log_axis("update ratio", range), scope.layer_colour());
-    for (json& layer : spec["layer"]) layer["encoding"]["detail"] = {{"field", "path"}, {"type", "nominal"}};
-    spec["/layer/1/encoding/tooltip"_json_pointer].push_back({{"field", "path"}, {"type", "nominal"}});
+    Json spec = line_chart(std::move(all[r]), scope, log_axis("update ratio", range), scope.layer_colour());
+    for (Json& layer : spec["layer"].items())
+      layer["encoding"]["detail"] = {{"field", "path"}, {"type", "nominal"}};
+    spec.at("/layer/1/encoding/tooltip").push_back({{"field", "path"}, {"type", "nominal"}});
     add_guide(spec, 1e-3, "healthy: 0.001");
     figure.cells.push_back(cell(caption, spec));
   }

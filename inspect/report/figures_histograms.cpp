@@ -54,7 +54,7 @@ Range extent(const Histograms& histograms) {
 }
 
 struct HeatRows {
-  json rows = json::array();
+  Json rows = Json::array();
   double peak = 0;  ///< largest share in one bin, in thousandths
 };
 
@@ -68,7 +68,7 @@ HeatRows heat_rows(const Histograms& histograms, std::size_t most, std::optional
     const Index next = i + 1 < chosen.size() ? histograms[chosen[i + 1]].first : step + (step - before);
     const double all = total(h, zero_row.has_value());
     const Trimmed t = trimmed(h);
-    json counts = json::array();
+    Json counts = Json::array();
     for (const double count : t.counts) {
       const double share = std::round(10'000 * count / all) / 10;
       result.peak = std::max(result.peak, share);
@@ -82,13 +82,13 @@ HeatRows heat_rows(const Histograms& histograms, std::size_t most, std::optional
                              {"to", next},
                              {"low", number(zero_row->low)},
                              {"w", number(zero_row->high - zero_row->low)},
-                             {"c", json::array({number(std::round(10'000 * h.zeros / all) / 10)})}});
+                             {"c", Json::array({number(std::round(10'000 * h.zeros / all) / 10)})}});
   }
   return result;
 }
 
-json heat_map(HeatRows heat, const Scope& scope, const Range& y, const std::string& title) {
-  json spec = json::parse(R"json({
+Json heat_map(HeatRows heat, const Scope& scope, const Range& y, const std::string& title) {
+  Json spec = Json::parse(R"json({
     "width": "container", "height": 180, "usermeta": {"embedOptions": {"renderer": "canvas"}},
     "transform": [{"calculate": "sequence(length(datum.c))", "as": "b"}, {"flatten": ["b", "c"]},
                   {"filter": "datum.c > 0"},
@@ -104,7 +104,7 @@ json heat_map(HeatRows heat, const Scope& scope, const Range& y, const std::stri
                   {"field": "y2", "type": "quantitative", "title": "to", "format": ".3g"},
                   {"field": "share", "type": "quantitative", "format": ".1%"}]}
   })json");
-  json& encoding = spec["encoding"];
+  Json& encoding = spec["encoding"];
   encoding["x"] = scope.step_axis();
   encoding["y"]["title"] = title;
   encoding["y"]["scale"] = {{"domain", ends(y)}, {"nice", false}, {"zero", false}};
@@ -116,7 +116,7 @@ json heat_map(HeatRows heat, const Scope& scope, const Range& y, const std::stri
 
 /// f, f′ and where f′ is small, sampled; the data of a lens.
 struct Lens {
-  json curves = json::array(), labels = json::array(), zones = json::array();
+  Json curves = Json::array(), labels = Json::array(), zones = Json::array();
   Range values;
 };
 
@@ -151,7 +151,7 @@ Lens lens_of(const LayerRecord& layer, const Range& z) {
   return lens;
 }
 
-json density_row(const Histogram& h, double& peak) {
+Json density_row(const Histogram& h, double& peak) {
   const Trimmed t = trimmed(h);
   std::vector<double> z, v;
   const double all = total(h, false);
@@ -165,8 +165,8 @@ json density_row(const Histogram& h, double& peak) {
   return {{"z", column(z)}, {"v", column(v)}};
 }
 
-json lens_chart(const Scope& scope, const LayerRecord& layer, int position, const Range& z) {
-  json spec = json::parse(R"json({
+Json lens_chart(const Scope& scope, const LayerRecord& layer, int position, const Range& z) {
+  Json spec = Json::parse(R"json({
     "width": "container", "height": 220, "resolve": {"scale": {"y": "independent"}},
     "layer": [
       {"mark": {"type": "rect", "style": "zone", "clip": true},
@@ -191,35 +191,35 @@ json lens_chart(const Scope& scope, const LayerRecord& layer, int position, cons
   })json");
   const Lens lens = lens_of(layer, z);
   double peak = 0;
-  const json last = density_row(layer.z_histograms.back().second, peak);
-  const json first = density_row(layer.z_histograms.front().second, peak);
+  const Json last = density_row(layer.z_histograms.back().second, peak);
+  const Json first = density_row(layer.z_histograms.front().second, peak);
 
   // The lower third is the density's: f and f′ stand above it, on their own scale.
   const double height = std::max(lens.values.high - lens.values.low, 1e-3);
-  json ticks = json::array();
+  Json ticks = Json::array();
   const double step = std::pow(10, std::floor(std::log10(height / 2)));
   const double stride = height / step > 8 ? 5 * step : height / step > 4 ? 2 * step : step;
   const double slack = 0.02 * height;  // the range of z may end a little before the limit of f
   for (double t = std::ceil((lens.values.low - slack) / stride) * stride; t <= lens.values.high + slack;
        t += stride)
     ticks.push_back(number(std::abs(t) < 1e-9 ? 0 : t));
-  json& curves = spec["/layer/3/encoding"_json_pointer];
+  Json& curves = spec.at("/layer/3/encoding");
   curves["x"]["scale"]["domain"] = ends(z);
   curves["y"]["scale"]["domain"] = {number(lens.values.low - 0.6 * height),
                                     number(lens.values.high + 0.16 * height)};
   curves["y"]["axis"] = {{"values", ticks}, {"labelExpr", "format(datum.value, '~g')"}};
   for (const int i : {1, 2}) {
-    json& density = spec["layer"][static_cast<std::size_t>(i)]["encoding"];
+    Json& density = spec["layer"][static_cast<std::size_t>(i)]["encoding"];
     density["y"]["scale"]["domain"] = {0, number(3.2 * std::max(peak, 1e-9))};
     density["x"]["scale"] = curves["x"]["scale"];
   }
-  spec["/layer/0/encoding/x/scale"_json_pointer] = curves["x"]["scale"];
-  spec["/layer/0/data/values"_json_pointer] = lens.zones;
-  spec["/layer/1/data/values"_json_pointer] = json::array({last});
-  spec["/layer/1/encoding/color"_json_pointer] = scope.layer_colour(position);
-  spec["/layer/2/data/values"_json_pointer] = json::array({first});
-  spec["/layer/3/data/values"_json_pointer] = lens.curves;
-  spec["/layer/3/layer/2/data/values"_json_pointer] = lens.labels;
+  spec.at("/layer/0/encoding/x/scale") = curves["x"]["scale"];
+  spec.at("/layer/0/data/values") = lens.zones;
+  spec.at("/layer/1/data/values") = Json::array({last});
+  spec.at("/layer/1/encoding/color") = scope.layer_colour(position);
+  spec.at("/layer/2/data/values") = Json::array({first});
+  spec.at("/layer/3/data/values") = lens.curves;
+  spec.at("/layer/3/layer/2/data/values") = lens.labels;
   return spec;
 }
 
@@ -333,14 +333,14 @@ ReportFigure gradient_histogram_figure(const Scope& scope) {
         figure.cells.push_back(nothing(caption, "No histogram of gradients was recorded.", static_cast<int>(i)));
         continue;
       }
-      json spec = heat_map(std::move(heat), scope, {y.low - 0.12 * height, y.high}, "|∂L/∂w|");
-      json ticks = json::array({number((zero_row.low + zero_row.high) / 2)});
+      Json spec = heat_map(std::move(heat), scope, {y.low - 0.12 * height, y.high}, "|∂L/∂w|");
+      Json ticks = Json::array({number((zero_row.low + zero_row.high) / 2)});
       const double stride = std::max(1.0, std::ceil(height / 5));
       for (double t = std::ceil(y.low); t <= y.high; t += stride) ticks.push_back(number(t));
-      spec["/encoding/y/axis"_json_pointer] = {
+      spec.at("/encoding/y/axis") = {
           {"values", ticks},
           {"labelExpr", fmt::format("datum.value < {} ? 'zero' : '1e' + format(datum.value, 'd')", y.low - 1e-9)}};
-      spec["/encoding/tooltip/1/title"_json_pointer] = "log₁₀ from";
+      spec.at("/encoding/tooltip/1/title") = "log₁₀ from";
       figure.cells.push_back(cell(caption, spec, static_cast<int>(i)));
     }
   }

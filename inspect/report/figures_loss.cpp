@@ -12,7 +12,7 @@ namespace tapegrad::inline TAPEGRAD_ABI::reporting {
 namespace {
 
 /// Where units died, at most `most` marks a run: each stands for the deaths in a stretch of steps.
-json death_marks(const RunRecord& run, const Curve& loss, Index last_step, double floor) {
+Json death_marks(const RunRecord& run, const Curve& loss, Index last_step, double floor) {
   std::map<Index, std::pair<Index, Index>> stretches;  // first step in it, deaths
   for (const LayerRecord& layer : run.layers)
     for (const Death& death : layer.deaths) {
@@ -20,7 +20,7 @@ json death_marks(const RunRecord& run, const Curve& loss, Index last_step, doubl
       it->second.first = std::min(it->second.first, death.step);
       ++it->second.second;
     }
-  json rows = json::array();
+  Json rows = Json::array();
   for (const auto& [stretch, deaths] : stretches) {
     const auto after = std::lower_bound(loss.step.begin(), loss.step.end(), static_cast<double>(deaths.first));
     const std::size_t at = static_cast<std::size_t>(after - loss.step.begin());
@@ -31,24 +31,24 @@ json death_marks(const RunRecord& run, const Curve& loss, Index last_step, doubl
 }
 
 /// The loss of every run, and around it the extremes of what each point stands for.
-json loss_chart(json rows, const Scope& scope, const Range& range) {
-  json spec = line_chart(std::move(rows), scope, log_axis("loss", range), scope.run_colour());
+Json loss_chart(Json rows, const Scope& scope, const Range& range) {
+  Json spec = line_chart(std::move(rows), scope, log_axis("loss", range), scope.run_colour());
   spec["height"] = 260;
-  spec["/transform/0/flatten"_json_pointer] = {"step", "v", "low", "high"};
-  json band = {{"mark", {{"type", "area"}, {"opacity", 0.18}, {"line", false}}},
+  spec.at("/transform/0/flatten") = {"step", "v", "low", "high"};
+  Json band = {{"mark", {{"type", "area"}, {"opacity", 0.18}, {"line", false}}},
                {"encoding",
                 {{"x", scope.step_axis()},
                  {"y", log_axis("loss", range)},
                  {"y2", {{"field", "high"}}},
                  {"color", scope.run_colour()}}}};
   band["encoding"]["y"].update({{"field", "low"}, {"type", "quantitative"}});
-  spec["layer"].insert(spec["layer"].begin(), band);
+  spec["layer"].insert_front(band);
   return spec;
 }
 
-void add_deaths(json& spec, const json& deaths) {
+void add_deaths(Json& spec, const Json& deaths) {
   if (deaths.empty()) return;
-  json tooltip = json::parse(R"json([{"field": "run", "type": "nominal"},
+  Json tooltip = Json::parse(R"json([{"field": "run", "type": "nominal"},
                                  {"field": "step", "type": "quantitative", "title": "from step"},
                                  {"field": "deaths", "type": "quantitative", "title": "units died"}])json");
   spec["layer"].push_back({{"data", {{"values", deaths}}},
@@ -64,9 +64,9 @@ void add_deaths(json& spec, const json& deaths) {
                              {"tooltip", tooltip}}}});
 }
 
-void add_blown(json& spec, const json& blown) {
+void add_blown(Json& spec, const Json& blown) {
   if (blown.empty()) return;
-  const json x = {{"field", "step"}, {"type", "quantitative"}};
+  const Json x = {{"field", "step"}, {"type", "quantitative"}};
   spec["layer"].push_back({{"data", {{"values", blown}}},
                            {"mark", {{"type", "rule"}, {"style", "nan"}, {"tooltip", true}}},
                            {"encoding", {{"x", x}}}});
@@ -76,7 +76,7 @@ void add_blown(json& spec, const json& blown) {
 }
 
 /// The loss of guessing, where all runs have the same number of classes and it lies on the chart.
-void add_guessing(json& spec, const Scope& scope, const Range& range) {
+void add_guessing(Json& spec, const Scope& scope, const Range& range) {
   Index classes = scope.runs.front().classes;
   for (const RunRecord& run : scope.runs) classes = run.classes == classes ? classes : 0;
   if (classes < 2) return;
@@ -94,7 +94,7 @@ ReportFigure loss_figure(const Scope& scope) {
       "them, and a vertical line the first loss that is no number (NaN)."};
   figure.columns = 2;
   figure.runs_by_colour = scope.several();
-  json rows = json::array(), accuracy = json::array(), deaths = json::array(), blown = json::array();
+  Json rows = Json::array(), accuracy = Json::array(), deaths = Json::array(), blown = Json::array();
   Range range;
   std::vector<Curve> curves;
   for (const RunRecord& run : scope.runs) {
@@ -111,7 +111,8 @@ ReportFigure loss_figure(const Scope& scope) {
                       {"v", column(curve.value)},
                       {"low", column(curve.low)},
                       {"high", column(curve.high)}});
-    for (json& mark : death_marks(run, curve, scope.last_step, range.low)) deaths.push_back(std::move(mark));
+    const Json marks = death_marks(run, curve, scope.last_step, range.low);
+    for (const Json& mark : marks.items()) deaths.push_back(mark);
     if (run.nan_step) blown.push_back({{"run", run.name}, {"step", *run.nan_step}, {"text", "NaN"}});
     const Curve right = thinned(run.loss, scope.curve_points,
                                 [](const LossStep& s) { return s.accuracy < 0 ? unknown : s.accuracy; });
@@ -123,7 +124,7 @@ ReportFigure loss_figure(const Scope& scope) {
     return figure;
   }
 
-  json spec = loss_chart(std::move(rows), scope, range);
+  Json spec = loss_chart(std::move(rows), scope, range);
   add_deaths(spec, deaths);
   add_blown(spec, blown);
   add_guessing(spec, scope, range);
@@ -131,7 +132,7 @@ ReportFigure loss_figure(const Scope& scope) {
   if (accuracy.empty()) {
     figure.cells.push_back(nothing("Accuracy", "No accuracy was given to the monitor."));
   } else {
-    json chart = line_chart(std::move(accuracy), scope, share_axis("accuracy"), scope.run_colour());
+    Json chart = line_chart(std::move(accuracy), scope, share_axis("accuracy"), scope.run_colour());
     chart["height"] = 260;
     figure.cells.push_back(cell("Accuracy", chart));
   }
@@ -141,7 +142,7 @@ ReportFigure loss_figure(const Scope& scope) {
 namespace {
 
 /// The part of w1·x1 + w2·x2 + b = 0 inside the square.
-std::optional<json> inside(const DecisionMap::Line& line, double low, double high) {
+std::optional<Json> inside(const DecisionMap::Line& line, double low, double high) {
   std::vector<std::pair<double, double>> ends;
   const auto add = [&](double x1, double x2) {
     const double slack = 1e-9 * (high - low);
@@ -156,7 +157,7 @@ std::optional<json> inside(const DecisionMap::Line& line, double low, double hig
     add(-(line.w2 * edge + line.b) / line.w1, edge);
   }
   if (ends.size() < 2) return std::nullopt;
-  return json{{"x1", number(ends[0].first)},
+  return Json{{"x1", number(ends[0].first)},
               {"x2", number(ends[0].second)},
               {"to1", number(ends[1].first)},
               {"to2", number(ends[1].second)},
@@ -164,30 +165,30 @@ std::optional<json> inside(const DecisionMap::Line& line, double low, double hig
 }
 
 /// The colour of every class, for the ground and for the samples.
-void add_colours(json& spec, Index classes) {
-  const json palette = {"#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#f0e442", "#8a8a8a"};
-  json labels = json::array(), colours = json::array();
+void add_colours(Json& spec, Index classes) {
+  const Json palette = {"#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#f0e442", "#8a8a8a"};
+  Json labels = Json::array(), colours = Json::array();
   for (Index c = 0; c < std::max<Index>(classes, 2); ++c) {
     labels.push_back(c);
-    colours.push_back(palette[static_cast<std::size_t>(c) % palette.size()]);
+    colours.push_back(palette.items()[static_cast<std::size_t>(c) % palette.size()]);
   }
-  json colour = {{"field", "v"}, {"legend", nullptr}};
+  Json colour = {{"field", "v"}, {"legend", nullptr}};
   if (classes > 2) {
     colour.update({{"type", "nominal"}, {"scale", {{"domain", labels}, {"range", colours}}}});
-    spec["/layer/0/mark/opacity"_json_pointer] = 0.4;
+    spec.at("/layer/0/mark/opacity") = 0.4;
   } else {
     colour.update({{"type", "quantitative"}, {"scale", {{"domain", {0, 1}}, {"domainMid", 0.5}}}});
-    spec["/layer/0/encoding/stroke"_json_pointer] = colour;
+    spec.at("/layer/0/encoding/stroke") = colour;
   }
-  spec["/layer/0/encoding/color"_json_pointer] = colour;
-  spec["/layer/3/encoding/fill"_json_pointer] = {{"field", "label"},
-                                                 {"type", "nominal"},
-                                                 {"legend", nullptr},
-                                                 {"scale", {{"domain", labels}, {"range", colours}}}};
+  spec.at("/layer/0/encoding/color") = colour;
+  spec.at("/layer/3/encoding/fill") = {{"field", "label"},
+                                       {"type", "nominal"},
+                                       {"legend", nullptr},
+                                       {"scale", {{"domain", labels}, {"range", colours}}}};
 }
 
-json map_chart(const DecisionMap& map, Index classes) {
-  json spec = json::parse(R"json({
+Json map_chart(const DecisionMap& map, Index classes) {
+  Json spec = Json::parse(R"json({
     "width": 330, "height": 330, "usermeta": {"embedOptions": {"renderer": "canvas"}},
     "layer": [
       {"transform": [{"calculate": "sequence(length(datum.v))", "as": "i"}, {"flatten": ["i", "v"]},
@@ -204,14 +205,14 @@ json map_chart(const DecisionMap& map, Index classes) {
       "x": {"field": "x1", "type": "quantitative", "title": "x₁", "axis": {"tickCount": 5, "grid": false}},
       "y": {"field": "x2", "type": "quantitative", "title": "x₂", "axis": {"tickCount": 5, "grid": false}}}
   })json");
-  const json domain = {{"domain", {map.low, map.high}}, {"nice", false}, {"zero", false}};
-  spec["/encoding/x/scale"_json_pointer] = domain;
-  spec["/encoding/y/scale"_json_pointer] = domain;
+  const Json domain = {{"domain", {map.low, map.high}}, {"nice", false}, {"zero", false}};
+  spec.at("/encoding/x/scale") = domain;
+  spec.at("/encoding/y/scale") = domain;
   const std::size_t cells = static_cast<std::size_t>(map.cells);
   const double width = (map.high - map.low) / static_cast<double>(std::max<Index>(map.cells, 1));
-  json rows = json::array(), lines = json::array(), points = json::array();
+  Json rows = Json::array(), lines = Json::array(), points = Json::array();
   for (std::size_t row = 0; row < cells; ++row) {
-    json values = json::array();
+    Json values = Json::array();
     for (std::size_t i = row * cells; i < std::min((row + 1) * cells, map.output.size()); ++i)
       values.push_back(number(std::round(100 * map.output[i]) / 100));
     const double bottom = map.low + width * static_cast<double>(row);
@@ -225,10 +226,10 @@ json map_chart(const DecisionMap& map, Index classes) {
     points.push_back({{"x1", number(point.x1)}, {"x2", number(point.x2)}, {"label", point.label}});
   }
   add_colours(spec, classes);
-  spec["/layer/0/data/values"_json_pointer] = std::move(rows);
-  spec["/layer/1/data/values"_json_pointer] = lines;
-  spec["/layer/2/data/values"_json_pointer] = std::move(lines);
-  spec["/layer/3/data/values"_json_pointer] = std::move(points);
+  spec.at("/layer/0/data/values") = std::move(rows);
+  spec.at("/layer/1/data/values") = lines;
+  spec.at("/layer/2/data/values") = std::move(lines);
+  spec.at("/layer/3/data/values") = std::move(points);
   return spec;
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <map>
 
 #include "tapegrad/inspect/report/charts.h"
 
@@ -18,7 +20,7 @@ ReportFigure saturation_figure(const Scope& scope) {
     for (const RunRecord& run : scope.runs) {
       const std::string caption = scope.caption(run, high ? "high side" : "low side");
       Range range;
-      json rows = layer_rows(
+      Json rows = layer_rows(
           scope, run, false, [&](const LayerStep& s) { return high ? s.saturated_high : s.saturated_low; }, &range);
       if (range.empty())
         figure.cells.push_back(nothing(caption, "No activation layer was recorded."));
@@ -66,7 +68,7 @@ ReportFigure dead_figure(const Scope& scope) {
   figure.columns = scope.columns(1);
   figure.layers_by_colour = scope.hidden();
   for (const RunRecord& run : scope.runs) {
-    json rows = json::array();
+    Json rows = Json::array();
     for (std::size_t i = 0; i < run.layers.size(); ++i) {
       const LayerRecord& layer = run.layers[i];
       if (is_output(layer)) continue;
@@ -90,21 +92,20 @@ ReportFigure dead_figure(const Scope& scope) {
       figure.cells.push_back(nothing(caption, "No unit was dead or asleep on any recorded batch."));
       continue;
     }
-    json spec = line_chart(std::move(rows), scope, share_axis("dead"), scope.layer_colour());
-    const json horizons = {"dead since", "dead on this batch", "asleep on this batch"};
-    spec["/layer/0/encoding/strokeDash"_json_pointer] = {
+    Json spec = line_chart(std::move(rows), scope, share_axis("dead"), scope.layer_colour());
+    const Json horizons = {"dead since", "dead on this batch", "asleep on this batch"};
+    spec.at("/layer/0/encoding/strokeDash") = {
         {"field", "horizon"},
         {"type", "ordinal"},
         {"sort", horizons},
         {"legend", nullptr},
         {"scale", {{"domain", horizons}, {"range", {{1, 0}, {5, 3}, {1, 3}}}}}};
-    spec["/layer/0/encoding/strokeWidth"_json_pointer] = {
-        {"field", "horizon"},
-        {"type", "ordinal"},
-        {"sort", horizons},
-        {"legend", nullptr},
-        {"scale", {{"domain", horizons}, {"range", {2.4, 1, 1.4}}}}};
-    spec["/layer/1/encoding/tooltip"_json_pointer].push_back({{"field", "horizon"}, {"type", "nominal"}});
+    spec.at("/layer/0/encoding/strokeWidth") = {{"field", "horizon"},
+                                                {"type", "ordinal"},
+                                                {"sort", horizons},
+                                                {"legend", nullptr},
+                                                {"scale", {{"domain", horizons}, {"range", {2.4, 1, 1.4}}}}};
+    spec.at("/layer/1/encoding/tooltip").push_back({{"field", "horizon"}, {"type", "nominal"}});
     figure.cells.push_back(cell(caption, spec));
   }
   return figure;
@@ -148,7 +149,7 @@ Fates fates_of(const LayerRecord& layer) {
   return fates;
 }
 
-json raster(const Scope& scope, const RunRecord& run, const LayerRecord& layer, std::size_t& drawn) {
+Json raster(const Scope& scope, const RunRecord& run, const LayerRecord& layer, std::size_t& drawn) {
   const auto [order, longest] = fates_of(layer);
   const std::vector<std::size_t> columns = evenly(layer.firing_rates.size(), std::size_t{40});
   const std::vector<std::size_t> rows =
@@ -156,14 +157,14 @@ json raster(const Scope& scope, const RunRecord& run, const LayerRecord& layer, 
   drawn = rows.size();
 
   const double per_epoch = run.steps_per_epoch > 0 ? static_cast<double>(run.steps_per_epoch) : 1;
-  json data = json::array(), outlines = json::array();
+  Json data = Json::array(), outlines = Json::array();
   double from = 0;
   for (const std::size_t c : columns) {
     const auto& [step, rates] = layer.firing_rates[c];
-    json values = json::array();
+    Json values = Json::array();
     for (const std::size_t row : rows) {
       const std::size_t unit = order[row];
-      values.push_back(unit < rates.size() ? number(std::round(1000 * rates[unit]) / 1000) : json());
+      values.push_back(unit < rates.size() ? number(std::round(1000 * rates[unit]) / 1000) : Json());
     }
     const double to = static_cast<double>(step + 1) / per_epoch;
     data.push_back({{"x", number(from)}, {"to", number(to)}, {"r", values}});
@@ -176,7 +177,7 @@ json raster(const Scope& scope, const RunRecord& run, const LayerRecord& layer, 
                           {"row", row},
                           {"below", row + 1}});
 
-  json spec = json::parse(R"json({
+  Json spec = Json::parse(R"json({
     "width": "container", "height": 200, "usermeta": {"embedOptions": {"renderer": "canvas"}},
     "layer": [
       {"transform": [{"calculate": "sequence(length(datum.r))", "as": "row"}, {"flatten": ["row", "r"]},
@@ -195,16 +196,16 @@ json raster(const Scope& scope, const RunRecord& run, const LayerRecord& layer, 
             "axis": {"labels": false, "grid": false}},
       "y2": {"field": "below"}}
   })json");
-  const json tooltip = json::parse(R"json([{"field": "row", "type": "quantitative", "title": "place"},
+  const Json tooltip = Json::parse(R"json([{"field": "row", "type": "quantitative", "title": "place"},
                                        {"field": "to", "type": "quantitative", "title": "until"},
                                        {"field": "r", "type": "quantitative", "title": "fires on", "format": ".1%"}])json");
-  for (json& layer_spec : spec["/layer/0/layer"_json_pointer]) layer_spec["encoding"]["tooltip"] = tooltip;
-  spec["/layer/0/data/values"_json_pointer] = std::move(data);
-  spec["/layer/1/data/values"_json_pointer] = std::move(outlines);
-  json& x = spec["/encoding/x"_json_pointer];
+  for (Json& layer_spec : spec.at("/layer/0/layer").items()) layer_spec["encoding"]["tooltip"] = tooltip;
+  spec.at("/layer/0/data/values") = std::move(data);
+  spec.at("/layer/1/data/values") = std::move(outlines);
+  Json& x = spec.at("/encoding/x");
   x["title"] = run.steps_per_epoch > 0 ? "epoch" : "step";
   x["scale"] = {{"domain", {0, number(static_cast<double>(scope.last_step + 1) / per_epoch)}}, {"nice", false}};
-  spec["/encoding/y/scale"_json_pointer] = {{"domain", {0, rows.size()}}, {"reverse", true}, {"nice", false}};
+  spec.at("/encoding/y/scale") = {{"domain", {0, rows.size()}}, {"reverse", true}, {"nice", false}};
   return spec;
 }
 
@@ -234,7 +235,7 @@ ReportFigure raster_figure(const Scope& scope) {
         continue;
       }
       std::size_t drawn = 0;
-      const json spec = raster(scope, run, layer, drawn);
+      const Json spec = raster(scope, run, layer, drawn);
       const std::string how_many = static_cast<Index>(drawn) < layer.units
                                        ? fmt::format("{} of {} units", drawn, layer.units)
                                        : fmt::format("{} units", layer.units);

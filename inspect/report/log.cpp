@@ -1,24 +1,29 @@
 #include "tapegrad/inspect/report/log.h"
 
-#include <nlohmann/json.hpp>
-
 #include "tapegrad/core/file.h"
+#include "tapegrad/inspect/report/json.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
-using json = nlohmann::ordered_json;
+using reporting::Json;
 
-json or_null(const std::optional<Index>& step) { return step ? json(*step) : json(); }
+Json or_null(const std::optional<Index>& step) { return step ? Json(*step) : Json(); }
+
+template <class Values> Json array_of(const Values& values) {
+  Json array = Json::array();
+  for (const auto& value : values) array.push_back(value);
+  return array;
+}
 
 class Lines {
  public:
-  explicit Lines(std::string run) : run_(std::move(run)) {}
+  void begin_run(const std::string& name) { run_ = name; }
 
-  void add(std::string_view kind, json object) {
-    json line{{"kind", kind}, {"run", run_}};
+  void add(std::string_view kind, const Json& object) {
+    Json line{{"kind", std::string(kind)}, {"run", run_}};
     line.update(object);
-    text += line.dump(-1, ' ', false, json::error_handler_t::replace);
+    text += line.dump();
     text += '\n';
   }
 
@@ -28,9 +33,13 @@ class Lines {
   std::string run_;
 };
 
-json histogram(const std::string& path, Index step, const Histogram& h) {
-  return {{"path", path},          {"step", step},       {"low", h.low},
-          {"high", h.high},        {"counts", h.counts}, {"underflow", h.underflow},
+Json histogram(const std::string& path, Index step, const Histogram& h) {
+  return {{"path", path},
+          {"step", step},
+          {"low", h.low},
+          {"high", h.high},
+          {"counts", array_of(h.counts)},
+          {"underflow", h.underflow},
           {"overflow", h.overflow}};
 }
 
@@ -56,7 +65,7 @@ void add_layer(Lines& lines, const LayerRecord& layer) {
   for (const auto& [step, counts] : layer.z_histograms)
     lines.add("z_histogram", histogram(layer.path, step, counts));
   for (const auto& [step, rates] : layer.firing_rates)
-    lines.add("firing_rate", {{"path", layer.path}, {"step", step}, {"rates", rates}});
+    lines.add("firing_rate", {{"path", layer.path}, {"step", step}, {"rates", array_of(rates)}});
   for (const Death& d : layer.deaths)
     lines.add("death", {{"path", layer.path},
                         {"step", d.step},
@@ -80,7 +89,7 @@ void add_parameter(Lines& lines, const ParameterRecord& parameter) {
                             {"update_norm", s.update_norm},
                             {"update_ratio", s.update_ratio}});
   for (const auto& [step, counts] : parameter.gradient_histograms) {
-    json object = histogram(parameter.path, step, counts);
+    Json object = histogram(parameter.path, step, counts);
     object["zeros"] = counts.zeros;
     lines.add("gradient_histogram", object);
   }
@@ -89,25 +98,24 @@ void add_parameter(Lines& lines, const ParameterRecord& parameter) {
 }  // namespace
 
 void write_log(const std::string& path, std::span<const RunRecord> runs) {
-  std::string text;
+  Lines lines;
   for (const RunRecord& run : runs) {
-    Lines lines(run.name);
+    lines.begin_run(run.name);
     lines.add("run", {{"classes", run.classes},
                       {"steps_per_epoch", run.steps_per_epoch},
-                      {"notes", run.notes},
+                      {"notes", Json(run.notes)},
                       {"input_mean", run.input_mean},
                       {"input_std", run.input_std},
                       {"nan_step", or_null(run.nan_step)}});
     for (const LossStep& s : run.loss)
       lines.add("loss", {{"step", s.step},
                          {"loss", s.loss},
-                         {"accuracy", s.accuracy < 0 ? json() : json(s.accuracy)},
+                         {"accuracy", s.accuracy < 0 ? Json() : Json(s.accuracy)},
                          {"lr", s.lr}});
     for (const LayerRecord& layer : run.layers) add_layer(lines, layer);
     for (const ParameterRecord& parameter : run.parameters) add_parameter(lines, parameter);
-    text += lines.text;
   }
-  write_whole_file("log", path, text);
+  write_whole_file("log", path, lines.text);
 }
 
 }  // namespace tapegrad

@@ -11,6 +11,7 @@
 
 #include "tapegrad/core/file.h"
 #include "tapegrad/inspect/report/figures.h"
+#include "tapegrad/inspect/report/json.h"
 
 #ifndef TAPEGRAD_DEFAULT_VEGA_DIR
 #define TAPEGRAD_DEFAULT_VEGA_DIR ""
@@ -215,7 +216,7 @@ std::string colours(const std::vector<std::string>& layers, bool dark) {
 
 std::string escaped(std::string_view text) {
   std::string result;
-  for (const char c : text) {
+  for (const char c : valid_utf8(text)) {
     switch (c) {
       case '&':
         result += "&amp;";

@@ -2,16 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "tapegrad/inspect/report/figures.h"
+#include "tapegrad/inspect/report/json.h"
 
 /// The colours of a report.
 
 namespace tapegrad::inline TAPEGRAD_ABI::reporting {
 namespace {
-
-using json = nlohmann::ordered_json;
 
 /// `count` colours from the viridis scale between two positions from 0 to 1.
 std::vector<std::string> viridis(std::size_t count, double from, double to) {
@@ -52,10 +50,10 @@ std::string report_theme(bool dark, std::size_t layers) {
   const char* death = dark ? "#ff7a33" : "#d55e00";  // Okabe-Ito's vermilion; lighter on a dark ground
   const char* orange = "#e69f00";
   // Viridis towards the ink; its light end fades into a light ground.
-  json heat =
-      dark ? json(viridis(12, 0.05, 1)) : json{"#f3f7ee", "#dcebc9", "#b5dba8", "#7fc79a", "#4bb094", "#2b968f",
+  Json heat =
+      dark ? Json(viridis(12, 0.05, 1)) : Json{"#f3f7ee", "#dcebc9", "#b5dba8", "#7fc79a", "#4bb094", "#2b968f",
                                                "#29798e", "#335d8d", "#3f4187", "#46236f", "#440154"};
-  json theme = {
+  Json theme = {
       {"background", "transparent"},
       {"font", "Inter, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', sans-serif"},
       {"view", {{"stroke", nullptr}}},
@@ -79,10 +77,10 @@ std::string report_theme(bool dark, std::size_t layers) {
        {{"category", run_colours(dark)},
         {"ordinal", layer_colours(layers, dark)},
         {"heatmap", heat},
-        {"ramp", dark ? json{"#34425c", "#5b8fd0", "#d5e8ff"} : json{"#bccbdc", "#5b8fc4", "#0b2f5c"}},
-        {"diverging", dark ? json{"#0b3a5c", "#171d29", "#5a4200"} : json{"#8fc1e3", "#fafafa", "#f5cf7e"}}}}};
+        {"ramp", dark ? Json{"#34425c", "#5b8fd0", "#d5e8ff"} : Json{"#bccbdc", "#5b8fc4", "#0b2f5c"}},
+        {"diverging", dark ? Json{"#0b3a5c", "#171d29", "#5a4200"} : Json{"#8fc1e3", "#fafafa", "#f5cf7e"}}}}};
   // Vega-Lite itself looks for `color` only; the rest of a style is Vega's.
-  json& style = theme["style"];
+  Json& style = theme["style"];
   style["reference"] = {{"color", quiet}, {"strokeDash", {4, 4}}, {"strokeWidth", 1}};
   style["reference-text"] = {{"color", quiet}, {"fontSize", 11}};
   style["note"] = {{"color", quiet}, {"fontSize", 10}};

@@ -10,6 +10,8 @@
 #include <new>
 #include <vector>
 
+#include "refuse_allocations.h"
+
 /// From the third step on, training allocates nothing. Every way to the heap is counted: `operator new` in all its
 /// forms and Eigen's own functions end in malloc and its relatives, which are replaced here.
 
@@ -34,11 +36,26 @@ std::atomic<std::size_t> allocations{0};
 std::atomic<std::size_t> refused_from{
     std::numeric_limits<std::size_t>::max()};  ///< bytes: memory is "full" for these
 
+constexpr std::ptrdiff_t never = std::numeric_limits<std::ptrdiff_t>::max();
+std::atomic<std::ptrdiff_t> until_refused{never};  ///< allocations that are granted before
+std::atomic<bool> refuse_all{false};
+
 bool granted(std::size_t size) {
   allocations.fetch_add(1, std::memory_order_relaxed);
+  if (until_refused.load(std::memory_order_relaxed) != never) {
+    const std::ptrdiff_t left = until_refused.fetch_sub(1, std::memory_order_relaxed);
+    if (left == 0 || (left < 0 && refuse_all)) return false;
+  }
   return size < refused_from.load(std::memory_order_relaxed);
 }
 }  // namespace
+
+bool refusing::possible() { return true; }
+void refusing::begin(std::size_t granted, bool from_then_on) {
+  refuse_all = from_then_on;
+  until_refused = static_cast<std::ptrdiff_t>(granted);
+}
+bool refusing::end() { return until_refused.exchange(never) < 0; }
 
 // NOLINTBEGIN: these are the C library's names.
 extern "C" {
@@ -64,6 +81,10 @@ int posix_memalign(void** out, std::size_t alignment, std::size_t size) {
 }
 }
 // NOLINTEND
+#else
+bool refusing::possible() { return false; }
+void refusing::begin(std::size_t, bool) {}
+bool refusing::end() { return false; }
 #endif
 
 namespace {

@@ -148,6 +148,8 @@ class Options(ExampleTest):
             self.assertRegex(mnist, rf"--{option}\b")
 
     def test_unknown_option(self):
+        for name in WITHOUT_OPTIONS:
+            self.assertNotEqual(run(name, "--no-such-option").code, 0)
         for name in set(PROGRAMS) - set(WITHOUT_OPTIONS):
             with self.subTest(name):
                 result = run(name, "--no-such-option")
@@ -264,6 +266,19 @@ class Xor(ExampleTest):
         self.assert_number(data["success_rate"]["tanh"], 0.9, 1)
         self.assertEqual(data["success_rate"]["identity"], 0)
         self.assertEqual(data["seeds"], 10)
+
+    def test_success_rates_with_a_report(self):
+        report = self.path("report.html")
+        result = run("xor", "--activation", "tanh,relu", "--seeds", 3, "--seed", 5, "--steps", 20, "--report", report)
+        self.assertEqual((result.code, result.err), (0, ""))
+        with open(report, encoding="utf-8") as file:
+            page = file.read()
+        self.assertIn("<h1>XOR from seed 5, the first of 3</h1>", page)
+        for name in ("tanh", "relu"):
+            self.assertIn(f"<h3>{name}</h3>", page)
+        os.remove(report)
+        self.assert_fails("xor", "--seeds", "3", "--watch", code=108,
+                          err="--seeds excludes --watch\nRun with --help for more information.\n")
 
     def test_same_seed_same_json(self):
         first = self.summary("xor", "--seed", 7, "--steps", 50)
@@ -568,16 +583,50 @@ class Lab(ExampleTest):
 
 
 class Json(ExampleTest):
-    def test_unwritable_json(self):
+    def test_unwritable_files_are_found_before_the_work(self):
         missing = os.path.join(self.scratch, "missing", "out.json")
         folder = self.path("folder")
         os.mkdir(folder)
-        for path in (missing, folder):
-            with self.subTest(path):
-                result = run("xor", "--steps", 5, "--json", path)
-                self.assertEqual((result.code, result.err), (1, f"error: [file] {path}: cannot be written\n"))
+        for path, why in ((missing, "No such file or directory"), (folder, "Is a directory")):
+            for program, option in (("xor", "json"), ("xor", "log"), ("mnist", "report"), ("gradients", "dot"),
+                                    ("claims", "report"), ("papers", "report"), ("activations", "report"),
+                                    ("curvature", "report"), ("dead_relu", "log"), ("custom_activation", "report"),
+                                    ("saturation", "report"), ("tape", "json")):
+                with self.subTest(f"{program} --{option} {path}"):
+                    result = run(program, "--" + option, path)
+                    self.assertEqual((result.code, result.out, result.err),
+                                     (1, "", f"error: [{option}] {path}: cannot be written: {why}\n"))
         self.assertEqual(os.listdir(self.scratch), ["folder"])
         self.assertEqual(os.listdir(folder), [])
+
+    def test_a_full_disk_is_an_error(self):
+        for arguments in (["first"], ["first", "--help"], ["digits", "--help"], ["xor"], ["xor", "--help"], ["tape"],
+                          ["activations", "--markdown"]):
+            with self.subTest(arguments), open("/dev/full", "wb") as full:
+                command = [os.path.join(FOLDER, arguments[0]), *arguments[1:]]
+                result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=300, check=False)
+                self.assertEqual(result.returncode, 1)
+                if arguments[0] not in WITHOUT_OPTIONS:
+                    self.assertEqual(result.stderr.decode(), "error: standard output: No space left on device\n")
+        for option in ("json", "log", "report"):
+            with self.subTest(option):
+                result = run("xor", "--steps", 5, "--" + option, "/dev/full")
+                self.assertEqual((result.code, result.err),
+                                 (1, f"error: [{option}] /dev/full: cannot be written: No space left on device\n"))
+
+    def test_standard_output_keeps_what_was_printed(self):
+        """Through a pipe, and as a file, which must not be replaced or cut off."""
+        for name in ("pipe", "file"):
+            with self.subTest(name), open(self.path(), "wb") as file:
+                command = [os.path.join(FOLDER, "xor"), "--steps", "5", "--log", "/dev/stdout"]
+                result = subprocess.run(command, stdout=file if name == "file" else subprocess.PIPE, timeout=300,
+                                        stderr=subprocess.PIPE, check=False)
+                with open(self.path(), "rb") as written:
+                    out = result.stdout.decode() if name == "pipe" else written.read().decode()
+                self.assertEqual((result.returncode, result.stderr), (0, b""))
+                self.assertIn("XOR with 8 hidden tanh units", out.splitlines()[1])
+                self.assertIn("The log is in /dev/stdout: one JSON object per line.", out.splitlines())
+                self.assertEqual(len([line for line in out.splitlines() if line.startswith('{"kind":"loss"')]), 5)
 
     def test_a_failure_keeps_the_old_file(self):
         with open(self.path(), "w", encoding="utf-8") as file:

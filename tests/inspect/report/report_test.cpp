@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "refuse_allocations.h"
 #include "synthetic.h"
 #include "tapegrad/core/error.h"
 #include "tapegrad/inspect/report/log.h"
@@ -303,14 +304,15 @@ TEST_CASE("a report appears whole or not at all") {
   const ReportOptions options{.vega_directory = small_scripts(scratch)};
   const std::string missing = scratch / "no/such/folder/out.html";
   CHECK_THROWS_WITH_AS(write_report(missing, runs, options),
-                       ("[report] " + missing + ": cannot be written").c_str(), Error);
+                       ("[report] " + missing + ": cannot be written: No such file or directory").c_str(), Error);
   fs::create_directory(scratch.path / "folder");
   const std::string folder = scratch / "folder";
-  CHECK_THROWS_WITH_AS(write_report(folder, runs, options), ("[report] " + folder + ": cannot be written").c_str(),
-                       Error);
+  CHECK_THROWS_WITH_AS(write_report(folder, runs, options),
+                       ("[report] " + folder + ": cannot be written: Is a directory").c_str(), Error);
   CHECK_THROWS_WITH_AS(write_report(folder, {}, options),
                        ("[report] " + folder + ": there is no run to report").c_str(), Error);
-  CHECK_THROWS_WITH_AS(write_log(folder, runs), ("[log] " + folder + ": cannot be written").c_str(), Error);
+  CHECK_THROWS_WITH_AS(write_log(folder, runs), ("[log] " + folder + ": cannot be written: Is a directory").c_str(),
+                       Error);
 
   std::ofstream(scratch / "out.html") << "before";
   write_report(scratch / "out.html", runs, options);
@@ -318,6 +320,41 @@ TEST_CASE("a report appears whole or not at all") {
   std::size_t files = 0;
   for (const auto& entry : fs::directory_iterator(scratch.path)) files += entry.is_regular_file() ? 1 : 0;
   CHECK(files == 4);  // the scripts and the report: nothing temporary is left
+}
+
+TEST_CASE("running out of memory while a report or a log is written is an exception, and keeps the old file") {
+  const Scratch scratch;
+  const std::array runs{synthetic::run({.units = 4, .steps = 40, .map = true})};
+  const ReportOptions options{.vega_directory = small_scripts(scratch)};
+  const std::string report = scratch / "out.html", log = scratch / "run.jsonl";
+  std::ofstream(report) << "before";
+  std::ofstream(log) << "before";
+  // Some refusals are no failure (a sort that needs more time then), so the file may also be whole and new.
+  const auto check = [&](const std::string& path, const char* begin, const char* end) {
+    const std::string now = content(path);
+    const bool whole = now == "before" || (now.starts_with(begin) && now.ends_with(end));
+    CHECK(whole);
+    CHECK(std::distance(fs::directory_iterator(scratch.path), fs::directory_iterator()) == 5);
+  };
+  refusing::at_each_allocation([&] { write_report(report, runs, options); },
+                               [&] { check(report, "<!doctype html>", "</html>\n"); });
+  refusing::at_each_allocation([&] { write_log(log, runs); }, [&] { check(log, "{\"kind\":\"run\"", "}\n"); });
+  if (refusing::possible()) CHECK(content(log).starts_with("{\"kind\":\"run\""));
+}
+
+TEST_CASE("texts that are not UTF-8 do not spoil a page or a log") {
+  const Scratch scratch;
+  std::array runs{synthetic::run({.steps = 20})};
+  runs[0].name = "a\xff\xc3(\xed\xa0\x80 ∂z\t\x01";
+  const std::string expected = "a\ufffd\ufffd(\ufffd\ufffd\ufffd ∂z\t\x01";
+  const std::string html = report_of(runs, {.vega_directory = small_scripts(scratch)});
+  CHECK(html.find("<h3>" + expected + "</h3>") != std::string::npos);
+  CHECK(figures_of(html)["views"].size() > 5);  // parsing throws where it is no UTF-8
+  write_log(scratch / "run.jsonl", runs);
+  std::ifstream file(scratch / "run.jsonl");
+  std::string line;
+  REQUIRE(std::getline(file, line));
+  CHECK(json::parse(line)["run"] == expected);
 }
 
 TEST_CASE("a log has one object per recorded step and kind") {
