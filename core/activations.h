@@ -63,7 +63,7 @@ TAPEGRAD_ACTIVATION(identity, Identity)
 struct Relu {
   static constexpr std::string_view name = "relu";
   template <class X> static X value(const X& x) { return simd::max(x, 0); }
-  template <class X> static X vjp(const X& g, const X& x, const X&) { return where(x > 0, g, 0.0); }
+  template <class X> static X vjp(const X& g, const X&, const X& y) { return where(y > 0, g, y); }
   static Facts facts() {
     return {.formula = "max(x, 0)", .lower = 0, .sup_slope = 1, .kinks = {{0, 0}}, .saturates_left = true};
   }
@@ -76,7 +76,9 @@ struct LeakyRelu {
   static constexpr std::string_view name = "leaky_relu";
   static constexpr std::array settings{Setting{"negative_slope", &LeakyRelu::negative_slope}};
   template <class X> X value(const X& x) const { return where(x > 0, x, negative_slope * x); }
-  template <class X> X vjp(const X& g, const X& x, const X&) const { return where(x > 0, g, negative_slope * g); }
+  template <class X> X vjp(const X& g, const X& x, const X&) const {
+    return where(x > 0, g, where(x <= 0, negative_slope * g, x));
+  }
   Facts facts() const {
     const double steepest = std::max(1.0, std::abs(negative_slope));
     return {.formula = "x for x > 0, else negative_slope·x",
@@ -177,7 +179,11 @@ TAPEGRAD_ACTIVATION(log_sigmoid, LogSigmoid)
 /** x / (1 + |x|) */
 struct Softsign {
   static constexpr std::string_view name = "softsign";
-  template <class X> static X value(const X& x) { return x / (1 + simd::abs(x)); }
+  static constexpr double far = 0x1p60;  // there it is ±1, and at ±∞ it would be ∞/∞
+  template <class X> static X value(const X& x) {
+    const X c = simd::min(simd::max(x, -far), far);
+    return c / (1 + simd::abs(c));
+  }
   template <class X> static X vjp(const X& g, const X& x, const X&) {
     const X r = 1 / (1 + abs(x));
     return g * r * r;
@@ -200,7 +206,7 @@ struct Swish {
   static constexpr std::string_view name = "swish";
   static constexpr std::array settings{Setting{"beta", &Swish::beta, SettingDomain::positive}};
   static constexpr double bound = 1000;  // beyond it σ is exactly 0 or 1, and nothing must overflow
-  template <class X> X value(const X& x) const { return x * sigmoid(beta * x); }
+  template <class T> ValueAndSlope<T> value_and_slope(Pack<T> x) const { return simd::swish_and_slope(x, beta); }
   template <class X> X vjp(const X& g, const X& x, const X&) const {
     const X u = clamp(beta * x, -bound, bound);
     return g * (sigmoid(u) + u * sigmoid_slope(u));
@@ -217,9 +223,11 @@ TAPEGRAD_ACTIVATION(swish, Swish)
 /** x·Φ(x) (Hendrycks & Gimpel 2016) */
 struct Gelu {
   static constexpr std::string_view name = "gelu";
-  template <class X> static X value(const X& x) { return x * normal_cdf(x); }
+  static constexpr double bound = 50;  // beyond it φ is exactly 0, and ∞·0 would be NaN
+  template <class T> static ValueAndSlope<T> value_and_slope(Pack<T> x) { return simd::gelu_and_slope(x); }
   template <class X> static X vjp(const X& g, const X& x, const X&) {
-    return g * (normal_cdf(x) + x * normal_pdf(x));
+    const X c = clamp(x, -bound, bound);
+    return g * (normal_cdf(c) + c * normal_pdf(c));
   }
   static Facts facts() {
     return {.formula = "x·Φ(x)",
@@ -236,15 +244,12 @@ struct GeluTanh {
   static constexpr double twice_root = 1.5957691216057307117;  // 2√(2/π)
   static constexpr double cubic = 0.044715;
   static constexpr double bound = 50;  // beyond it σ is exactly 0 or 1, and x³ must not overflow
-  template <class X> static X value(const X& x) {
-    const X c = clamp(x, -bound, bound);
-    return x * sigmoid(twice_root * c * (1 + cubic * c * c));
-  }
+  template <class T> static ValueAndSlope<T> value_and_slope(Pack<T> x) { return simd::gelu_tanh_and_slope(x); }
   template <class X> static X vjp(const X& g, const X& x, const X&) {
     const X c = clamp(x, -bound, bound);
     const X u = twice_root * c * (1 + cubic * c * c);
     const X du = twice_root * (1 + 3 * cubic * c * c);
-    return g * (sigmoid(u) + x * (sigmoid_slope(u) * du));
+    return g * (sigmoid(u) + c * (sigmoid_slope(u) * du));
   }
   static Facts facts() {
     return {.formula = "x·(1 + tanh(√(2/π)(x + 0.044715x³)))/2",
@@ -259,17 +264,7 @@ TAPEGRAD_ACTIVATION(gelu_tanh, GeluTanh)
 struct Mish {
   static constexpr std::string_view name = "mish";
   static constexpr double bound = 1000;  // beyond it the slope is exactly 0 or 1, and nothing must overflow
-  /// tanh(ln(1 + eˣ)) = n/d with n = (1 + eˣ)² − 1 and d = (1 + eˣ)² + 1, both divided by e²ˣ for positive x;
-  /// 1 − tanh² = 4k(1 + e)²/d²
-  template <class T> static ValueAndSlope<T> value_and_slope(Pack<T> x) {
-    const Pack<T> e = simd::exp_minus_abs(x);
-    const auto positive = x > 0;
-    const Pack<T> n = where(positive, 1 + 2 * e, e * (e + 2));
-    const Pack<T> k = where(positive, e * e, 1.0);
-    const Pack<T> d = n + 2 * k;
-    const Pack<T> r = 1 / d;
-    return {x * (n / d), n * r + clamp(x, -bound, bound) * (4 * k * where(positive, 1.0, e) * (1 + e) * r * r)};
-  }
+  template <class T> static ValueAndSlope<T> value_and_slope(Pack<T> x) { return simd::mish_and_slope(x); }
   template <class X> static X vjp(const X& g, const X& x, const X&) {
     const X c = clamp(x, -bound, bound);
     const X s = softplus(c);
@@ -288,8 +283,8 @@ TAPEGRAD_ACTIVATION(mish, Mish)
 struct HardSigmoid {
   static constexpr std::string_view name = "hard_sigmoid";
   template <class X> static X value(const X& x) { return simd::min(simd::max(x + 3, 0), 6) * (1.0 / 6); }
-  template <class X> static X vjp(const X& g, const X& x, const X&) {
-    return where(x > -3, where(x < 3, g * (1.0 / 6), 0.0), 0.0);
+  template <class X> static X vjp(const X& g, const X& x, const X& y) {
+    return where(x > -3, where(x < 3, g * (1.0 / 6), 0.0), 0 * y);
   }
   static Facts facts() {
     return {.formula = "(x + 3)/6 held between 0 and 1",
@@ -306,9 +301,12 @@ TAPEGRAD_ACTIVATION(hard_sigmoid, HardSigmoid)
 /** x·hard_sigmoid(x) (Howard et al. 2019) */
 struct HardSwish {
   static constexpr std::string_view name = "hard_swish";
-  template <class X> static X value(const X& x) { return x * (simd::min(simd::max(x + 3, 0), 6) * (1.0 / 6)); }
-  template <class X> static X vjp(const X& g, const X& x, const X&) {
-    return where(x > -3, where(x < 3, g * (x * (1.0 / 3) + 0.5), g), 0.0);
+  template <class X> static X value(const X& x) {
+    const X c = simd::max(x, -3);
+    return c * (simd::min(c + 3, 6) * (1.0 / 6));
+  }
+  template <class X> static X vjp(const X& g, const X& x, const X& y) {
+    return where(x > -3, where(x < 3, g * (x * (1.0 / 3) + 0.5), g), 0 * y);
   }
   static Facts facts() {
     return {.formula = "x·((x + 3)/6 held between 0 and 1)",
@@ -324,8 +322,8 @@ TAPEGRAD_ACTIVATION(hard_swish, HardSwish)
 struct HardTanh {
   static constexpr std::string_view name = "hard_tanh";
   template <class X> static X value(const X& x) { return simd::min(simd::max(x, -1), 1); }
-  template <class X> static X vjp(const X& g, const X& x, const X&) {
-    return where(x > -1, where(x < 1, g, 0.0), 0.0);
+  template <class X> static X vjp(const X& g, const X& x, const X& y) {
+    return where(x > -1, where(x < 1, g, 0.0), 0 * y);
   }
   static Facts facts() {
     return {.formula = "x held between −1 and 1",
@@ -343,8 +341,8 @@ TAPEGRAD_ACTIVATION(hard_tanh, HardTanh)
 struct Relu6 {
   static constexpr std::string_view name = "relu6";
   template <class X> static X value(const X& x) { return simd::min(simd::max(x, 0), 6); }
-  template <class X> static X vjp(const X& g, const X& x, const X&) {
-    return where(x > 0, where(x < 6, g, 0.0), 0.0);
+  template <class X> static X vjp(const X& g, const X& x, const X& y) {
+    return where(x > 0, where(x < 6, g, 0.0), 0 * y);
   }
   static Facts facts() {
     return {.formula = "x held between 0 and 6",

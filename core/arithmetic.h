@@ -128,7 +128,9 @@ struct Where {
 };
 TAPEGRAD_DECLARE_RULE(Where)
 
-/** where(x > 0, a, b): a where the condition holds, else b; one of them, or both, may be numbers. */
+/** where(x > 0, a, b): a where the condition holds, else b; one of them, or both, may be numbers. Both are computed
+ * everywhere. Where the slope of the one that is not taken is infinite, its gradient is 0·∞ = NaN: keep its operand away from
+ * there, where(x > 0, log(where(x > 0, x, 1)), 0). */
 template <VarOrPack X, class A, class B> X where(const X& mask, const A& a, const B& b) {
   return apply(Where{}, mask, beside(mask, a), beside(mask, b));
 }
@@ -171,7 +173,7 @@ struct Log1p {
 };
 TAPEGRAD_UNARY_RULE(log1p, Log1p)
 
-/** √x */
+/** √x; the slope at 0 is ∞, so that √(Σx²) has the gradient NaN where all x are 0: √(Σx² + ε) has not. */
 struct Sqrt {
   static constexpr std::string_view name = "sqrt";
   static constexpr double domain_from = 0;
@@ -188,7 +190,8 @@ struct Square {
 };
 TAPEGRAD_UNARY_RULE(square, Square)
 
-/** xᵖ for a fixed number p; negative x needs an integer p */
+/** xᵖ for a fixed number p; negative x needs an integer p. At 0 a slope may be infinite (p < 1); a gradient that is 0 stays 0
+ * there, so x(1 − x^1.1) has second derivatives. */
 struct Pow {
   double exponent = 1;
   static constexpr std::string_view name = "pow";
@@ -196,7 +199,8 @@ struct Pow {
   template <class X> X value(const X& x) const { return simd::pow(x, exponent); }
   template <class X> X vjp(const X& g, const X& x, const X&) const {
     if (exponent == 0) return g * 0;
-    return g * (exponent * pow(x, exponent - 1));
+    const X from = exponent < 1 ? where(abs(x) + abs(g) <= 0, 1.0, x) : x;
+    return g * (exponent * pow(from, exponent - 1));
   }
 };
 TAPEGRAD_DECLARE_RULE(Pow)
@@ -218,12 +222,12 @@ struct Cos {
 };
 TAPEGRAD_UNARY_RULE(cos, Cos)
 
-/** −1, 0 or 1, without a gradient */
+/** −1, 0 or 1, without a gradient; NaN stays NaN */
 struct Sign {
   static constexpr std::string_view name = "sign";
   static constexpr std::size_t first_differentiable = 1;
   static std::array<double, 1> seams() { return {0}; }
-  template <class X> static X value(const X& x) { return select(x > X(0), X(1), select(x < X(0), X(-1), X(0))); }
+  template <class X> static X value(const X& x) { return select(x > X(0), X(1), select(x < X(0), X(-1), x)); }
 };
 TAPEGRAD_UNARY_RULE(sign, Sign)
 
@@ -241,11 +245,11 @@ struct Maximum {
   static constexpr std::string_view name = "maximum";
   static std::array<double, 1> difference_seams() { return {0}; }
   template <class X> static X value(const X& a, const X& b) { return simd::max(a, b); }
-  template <class X> static X vjp_a(const X& g, const X& a, const X& b, const X&) {
-    return where(a > b, g, where(b > a, 0.0, 0.5 * g));
+  template <class X> static X vjp_a(const X& g, const X& a, const X& b, const X& y) {
+    return where(a > b, g, where(b > a, 0.0, where(a >= b, 0.5 * g, y)));
   }
-  template <class X> static X vjp_b(const X& g, const X& a, const X& b, const X&) {
-    return where(b > a, g, where(a > b, 0.0, 0.5 * g));
+  template <class X> static X vjp_b(const X& g, const X& a, const X& b, const X& y) {
+    return where(b > a, g, where(a > b, 0.0, where(a >= b, 0.5 * g, y)));
   }
 };
 TAPEGRAD_BINARY_RULE(maximum, Maximum)
@@ -255,11 +259,11 @@ struct Minimum {
   static constexpr std::string_view name = "minimum";
   static std::array<double, 1> difference_seams() { return {0}; }
   template <class X> static X value(const X& a, const X& b) { return simd::min(a, b); }
-  template <class X> static X vjp_a(const X& g, const X& a, const X& b, const X&) {
-    return where(b > a, g, where(a > b, 0.0, 0.5 * g));
+  template <class X> static X vjp_a(const X& g, const X& a, const X& b, const X& y) {
+    return where(b > a, g, where(a > b, 0.0, where(a >= b, 0.5 * g, y)));
   }
-  template <class X> static X vjp_b(const X& g, const X& a, const X& b, const X&) {
-    return where(a > b, g, where(b > a, 0.0, 0.5 * g));
+  template <class X> static X vjp_b(const X& g, const X& a, const X& b, const X& y) {
+    return where(a > b, g, where(b > a, 0.0, where(a >= b, 0.5 * g, y)));
   }
 };
 TAPEGRAD_BINARY_RULE(minimum, Minimum)
@@ -272,8 +276,8 @@ struct Clamp {
   std::array<double, 2> seams() const { return {low, high}; }
   void check() const;
   template <class X> X value(const X& x) const { return simd::min(simd::max(x, low), high); }
-  template <class X> X vjp(const X& g, const X& x, const X&) const {
-    return where(x >= low, where(x <= high, g, 0.0), 0.0);
+  template <class X> X vjp(const X& g, const X& x, const X& y) const {
+    return where(x >= low, where(x <= high, g, 0.0), 0 * y);
   }
 };
 TAPEGRAD_DECLARE_RULE(Clamp)
@@ -291,7 +295,8 @@ TAPEGRAD_UNARY_RULE(sigmoid_slope, SigmoidSlope)
 struct NormalPdf {
   static constexpr std::string_view name = "normal_pdf";
   template <class X> static X value(const X& x) { return 0.39894228040143267794 * simd::gauss(x); }
-  template <class X> static X vjp(const X& g, const X& x, const X& y) { return -g * (x * y); }
+  static constexpr double bound = 50;  // beyond it φ is exactly 0, and ∞·0 would be NaN
+  template <class X> static X vjp(const X& g, const X& x, const X& y) { return -g * (clamp(x, -bound, bound) * y); }
 };
 TAPEGRAD_UNARY_RULE(normal_pdf, NormalPdf)
 
@@ -308,7 +313,9 @@ struct ParametricRelu {
   static constexpr std::string_view name = "prelu";
   static std::array<double, 1> seams() { return {0}; }
   template <class X> static X value(const X& x, const X& a) { return where(x > 0, x, a * x); }
-  template <class X> static X vjp_a(const X& g, const X& x, const X& a, const X&) { return where(x > 0, g, a * g); }
+  template <class X> static X vjp_a(const X& g, const X& x, const X& a, const X&) {
+    return where(x > 0, g, where(x <= 0, a * g, x));
+  }
   template <class X> static X vjp_b(const X& g, const X& x, const X&, const X&) { return where(x > 0, 0.0, g * x); }
 };
 TAPEGRAD_BINARY_RULE(prelu, ParametricRelu)

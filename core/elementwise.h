@@ -134,8 +134,7 @@ template <class Rule, class T> struct ElementwiseOp {
   static constexpr std::size_t N = arity<Rule>();
   /// Whether nodes have slopes for attributes, or none: from `parallel::least_elements` on, to compute them again is faster
   /// than to fetch them from the third-level cache.
-  static constexpr bool keeps_slopes = HasValueAndSlope<Rule, Pack<T>>;
-  static_assert(!keeps_slopes || std::is_empty_v<Rule>, "attributes are either the rule or slopes");
+  static constexpr bool keeps_slopes = HasValueAndSlope<Rule, Pack<T>> && std::is_empty_v<Rule>;
 
   static Rule rule_of(const Node<T>& node) {
     if constexpr (std::is_empty_v<Rule>)

@@ -75,13 +75,13 @@ template <class T> Pack<T> min(Pack<T> a, Pack<T> b) {
   return select(b == b, Pack<T>::wrap(Eigen::internal::pmin(a.v, b.v)), b);
 }
 
-/** What a·b lost by rounding to `product` (Dekker 1971 where the processor has no fused multiply-add). Floats only. */
+/** What a·b lost by rounding to `product` (Dekker 1971 where the processor has no fused multiply-add). */
 template <class T> Pack<T> product_error(Pack<T> a, Pack<T> b, Pack<T> product) {
 #ifdef EIGEN_VECTORIZE_FMA
   if constexpr (Pack<T>::size > 1) return madd(a, b, -product);
 #endif
   const auto high = [](Pack<T> x) {
-    const Pack<T> c = x * Pack<T>(4097);
+    const Pack<T> c = x * Pack<T>(sizeof(T) == 4 ? 0x1p12 + 1 : 0x1p27 + 1);
     return c - (c - x);
   };
   const Pack<T> a1 = high(a), b1 = high(b), a2 = a - a1, b2 = b - b1;
@@ -160,20 +160,20 @@ template <class T> using Exponent = TableExponent<1>;
 template <class T> using Exponent = PolynomialExponent<T>;
 #endif
 
-/** Floats: down to the denormal numbers. Doubles: exact 0 below the smallest normal number, where Eigen's stops
- * falling. */
-template <class T> Pack<T> exp(Pack<T> x) {
+/** Floats: down to the denormal numbers. Doubles: to a quarter of the smallest normal number, where Eigen's stops falling;
+ * below that 0. */
+template <class T> EIGEN_ALWAYS_INLINE Pack<T> exp(Pack<T> x) {
   if constexpr (sizeof(T) == 4) {
     const Exponent<T> part(min(max(x, -104), 89));
     const Pack<T> power = part.power();
     return scaled(madd(power, part.expm1_r, power), part.k);
   } else {
     const Pack<T> y = Pack<T>::wrap(Eigen::internal::pexp(x.v));
-    return select(x < Pack<T>(-708.396418532264), Pack<T>(0), y);
+    return select(x < Pack<T>(-709.78), Pack<T>(0), y);
   }
 }
 /** e^−|x| */
-template <class T> Pack<T> exp_minus_abs(Pack<T> x) {
+template <class T> EIGEN_ALWAYS_INLINE Pack<T> exp_minus_abs(Pack<T> x) {
 #ifdef EIGEN_VECTORIZE_AVX512
   if constexpr (sizeof(T) == 4) {
     const Exponent<T> part(max(minus_abs(x), -104));
@@ -182,6 +182,24 @@ template <class T> Pack<T> exp_minus_abs(Pack<T> x) {
   }
 #endif
   return exp(minus_abs(x));
+}
+/** y·2ᵏ without a denormal number */
+template <class Register> Register times_power_of_two(Register y, Register k) {
+  return Eigen::internal::pldexp_fast_impl<Register>::run(y, k);
+}
+/** eˣ for x from −60 to 0 (doubles: from −600): no number on the way is denormal, which saves half of the instructions of a
+ * power of two. */
+template <class T> EIGEN_ALWAYS_INLINE Pack<T> exp_of_moderate(Pack<T> x) {
+  if constexpr (sizeof(T) == 4 && Pack<T>::size == 16) {
+    const Exponent<T> part(x);
+    const Pack<T> power = scaled(part.power(), part.k);
+    return madd(power, part.expm1_r, power);
+  } else if constexpr (sizeof(T) == 4 && Pack<T>::size > 1) {
+    const PolynomialExponent<T> part(x);
+    return Pack<T>::wrap(times_power_of_two((Pack<T>(1) + part.expm1_r).v, part.k.v));
+  } else {
+    return exp(x);
+  }
 }
 /** Denormal numbers are scaled up first: Eigen's log takes them for the smallest normal one. */
 template <class T> Pack<T> log(Pack<T> x) {
@@ -193,7 +211,7 @@ template <class T> Pack<T> log(Pack<T> x) {
   return select(tiny, y - Pack<T>(log_scale), y);
 }
 /** σ(x) and its slope σ(x)·σ(−x), from e^(−|x|): neither of the two factors is a difference. */
-template <class T> ValueAndSlope<T> sigmoid_and_slope(Pack<T> x) {
+template <class T> EIGEN_ALWAYS_INLINE ValueAndSlope<T> sigmoid_and_slope(Pack<T> x) {
   const Pack<T> e = exp_minus_abs(x);
   const Pack<T> larger = Pack<T>(1) / (Pack<T>(1) + e);
   const Pack<T> smaller = e * larger;
@@ -203,7 +221,7 @@ template <class T> ValueAndSlope<T> sigmoid_and_slope(Pack<T> x) {
 /** tanh x and its slope 1 − tanh² x. For 16 floats (1 − e)/(1 + e) with the sign of x, and 4e/(1 + e)², where e is e^(−2|x|).
  * The difference is −((p − 1) + p·(eʳ − 1)) with p = power·2^⌊k⌋, which is 1 near 0: nothing is lost there. Where it is not,
  * what p lost by rounding is put back; further out than k = −1 that is too much, but of no weight. */
-template <class T> ValueAndSlope<T> tanh_and_slope(Pack<T> x) {
+template <class T> EIGEN_ALWAYS_INLINE ValueAndSlope<T> tanh_and_slope(Pack<T> x) {
 #ifdef EIGEN_VECTORIZE_AVX512
   if constexpr (Pack<T>::size == 16) {
     const TableExponent<2> part(max(minus_abs(x), -52));
@@ -250,7 +268,7 @@ template <class T> Pack<T> log1p_of_fraction(Pack<T> x) {
 }
 /** exp(x) − 1. Floats: (eʳ − 1 + (1 − 2⁻ᵏ))·2ᵏ, so that nothing overflows before the result does; but below −1 as it
  * stands, where nothing cancels and 1 − 2⁻ᵏ would lose the 1. */
-template <class T> Pack<T> expm1(Pack<T> x) {
+template <class T> EIGEN_ALWAYS_INLINE Pack<T> expm1(Pack<T> x) {
   if constexpr (sizeof(T) == 4) {
     const PolynomialExponent<T> part(min(max(x, -80), 89));
     const Pack<T> e = part.expm1_r;
@@ -260,31 +278,110 @@ template <class T> Pack<T> expm1(Pack<T> x) {
     return x.lanewise([](T lane) { return std::expm1(lane); });
   }
 }
-/** e^(−x²/2). Floats: what x² loses by rounding is put back, or the result would be wrong by x² units. */
-template <class T> Pack<T> gauss(Pack<T> x) {
-  if constexpr (sizeof(T) == 4) {
-    const Pack<T> a = min(abs(x), 14.5);
-    const Pack<T> square = a * a;
-    const Pack<T> e = exp(Pack<T>(-0.5) * square);
-    return madd(e, Pack<T>(-0.5) * product_error(a, a, square), e);
-  } else {
-    return exp(Pack<T>(-0.5) * x * x);
-  }
+/** e^(−x²/2). What x² loses by rounding is put back, or the result would be wrong by x² units. */
+template <class T> EIGEN_ALWAYS_INLINE Pack<T> gauss(Pack<T> x) {
+  const Pack<T> a = min(abs(x), sizeof(T) == 4 ? 14.5 : 39);
+  const Pack<T> square = a * a;
+  const Pack<T> e = exp(Pack<T>(-0.5) * square);
+  return madd(e, Pack<T>(-0.5) * product_error(a, a, square), e);
 }
-/** Φ(x), the standard normal distribution: erfc(−x/√2) / 2. Floats: Φ(−a) = e^(−a²/2)·t·P(q) for a ≥ 0, where
- * t = 1/(a + K) and q = A − B·t runs from −1 to 1; P is a minimax polynomial for a up to 14.5: relative error 2⁻²⁷. */
-template <class T> Pack<T> normal_cdf(Pack<T> x) {
+/** Φ(−a)·e^(a²/2) of floats for a from 0 to 14.5: t·P(q), where t = 1/(a + K) and q = A − B·t runs from −1 to 1; P is a
+ * minimax polynomial: relative error 2⁻²⁷. */
+inline Pack<float> normal_tail_by_gauss(Pack<float> a) {
+  constexpr double K = 3.5, A = 1.4827586206896552, B = 8.6896551724137931;
+  constexpr double p[] = {0.867188302966,   -0.565379847937,  0.250826544109,     -0.0662314442168,
+                          0.00398294796567, 0.00327375263307, -0.000580223811281, -0.00022024931226,
+                          4.04635600704e-5, 1.58110350536e-5};
+  const Pack<float> t = Pack<float>(1) / (a + Pack<float>(K));
+  return t * polynomial(madd(t, Pack<float>(-B), Pack<float>(A)), p);
+}
+/** Φ(−a) of doubles for a ≥ 0: erfc(z)/2 with z = a/√2. What z lost by rounding, times −erfc′/erfc ≈ z + √(z² + 4/π), is put
+ * back, or the result would be wrong by a² units. */
+inline Pack<double> normal_tail(Pack<double> a) {
+  constexpr double root_half = 0.70710678118654752440, rest = -4.8336466567264567e-17;
+  const Pack<double> z = a * Pack<double>(root_half);
+  const Pack<double> lost = madd(a, Pack<double>(rest), product_error(a, Pack<double>(root_half), z));
+  const Pack<double> y = z.lanewise([](double lane) { return 0.5 * std::erfc(lane); });
+  return y - y * (lost * (z + sqrt(madd(z, z, Pack<double>(1.2732395447351628)))));
+}
+/** Φ(x), the standard normal distribution: erfc(−x/√2) / 2. */
+template <class T> EIGEN_ALWAYS_INLINE Pack<T> normal_cdf(Pack<T> x) {
+  Pack<T> tail;
+  if constexpr (sizeof(T) == 4)
+    tail = gauss(x) * normal_tail_by_gauss(min(abs(x), 14.5));
+  else
+    tail = normal_tail(min(abs(x), 39));
+  return select(x < Pack<T>(0), tail, Pack<T>(1) - tail);
+}
+
+/// The functions x·s(x) below, where s is 1 on the right and falls to 0 on the left, are max(x, 0) − a·s(−a) with a = |x|. So
+/// the left tail is a product without a factor that is smaller than itself, and a is held where s(−a) is 0: at −∞ nothing
+/// becomes NaN. The slope is t = s(−a) − a·s′(−a) on the left, else 1 − t.
+
+/** x·Φ(x) and its slope */
+template <class T> EIGEN_ALWAYS_INLINE ValueAndSlope<T> gelu_and_slope(Pack<T> x) {
+  constexpr double density = 0.39894228040143267794;  // φ(0)
+  const Pack<T> a = min(abs(x), sizeof(T) == 4 ? 14.5 : 39);
+  const Pack<T> e = gauss(a);
+  Pack<T> product, t;
   if constexpr (sizeof(T) == 4) {
-    constexpr double K = 3.5, A = 1.4827586206896552, B = 8.6896551724137931;
-    constexpr double p[] = {0.867188302966,   -0.565379847937,  0.250826544109,     -0.0662314442168,
-                            0.00398294796567, 0.00327375263307, -0.000580223811281, -0.00022024931226,
-                            4.04635600704e-5, 1.58110350536e-5};
-    const Pack<T> t = Pack<T>(1) / (min(abs(x), 14.5) + Pack<T>(K));
-    const Pack<T> tail = gauss(x) * (t * polynomial(madd(t, Pack<T>(-B), Pack<T>(A)), p));
-    return select(x < Pack<T>(0), tail, Pack<T>(1) - tail);
+    const Pack<T> tail = normal_tail_by_gauss(a);
+    product = (a * tail) * e;
+    t = (tail - a * Pack<T>(density)) * e;
   } else {
-    return x.lanewise([](T lane) { return T(0.5) * std::erfc(T(-0.70710678118654752440) * lane); });
+    const Pack<T> tail = normal_tail(a);
+    product = a * tail;
+    t = tail - a * (Pack<T>(density) * e);
   }
+  return {max(x, 0) - product, select(x < Pack<T>(0), t, Pack<T>(1) - t)};
+}
+/** x·σ(u) and its slope, for a function u of x that is odd: from h = e^(−|u|/2) and w = a·u′. */
+template <class T> EIGEN_ALWAYS_INLINE ValueAndSlope<T> times_sigmoid(Pack<T> x, Pack<T> a, Pack<T> h, Pack<T> w) {
+  const Pack<T> larger = Pack<T>(1) / madd(h, h, Pack<T>(1));  // σ(|u|)
+  const Pack<T> root = h * larger;
+  const Pack<T> t = root * (h - h * (w * larger));
+  return {max(x, 0) - root * (h * a), select(x < Pack<T>(0), t, Pack<T>(1) - t)};
+}
+/** x·σ(βx) and its slope */
+template <class T> EIGEN_ALWAYS_INLINE ValueAndSlope<T> swish_and_slope(Pack<T> x, double beta) {
+  const Pack<T> a = min(abs(x), (sizeof(T) == 4 ? 120 : 800) / beta);
+  return times_sigmoid(x, a, exp_of_moderate(a * Pack<T>(-0.5 * beta)), a * Pack<T>(beta));
+}
+/** x·σ(u) with u = 2√(2/π)(x + 0.044715x³), and its slope. Of −|u|/2 = a·(A + B·a²) only a few units may be lost, out to −400:
+ * a is divided into b, of few bits, and c. Then the part of A and B that has few bits, too, gives an exact number, and the
+ * rest is small. */
+template <class T> EIGEN_ALWAYS_INLINE ValueAndSlope<T> gelu_tanh_and_slope(Pack<T> x) {
+  constexpr bool single = sizeof(T) == 4;
+  constexpr double A = -0.79788456080286535588, B = -0.035677408136300125;
+  constexpr double A1 = single ? -0x1.9888p-1 : -0x1.9884533d8p-1, B1 = single ? -0x1.2p-5 : -0x1.2448p-5;
+  constexpr double A2 = single ? 2.80368534e-5 : 2.7560115187536468e-11;  // A − A1
+  constexpr double B2 = single ? -5.21158136e-4 : 1.4553890905006118e-6;
+  constexpr double shift = single ? 0x1.8p20 : 0x1.8p44;  // adding it rounds to eighths, or to 2⁻⁸
+  const Pack<T> a = min(abs(x), single ? 11.2 : 22);
+  const Pack<T> b = (a + Pack<T>(shift)) - Pack<T>(shift);
+  const Pack<T> c = a - b;
+  const Pack<T> b2 = b * b;
+  const Pack<T> exact = b * (b2 * Pack<T>(B1) + Pack<T>(A1));
+  const Pack<T> rest =
+      madd(c, madd(madd(a, a + b, b2), Pack<T>(B), Pack<T>(A)), b * madd(b2, Pack<T>(B2), Pack<T>(A2)));
+  const Pack<T> v = exact + rest;
+  const Pack<T> h = exp_of_moderate(v);
+  const Pack<T> lost = rest - (v - exact);
+  return times_sigmoid(x, a, madd(h, lost, h), a * madd(a * a, Pack<T>(-6 * B), Pack<T>(-2 * A)));
+}
+/** x·tanh(ln(1 + eˣ)) and its slope. With e = e^(−a) the factor is n/d·(1 or e) and its slope 4(e² or 1)(1 + e)/d²·(1 or e),
+ * where n = 1 + 2e and d = n + 2e² on the right, n = 2 + e and d = 2 + n·e on the left. */
+template <class T> EIGEN_ALWAYS_INLINE ValueAndSlope<T> mish_and_slope(Pack<T> x) {
+  constexpr double far = sizeof(T) == 4 ? 120 : 800;
+  const Pack<T> from = max(x, -far), held = min(from, far);
+  const Pack<T> h = exp_of_moderate(minus_abs(held) * Pack<T>(0.5));
+  const Pack<T> e = h * h;
+  const auto right = Pack<T>(0) < x;
+  const Pack<T> n = select(right, Pack<T>(1) + (e + e), Pack<T>(2) + e);
+  const Pack<T> r = Pack<T>(1) / select(right, n + (e + e) * e, Pack<T>(2) + n * e);
+  const Pack<T> root = select(right, Pack<T>(1), h);
+  const Pack<T> k = (held * r) * (select(right, e * e, Pack<T>(1)) * (Pack<T>(1) + e));
+  return {(from * root) * (n * r * root), (n + Pack<T>(4) * k) * r * root * root};
 }
 template <class T> Pack<T> pow(Pack<T> x, double exponent) {
   return x.lanewise([exponent](T lane) { return std::pow(lane, static_cast<T>(exponent)); });

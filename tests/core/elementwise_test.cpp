@@ -17,12 +17,12 @@ template <class T> constexpr T inf = std::numeric_limits<T>::infinity();
 template <class T> constexpr T nan = std::numeric_limits<T>::quiet_NaN();
 
 /// Distance in units in the last place of the exact value; 0 when both are NaN or the same infinity.
-template <class T> double ulps(T value, double exact) {
+template <class T> double ulps(T value, long double exact) {
   const T rounded = static_cast<T>(exact);
   if (std::isnan(value) || std::isnan(rounded)) return std::isnan(value) == std::isnan(rounded) ? 0 : 1e30;
   if (std::isinf(value) || std::isinf(rounded)) return value == rounded ? 0 : 1e30;
   const T next = std::nextafter(std::abs(rounded), inf<T>);
-  return std::abs(static_cast<double>(value) - exact) / static_cast<double>(next - std::abs(rounded));
+  return static_cast<double>(std::abs(static_cast<long double>(value) - exact) / (next - std::abs(rounded)));
 }
 
 template <class T, class F> std::vector<T> computed(const F& f, const std::vector<T>& x) {
@@ -99,13 +99,14 @@ template <class T> void check_functions() {
       with(spread<T>(bottom, 40, 5000), {T(0), tiny, inf<T>, -inf<T>, nan<T>, large, -large}), 8);
   const double tail = sizeof(T) == 4 ? 14.6 : 37.5;
   check_accuracy<T>(
-      "normal_cdf", TAPEGRAD_OP(normal_cdf), [](double x) { return std::erfc(-0.70710678118654752440 * x) / 2; },
+      "normal_cdf", TAPEGRAD_OP(normal_cdf),
+      [](long double x) { return std::erfc(-0.70710678118654752440L * x) / 2; },
       with(spread<T>(-tail, tail, 20'001),
            {T(-0.0), tiny, -tiny, T(1e-20), inf<T>, -inf<T>, nan<T>, large, -large}),
       8);
   check_accuracy<T>(
       "normal_pdf", TAPEGRAD_OP(normal_pdf),
-      [](double x) { return 0.39894228040143267794 * std::exp(-0.5 * x * x); },
+      [](long double x) { return 0.39894228040143267794L * std::exp(-0.5L * x * x); },
       with(spread<T>(-tail, tail, 20'001), {T(-0.0), tiny, T(1e-20), inf<T>, -inf<T>, nan<T>, large, -large}), 6);
   const auto softplus = [](double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); };
   check_accuracy<T>(
@@ -292,6 +293,30 @@ TEST_CASE("subgradients at kinks and ties") {
   const tg::Var zero = tape.input(matrix(1, 1, {0}), {.requires_grad = true});
   tg::abs(zero).backward();
   CHECK(zero.grad()(0) == 0);
+}
+
+TEST_CASE("powers at 0: value, slope and second derivative") {
+  tg::Tape tape;
+  const auto derivatives = [&](auto f) {
+    tape.reset();
+    const tg::Var x = tape.input(matrix(1, 1, {0}), {.requires_grad = true});
+    const tg::Var y = f(x);
+    const tg::Var slope = tg::grad(y, {x})[0];
+    double second = 0;
+    if (slope.requires_grad()) {
+      second = tg::grad(slope, {x})[0].value()(0);
+      slope.backward();
+      CHECK(x.grad()(0) == second);
+    }
+    return std::array{y.value()(0), slope.value()(0), second};
+  };
+  using Numbers = std::array<double, 3>;
+  CHECK(derivatives([](tg::Var x) { return tg::pow(x, 0); }) == Numbers{1, 0, 0});
+  CHECK(derivatives([](tg::Var x) { return tg::pow(x, 1); }) == Numbers{0, 1, 0});
+  CHECK(derivatives([](tg::Var x) { return tg::pow(x, 0.5); })[1] == HUGE_VAL);
+  CHECK(derivatives([](tg::Var x) { return x * (1 - tg::pow(x, 1.1)); }) == Numbers{0, 1, 0});
+  CHECK(derivatives([](tg::Var x) { return (1 - tg::pow(x, 1.6)) * x; }) == Numbers{0, 1, 0});
+  CHECK(derivatives([](tg::Var x) { return x * tg::pow(x, 0.5); }) == Numbers{0, 0, HUGE_VAL});
 }
 
 TEST_CASE("a user's op is registered and checked like a built-in one") {
