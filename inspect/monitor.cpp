@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "tapegrad/inspect/statistics.h"
@@ -53,6 +55,20 @@ template <class T> const BasicLinear<T>* source_of(const BasicTape<T>& tape, Nod
 }  // namespace
 
 template <class T> struct BasicMonitor<T>::Implementation {
+  /// What one step says of a layer. It becomes part of the record only when all of the step has been looked at, so that a
+  /// step that fails for want of memory can be repeated.
+  struct Look {
+    bool seen = false;
+    Index rows = 0;         ///< of z; 0 when its units were not judged
+    double output_rms = 0;  ///< RMS ∂L/∂y
+    LayerStep step{};
+    std::optional<Histogram> histogram{};
+    std::vector<Unit> units{};
+    std::vector<Death> deaths{};         ///< confirmed in this step
+    std::vector<std::size_t> revived{};  ///< places among the deaths of the record
+    std::vector<double> rates{};         ///< of the firing period that ends with this step
+  };
+
   /// One activation layer, and what must be remembered of it from step to step.
   struct Layer {
     const BasicActivationLayer<T>* module;
@@ -61,9 +77,9 @@ template <class T> struct BasicMonitor<T>::Implementation {
     std::vector<Unit> units{};
     bool finite = true;                           ///< all z of this period were
     Index samples = 0;                            ///< in this period
-    double output_rms = 0;                        ///< RMS ∂L/∂y in this step
     const WatchedParameter<T>* weight = nullptr;  ///< of the linear layer that makes its z
     const WatchedParameter<T>* bias = nullptr;
+    Look look{};
   };
 
   Implementation(BasicModule<T>& net, MonitorOptions o)
@@ -94,9 +110,9 @@ template <class T> struct BasicMonitor<T>::Implementation {
       to.elementwise = layer->activation().elementwise();
       to.facts = layer->activation().facts();
     }
-    LayerRecord& output = record.layers.emplace_back();
-    output.path = output.activation = "output";
-    output.elementwise = false;
+    LayerRecord& logits = record.layers.emplace_back();
+    logits.path = logits.activation = "output";
+    logits.elementwise = false;
     for (const auto& [path, parameter] : net.named_parameters()) {
       watched.emplace_back(parameter, steps, histograms);
       ParameterRecord& to = record.parameters.emplace_back();
@@ -105,67 +121,77 @@ template <class T> struct BasicMonitor<T>::Implementation {
     }
   }
 
-  void look(BasicVar<T> loss, const StepInfo& info) {
+  bool is_ours(const void* owner) const {
+    return owner != nullptr && std::find(modules.begin(), modules.end(), owner) != modules.end();
+  }
+
+  // What may fail. Nothing of it is in the record yet, nor in what is remembered.
+
+  void look(BasicVar<T> loss) {
     const BasicTape<T>& tape = loss.tape();
     const NodeIndex end = loss.index();
-    loss_steps.append(record.loss, {count, static_cast<double>(loss.item()), info.accuracy, info.lr});
-    if (!std::isfinite(record.loss.back().loss) && !record.nan_step) record.nan_step = count;
-    if (count == 0) look_at_input(tape, end);
+    look_at_input(tape, loss);
     for (std::size_t i = 0; i < layers.size(); ++i) look_at_layer(tape, end, i);
     look_at_output(tape, end);
     attribute();
     for (std::size_t i = 0; i < watched.size(); ++i) {
       watched[i].look(record.parameters[i], count);
-      if (count % options.histogram_every == 0) watched[i].add_histogram(record.parameters[i], count, scratch);
+      if (count % options.histogram_every == 0) watched[i].look_at_histogram(count, scratch);
     }
-    last_lr = info.lr;
   }
 
-  void look_at_input(const BasicTape<T>& tape, NodeIndex end) {
-    for (NodeIndex i = 0; i < end; ++i) {
+  void look_at_input(const BasicTape<T>& tape, const BasicVar<T>& loss) {
+    for (NodeIndex i = 0; i < loss.index(); ++i) {
       const Node<T>& node = tape.node(i);
-      if (node.owner == nullptr || node.parent_count == 0) continue;
-      const Node<T>& input = tape.node(node.parents[0]);
-      const Values<T> values(input.value, input.size());
-      record.input_mean = mean_of<T>(values);
-      record.input_std = std_of<T>(values, record.input_mean);
+      if (node.parent_count == 0 || !is_ours(node.owner)) continue;
+      if (count > 0) return;
+      const Node<T>& in = tape.node(node.parents[0]);
+      const Values<T> values(in.value, in.size());
+      input_mean = mean_of(values);
+      input_std = std_of<T>(values, input_mean);
       return;
     }
+    fail("monitor",
+         fmt::format("the network it watches has recorded nothing before the loss, variable {}", loss.label()));
   }
 
   void look_at_layer(const BasicTape<T>& tape, NodeIndex end, std::size_t index) {
     Layer& layer = layers[index];
-    LayerRecord& to = record.layers[index];
-    layer.output_rms = 0;
+    const LayerRecord& to = record.layers[index];
+    Look& look = layer.look;
     const LayerNodes nodes = find_nodes(tape, end, *layer.module);
+    look.seen = nodes.found;
+    look.rows = 0;
+    look.histogram.reset();
+    look.deaths.clear();
+    look.revived.clear();
     if (!nodes.found) return;
     const Node<T>& z = tape.node(nodes.z);
     const Node<T>& y = tape.node(nodes.y);
     const Values<T> z_values(z.value, z.size());
     const Values<T> y_values(y.value, y.size());
-    LayerStep step{.step = count};
-    step.z_mean = mean_of<T>(z_values);
+    LayerStep& step = look.step = {.step = count};
+    step.z_mean = mean_of(z_values);
     step.z_std = std_of<T>(z_values, step.z_mean);
-    step.mean = mean_of<T>(y_values);
+    step.mean = mean_of(y_values);
     step.std = std_of<T>(y_values, step.mean);
     step.gradient_rms = gradient_rms(z);
-    layer.output_rms = gradient_rms(y);
-    step.slope_factor = ratio(step.gradient_rms, layer.output_rms);
+    look.output_rms = gradient_rms(y);
+    step.slope_factor = ratio(step.gradient_rms, look.output_rms);
 
-    if (to.units == 0) begin_units(layer, to, z.shape().cols, source_of(tape, nodes.z));
-    if (to.elementwise && z.shape().cols == to.units) look_at_units(layer, to, z, step);
+    if (layer.units.empty()) find_source(layer, source_of(tape, nodes.z));
+    const auto units = layer.units.empty() ? static_cast<std::size_t>(z.shape().cols) : layer.units.size();
+    look.units = layer.units;
+    look.units.resize(units);
+    if (to.elementwise && z.shape() == Shape{z.shape().rows, static_cast<Index>(units)})
+      look_at_units(layer, to, z);
     if (count % options.histogram_every == 0 && std::isfinite(step.z_mean)) {
-      Histogram histogram{.low = -8, .high = 8};
-      for (const T v : z_values) histogram.add(static_cast<double>(v));
-      layer.histograms.append(to.z_histograms, {count, histogram});
+      look.histogram = Histogram{.low = -8, .high = 8};
+      for (const T v : z_values) look.histogram->add(static_cast<double>(v));
     }
-    layer.steps.append(to.steps, step);
   }
 
-  void begin_units(Layer& layer, LayerRecord& to, Index units, const BasicLinear<T>* source) {
-    to.units = units;
-    to.dead_since.assign(static_cast<std::size_t>(units), Unit::never);
-    layer.units.assign(static_cast<std::size_t>(units), Unit{});
+  void find_source(Layer& layer, const BasicLinear<T>* source) {
     if (source == nullptr) return;
     for (const WatchedParameter<T>& each : watched) {
       if (each.is(source->weight)) layer.weight = &each;
@@ -173,27 +199,31 @@ template <class T> struct BasicMonitor<T>::Implementation {
     }
   }
 
-  void look_at_units(Layer& layer, LayerRecord& to, const Node<T>& z, LayerStep& step) {
-    layer.slopes.begin(to.units, to.facts.sup_slope);
+  void look_at_units(Layer& layer, const LayerRecord& to, const Node<T>& z) {
+    Look& look = layer.look;
+    layer.slopes.begin(z.shape().cols, to.facts.sup_slope);
     layer.slopes.add(layer.module->activation(), z.value, z.shape(), scratch);
+    look.rows = z.shape().rows;
     const auto elements = static_cast<double>(std::max<Index>(z.size(), 1));
+    LayerStep& step = look.step;
     step.saturated_low = static_cast<double>(layer.slopes.low()) / elements;
     step.saturated_high = static_cast<double>(layer.slopes.high()) / elements;
-    layer.samples += z.shape().rows;
-    layer.finite = layer.finite && std::isfinite(step.z_mean);
     Index off = 0, off_this_epoch = 0, dead = 0, asleep = 0;
-    for (std::size_t u = 0; u < layer.units.size(); ++u) {
-      Unit& unit = layer.units[u];
+    for (std::size_t u = 0; u < look.units.size(); ++u) {
+      Unit& unit = look.units[u];
       unit.unsaturated += layer.slopes.unsaturated(u);
-      if (unit.see(layer.slopes.dead(u), count)) unit.candidate = certificate(layer, u);
-      note_death(unit, to);
-      to.dead_since[u] = unit.death == Unit::never ? Unit::never : unit.off_since;
-      off += unit.off();
+      if (layer.slopes.judged(u)) {
+        if (unit.see(layer.slopes.dead(u), count)) unit.candidate = certificate(layer, u);
+        note_death(unit, to, look);
+      } else if (look.rows > 0) {
+        unit.lose_sight();
+      }
+      off += layer.slopes.dead(u);
       off_this_epoch += unit.off_this_epoch;
       dead += unit.death != Unit::never;
       asleep += layer.slopes.asleep(u);
     }
-    const auto units = static_cast<double>(std::max<Index>(to.units, 1));
+    const auto units = static_cast<double>(std::max<std::size_t>(look.units.size(), 1));
     step.dead_batch = static_cast<double>(off) / units;
     step.dead_epoch = static_cast<double>(off_this_epoch) / units;
     step.dead_since = static_cast<double>(dead) / units;
@@ -201,13 +231,14 @@ template <class T> struct BasicMonitor<T>::Implementation {
   }
 
   /// A death enters the record when it is confirmed, and leaves the unit when it is over.
-  void note_death(Unit& unit, LayerRecord& to) const {
+  void note_death(Unit& unit, const LayerRecord& to, Look& look) const {
     const bool dead = unit.dead(options.confirm_after);
     if (dead && unit.death == Unit::never) {
-      unit.death = static_cast<Index>(to.deaths.size());
-      to.deaths.push_back(unit.candidate);
+      unit.death = static_cast<Index>(to.deaths.size() + look.deaths.size());
+      look.deaths.push_back(unit.candidate);
+      look.deaths.back().cause = cause_of(unit.candidate);
     } else if (!dead && unit.death != Unit::never) {
-      to.deaths[static_cast<std::size_t>(unit.death)].revived = count;
+      look.revived.push_back(static_cast<std::size_t>(unit.death));
       unit.death = Unit::never;
     }
   }
@@ -221,7 +252,6 @@ template <class T> struct BasicMonitor<T>::Implementation {
     death.weight_norm = weight.weight_norm;
     death.bias_jump = bias.bias_jump;
     death.gradient_norm = std::hypot(weight.gradient_norm, bias.gradient_norm);
-    death.cause = cause_of(death);
     return death;
   }
 
@@ -235,23 +265,23 @@ template <class T> struct BasicMonitor<T>::Implementation {
 
   /// The last value the network made: the logits, or what an activation makes of them, whose step is there already.
   void look_at_output(const BasicTape<T>& tape, NodeIndex end) {
+    output.seen = false;
     for (NodeIndex i = end; i-- > 0;) {
       const Node<T>& node = tape.node(i);
-      if (std::find(modules.begin(), modules.end(), node.owner) == modules.end()) continue;
+      if (!is_ours(node.owner)) continue;
       const double sample_std = sample_std_of(static_cast<const T*>(node.value), node.shape());
-      for (std::size_t k = 0; k < layers.size(); ++k) {
-        if (node.owner != layers[k].module) continue;
-        record.layers[k].steps.back().sample_std = sample_std;
+      for (Layer& layer : layers) {
+        if (node.owner != layer.module) continue;
+        layer.look.step.sample_std = sample_std;
         return;
       }
-      LayerRecord& to = record.layers.back();
       const Values<T> values(node.value, node.size());
-      LayerStep step{.step = count, .sample_std = sample_std};
-      step.z_mean = step.mean = mean_of<T>(values);
-      step.z_std = step.std = std_of<T>(values, step.mean);
-      step.gradient_rms = gradient_rms(node);
-      to.units = node.shape().cols;
-      output_steps.append(to.steps, step);
+      output.seen = true;
+      output.step = {.step = count, .sample_std = sample_std};
+      output.step.z_mean = output.step.mean = mean_of(values);
+      output.step.z_std = output.step.std = std_of<T>(values, output.step.mean);
+      output.step.gradient_rms = gradient_rms(node);
+      output.units.resize(static_cast<std::size_t>(node.shape().cols));
       return;
     }
   }
@@ -259,24 +289,95 @@ template <class T> struct BasicMonitor<T>::Implementation {
   /// Splits the change of the gradient from layer to layer: what stands between two activations, and f′.
   void attribute() {
     for (std::size_t i = 0; i < layers.size(); ++i) {
-      const auto& next = record.layers[i + 1].steps;
-      if (record.layers[i].steps.empty() || next.empty()) continue;
-      record.layers[i].steps.back().weight_factor = ratio(layers[i].output_rms, next.back().gradient_rms);
+      Look& here = layers[i].look;
+      const Look& next = i + 1 < layers.size() ? layers[i + 1].look : output;
+      if (here.seen && next.seen) here.step.weight_factor = ratio(here.output_rms, next.step.gradient_rms);
     }
   }
 
-  void end_firing_period() {
+  void end_firing_period(bool looked) {
+    for (Layer& layer : layers) {
+      const Index now = looked ? layer.look.rows : 0;
+      const double samples = static_cast<double>(layer.samples + now);
+      const bool finite = layer.finite && (now == 0 || std::isfinite(layer.look.step.z_mean));
+      layer.look.rates.clear();
+      if (samples == 0) continue;
+      for (const Unit& unit : now > 0 ? layer.look.units : layer.units)
+        layer.look.rates.push_back(finite ? static_cast<double>(unit.unsaturated) / samples
+                                          : std::numeric_limits<double>::quiet_NaN());
+    }
+  }
+
+  void make_room(bool looked, bool period_ends) {
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      LayerRecord& to = record.layers[i];
+      const Look& look = layers[i].look;
+      if (period_ends && !look.rates.empty()) Thinning::make_room(to.firing_rates);
+      if (!looked || !look.seen) continue;
+      Thinning::make_room(to.steps);
+      if (look.histogram) Thinning::make_room(to.z_histograms);
+      to.deaths.reserve(to.deaths.size() + look.deaths.size());
+      to.dead_since.reserve(look.units.size());
+    }
+    if (!looked) return;
+    Thinning::make_room(record.loss);
+    if (output.seen) Thinning::make_room(record.layers.back().steps);
+    for (std::size_t i = 0; i < watched.size(); ++i) watched[i].make_room(record.parameters[i]);
+  }
+
+  // What cannot fail.
+
+  void commit(double loss, const StepInfo& info) noexcept {
+    loss_steps.append(record.loss, {count, loss, info.accuracy, info.lr});
+    if (!std::isfinite(loss) && !record.nan_step) record.nan_step = count;
+    if (count == 0) {
+      record.input_mean = input_mean;
+      record.input_std = input_std;
+    }
+    for (std::size_t i = 0; i < layers.size(); ++i)
+      if (layers[i].look.seen) commit(layers[i], record.layers[i]);
+    if (output.seen) {
+      record.layers.back().units = static_cast<Index>(output.units.size());
+      output_steps.append(record.layers.back().steps, output.step);
+    }
+    for (std::size_t i = 0; i < watched.size(); ++i) watched[i].commit(record.parameters[i]);
+    last_lr = info.lr;
+  }
+
+  void commit(Layer& layer, LayerRecord& to) noexcept {
+    Look& look = layer.look;
+    layer.units.swap(look.units);
+    layer.samples += look.rows;
+    layer.finite = layer.finite && (look.rows == 0 || std::isfinite(look.step.z_mean));
+    for (const std::size_t place : look.revived) to.deaths[place].revived = count;
+    std::move(look.deaths.begin(), look.deaths.end(), std::back_inserter(to.deaths));
+    if (to.deaths.size() > layer.units.size() + static_cast<std::size_t>(options.most_records))
+      thin_deaths(layer, to);
+    to.units = static_cast<Index>(layer.units.size());
+    to.dead_since.resize(layer.units.size());
+    for (std::size_t u = 0; u < layer.units.size(); ++u)
+      to.dead_since[u] = layer.units[u].death == Unit::never ? Unit::never : layer.units[u].off_since;
+    if (look.histogram) layer.histograms.append(to.z_histograms, {count, *look.histogram});
+    layer.steps.append(to.steps, look.step);
+  }
+
+  /// Drops every other death that is over.
+  static void thin_deaths(Layer& layer, LayerRecord& to) noexcept {
+    bool keep = false;
+    std::erase_if(to.deaths, [&](const Death& death) { return death.revived && !(keep = !keep); });
+    for (std::size_t i = 0; i < to.deaths.size(); ++i)
+      if (!to.deaths[i].revived)
+        layer.units[static_cast<std::size_t>(to.deaths[i].unit)].death = static_cast<Index>(i);
+  }
+
+  void commit_firing_period() noexcept {
     for (std::size_t i = 0; i < layers.size(); ++i) {
       Layer& layer = layers[i];
-      if (layer.samples == 0) continue;
-      std::vector<double> rates;
-      for (Unit& unit : layer.units)
-        rates.push_back(static_cast<double>(std::exchange(unit.unsaturated, 0)) /
-                        static_cast<double>(layer.samples));
-      if (!layer.finite) std::fill(rates.begin(), rates.end(), std::numeric_limits<double>::quiet_NaN());
+      if (layer.samples > 0)
+        layer.firing.append(record.layers[i].firing_rates, {count, std::move(layer.look.rates)});
+      for (Unit& unit : layer.units) unit.unsaturated = 0;
       layer.samples = 0;
       layer.finite = true;
-      layer.firing.append(record.layers[i].firing_rates, {count, std::move(rates)});
     }
   }
 
@@ -292,6 +393,8 @@ template <class T> struct BasicMonitor<T>::Implementation {
   std::vector<const void*> modules;
   std::vector<Layer> layers;
   std::vector<WatchedParameter<T>> watched;
+  Look output;  ///< the logits
+  double input_mean = 0, input_std = 0;
   std::vector<T> scratch;
   double last_lr = 0;
   Index count = 0;
@@ -304,23 +407,37 @@ template <class T> BasicMonitor<T>::~BasicMonitor() = default;
 template <class T> BasicMonitor<T>::BasicMonitor(BasicMonitor&&) noexcept = default;
 template <class T> BasicMonitor<T>& BasicMonitor<T>::operator=(BasicMonitor&&) noexcept = default;
 
+template <class T> auto BasicMonitor<T>::self() const -> Implementation& {
+  if (implementation_ == nullptr) fail("monitor", "this one was moved from");
+  return *implementation_;
+}
+
 template <class T> void BasicMonitor<T>::step(BasicVar<T> loss, StepInfo info) {
-  Implementation& self = *implementation_;
+  Implementation& me = self();
   if (loss.shape() != Shape{1, 1})
     fail("monitor",
          fmt::format("needs the scalar loss (1x1), variable {} is {}", loss.label(), to_string(loss.shape())));
-  if (self.count % self.options.every == 0) self.look(loss, info);
-  if ((self.count + 1) % self.options.firing_every == 0) self.end_firing_period();
-  ++self.count;
-  if (self.count % self.options.every == 0)  // the next step is looked at: keep what its update will change
-    for (auto& each : self.watched) each.remember();
-  if (self.options.steps_per_epoch > 0 && self.count % self.options.steps_per_epoch == 0) self.begin_epoch();
+  const bool looks = me.count % me.options.every == 0;
+  const bool next_looks = (me.count + 1) % me.options.every == 0;
+  const bool period_ends = (me.count + 1) % me.options.firing_every == 0;
+  for (std::size_t i = 0; i < me.watched.size() && (looks || next_looks); ++i)
+    me.watched[i].check_shape(me.record.parameters[i]);
+  if (looks) me.look(loss);
+  if (period_ends) me.end_firing_period(looks);
+  me.make_room(looks, period_ends);
+
+  if (looks) me.commit(static_cast<double>(loss.item()), info);
+  if (period_ends) me.commit_firing_period();
+  ++me.count;
+  if (next_looks)  // keep what the next update will change
+    for (auto& each : me.watched) each.remember();
+  if (me.options.steps_per_epoch > 0 && me.count % me.options.steps_per_epoch == 0) me.begin_epoch();
 }
 
-template <class T> void BasicMonitor<T>::end_epoch() { implementation_->begin_epoch(); }
-template <class T> Index BasicMonitor<T>::steps() const { return implementation_->count; }
-template <class T> const RunRecord& BasicMonitor<T>::record() const { return implementation_->record; }
-template <class T> RunRecord& BasicMonitor<T>::record() { return implementation_->record; }
+template <class T> void BasicMonitor<T>::end_epoch() { self().begin_epoch(); }
+template <class T> Index BasicMonitor<T>::steps() const { return self().count; }
+template <class T> const RunRecord& BasicMonitor<T>::record() const { return self().record; }
+template <class T> RunRecord& BasicMonitor<T>::record() { return self().record; }
 
 TAPEGRAD_INSTANTIATE_SCALARS(Monitor)
 

@@ -14,9 +14,10 @@ struct MonitorOptions {
   Index histogram_every = 50;  ///< steps between histograms, which cost more than the rest
   Index firing_every = 100;    ///< steps in a period of which the firing rates are kept
   Index confirm_after = 100;   ///< further looks at which a unit must still be off to be called dead since then
-  Index most_records = 400;    ///< of a kind; when more have come together, every other one is dropped
-  Index steps_per_epoch = 0;   ///< for the horizon "this epoch"; 0: the caller says end_epoch()
-  Index classes = 0;           ///< lets findings compare the loss with ln C
+  Index most_records = 400;  ///< of a kind; when more have come together, every other one is dropped (of deaths, of
+                             ///< those that are over)
+  Index steps_per_epoch = 0;  ///< for the horizon "this epoch"; 0: the caller says end_epoch()
+  Index classes = 0;          ///< lets findings compare the loss with ln C
 };
 
 /** What the caller knows of a step and the tape does not show. */
@@ -45,7 +46,9 @@ template <class T> class BasicMonitor {
   BasicMonitor(BasicMonitor&&) noexcept;
   BasicMonitor& operator=(BasicMonitor&&) noexcept;
 
-  /** Looks at the step that ends with this loss. */
+  /** Looks at the step that ends with this loss. When it throws, nothing of the step is in the record, and it may be
+   * called again. Throws when the network recorded nothing that the loss could depend on, and when a parameter has another
+   * shape than before. */
   void step(BasicVar<T> loss, StepInfo info = {});
   /** Ends the horizon "this epoch". Not needed with steps_per_epoch. */
   void end_epoch();
@@ -58,6 +61,7 @@ template <class T> class BasicMonitor {
 
  private:
   struct Implementation;
+  Implementation& self() const;
   std::unique_ptr<Implementation> implementation_;
 };
 

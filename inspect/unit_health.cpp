@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
@@ -12,7 +13,7 @@ constexpr double asleep_below = 0.001;   ///< of sup|f′|
 }  // namespace
 
 template <class T> void UnitSlopes<T>::begin(Index units, double sup_slope) {
-  steepest_.assign(static_cast<std::size_t>(units), T(0));
+  steepest_.assign(static_cast<std::size_t>(units), T(-1));
   unsaturated_.assign(static_cast<std::size_t>(units), 0);
   sup_slope_ = sup_slope;
   low_ = high_ = 0;
@@ -28,11 +29,13 @@ template <class T> void UnitSlopes<T>::add(const Activation& f, const T* z, Shap
     Index low_in_row = 0;
     Index high_in_row = 0;
     for (Index unit = 0; unit < shape.cols; ++unit) {
-      const T size = std::abs(slope[unit]);
+      // x − x is 0 where x is finite, and NaN elsewhere.
+      const bool finite = (in[unit] - in[unit]) + (slope[unit] - slope[unit]) == 0;
+      const T size = finite ? std::abs(slope[unit]) : std::numeric_limits<T>::infinity();
       const bool saturated = size < threshold;
       const auto u = static_cast<std::size_t>(unit);
       steepest_[u] = std::max(steepest_[u], size);
-      unsaturated_[u] += !saturated;
+      unsaturated_[u] += finite & !saturated;
       low_in_row += saturated & (in[unit] <= 0);
       high_in_row += saturated & (in[unit] > 0);
     }
@@ -42,7 +45,7 @@ template <class T> void UnitSlopes<T>::add(const Activation& f, const T* z, Shap
 }
 
 template <class T> bool UnitSlopes<T>::asleep(std::size_t unit) const {
-  return static_cast<double>(steepest_[unit]) < asleep_below * sup_slope_;
+  return judged(unit) && static_cast<double>(steepest_[unit]) < asleep_below * sup_slope_;
 }
 
 template class UnitSlopes<float>;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <vector>
 
 #include "tapegrad/core/registry.h"
@@ -18,16 +19,18 @@ template <class T> class UnitSlopes {
   void add(const Activation& f, const T* z, Shape shape, std::vector<T>& scratch);
 
   std::size_t units() const { return steepest_.size(); }
+  /** Whether there were samples and all of their z and f′ were finite; otherwise the unit is neither dead nor asleep. */
+  bool judged(std::size_t unit) const { return steepest_[unit] >= 0 && std::isfinite(steepest_[unit]); }
   bool dead(std::size_t unit) const { return steepest_[unit] == 0; }
   bool asleep(std::size_t unit) const;
-  /** Samples on which the unit was not saturated. */
+  /** Samples on which the unit was not saturated, and z finite. */
   Index unsaturated(std::size_t unit) const { return unsaturated_[unit]; }
   /** Saturated (sample, unit) with z ≤ 0, and with z > 0. */
   Index low() const { return low_; }
   Index high() const { return high_; }
 
  private:
-  std::vector<T> steepest_;         ///< largest |f′| of each unit
+  std::vector<T> steepest_;  ///< largest |f′| of each unit; −1 before any sample, ∞ where z was not finite
   std::vector<Index> unsaturated_;  ///< see unsaturated()
   double sup_slope_ = 1;
   Index low_ = 0;
@@ -42,7 +45,7 @@ struct Unit {
   Index unsaturated = 0;    ///< samples of this period on which it was not saturated
   Index death = never;      ///< its place among the deaths of the layer while it is dead
   bool off_this_epoch = true;  ///< in every look
-  Death candidate = {};        ///< what was noted when it went off
+  Death candidate = {};        ///< what was noted when it went off; without the cause
 
   /** Takes down a look in which f′ was 0 on every sample, or was not. Returns whether the unit has just gone off. */
   bool see(bool off, Index step) {
@@ -51,6 +54,12 @@ struct Unit {
     off_looks = off && was_off ? off_looks + 1 : 0;
     off_since = !off ? never : was_off ? off_since : step;
     return off && !was_off;
+  }
+  /** Takes down a look in which z was not finite: whether the unit is off cannot be said. */
+  void lose_sight() {
+    off_since = never;
+    off_looks = 0;
+    off_this_epoch = false;
   }
   bool off() const { return off_since != never; }
   /** Still off after so many further looks. */

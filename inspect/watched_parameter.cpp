@@ -5,37 +5,43 @@
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 
-template <class T> void WatchedParameter<T>::look(ParameterRecord& to, Index count) {
+template <class T> void WatchedParameter<T>::check_shape(const ParameterRecord& to) const {
+  if (parameter_.shape() != to.shape)
+    fail("monitor",
+         "parameter " + to.path + " was " + to_string(to.shape) + ", now it is " + to_string(parameter_.shape()));
+}
+
+template <class T> void WatchedParameter<T>::look(const ParameterRecord& to, Index count) {
+  check_shape(to);
   const BasicMatrix<T>& now = parameter_.value();
   const BasicMatrix<T>& gradient = parameter_.grad();  // zeros when there is none
   // A row is a unit of the layer above; of a bias (one row) every column is one.
   const bool is_row = now.rows() == 1;
   const Index rows = is_row ? now.cols() : now.rows();
   const Index cols = is_row ? 1 : now.cols();
-  last_update_.resize(static_cast<std::size_t>(rows));
   ParameterStep step{.step = count};
   for (Index row = 0; row < rows; ++row) {
     const Values<T> w(before_.data() + row * cols, cols);
     const Values<T> after(now.data() + row * cols, cols);
     const Values<T> g(gradient.data() + row * cols, cols);
-    const double jump = static_cast<double>((after - w).square().sum());
-    const double norm = static_cast<double>(w.square().sum());
-    const double slope = static_cast<double>(g.square().sum());
+    const double jump = sum_of((after - w).square());
+    const double norm = sum_of(w.square());
+    const double slope = sum_of(g.square());
     step.update_norm += jump;
     step.weight_norm += norm;
     step.gradient_norm += slope;
-    last_update_[static_cast<std::size_t>(row)] = {
-        std::sqrt(jump), std::sqrt(norm), is_row ? static_cast<double>(after[0] - w[0]) : 0, std::sqrt(slope)};
+    update_[static_cast<std::size_t>(row)] = {std::sqrt(jump), std::sqrt(norm),
+                                              is_row ? static_cast<double>(after[0] - w[0]) : 0, std::sqrt(slope)};
   }
   step.update_norm = std::sqrt(step.update_norm);
   step.weight_norm = std::sqrt(step.weight_norm);
   step.gradient_norm = std::sqrt(step.gradient_norm);
   step.update_ratio = ratio(step.update_norm, step.weight_norm);
-  steps_.append(to.steps, step);
+  step_ = step;
+  histogram_.reset();
 }
 
-template <class T>
-void WatchedParameter<T>::add_histogram(ParameterRecord& to, Index count, std::vector<T>& scratch) {
+template <class T> void WatchedParameter<T>::look_at_histogram(Index count, std::vector<T>& scratch) {
   Histogram histogram{.low = -12, .high = 4};
   const BasicMatrix<T>& gradient = parameter_.grad();
   const Values<T> all(gradient.data(), gradient.size());
@@ -48,7 +54,18 @@ void WatchedParameter<T>::add_histogram(ParameterRecord& to, Index count, std::v
     else
       histogram.add(static_cast<double>(decades[i]));
   }
-  histograms_.append(to.gradient_histograms, {count, histogram});
+  histogram_ = {count, histogram};
+}
+
+template <class T> void WatchedParameter<T>::make_room(ParameterRecord& to) const {
+  Thinning::make_room(to.steps);
+  if (histogram_) Thinning::make_room(to.gradient_histograms);
+}
+
+template <class T> void WatchedParameter<T>::commit(ParameterRecord& to) noexcept {
+  steps_.append(to.steps, step_);
+  if (histogram_) histograms_.append(to.gradient_histograms, *histogram_);
+  last_update_.swap(update_);
 }
 
 template class WatchedParameter<float>;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "tapegrad/core/parameter.h"
 #include "tapegrad/inspect/record.h"
 #include "tapegrad/inspect/statistics.h"
@@ -20,26 +22,39 @@ struct UnitUpdate {
 template <class T> class WatchedParameter {
  public:
   WatchedParameter(BasicParameter<T> parameter, Thinning steps, Thinning histograms)
-      : parameter_(std::move(parameter)), steps_(steps), histograms_(histograms), before_(parameter_.value()) {}
+      : parameter_(std::move(parameter)), steps_(steps), histograms_(histograms), before_(parameter_.value()) {
+    const Shape shape = parameter_.shape();
+    update_.resize(static_cast<std::size_t>(shape.rows == 1 ? shape.cols : shape.rows));
+    last_update_ = update_;
+  }
 
   /// Keeps the value that the next update changes.
-  void remember() { before_ = parameter_.value(); }
+  void remember() noexcept { before_ = parameter_.value(); }  // of the same shape: takes no memory
   bool is(const BasicParameter<T>& parameter) const { return parameter_ == parameter; }
   /// Of the last update looked at; zeros when there was none.
   UnitUpdate last_update(std::size_t unit) const {
     return unit < last_update_.size() ? last_update_[unit] : UnitUpdate{};
   }
 
-  /// Appends the update that has just been made.
-  void look(ParameterRecord& to, Index count);
-  /// Appends a histogram of its gradient; `scratch` is used for the logarithms.
-  void add_histogram(ParameterRecord& to, Index count, std::vector<T>& scratch);
+  /// Looks at the update that has just been made, and throws when the parameter has another shape than `to` says. Only
+  /// commit() makes what was seen part of the record.
+  void look(const ParameterRecord& to, Index count);
+  /// The same with a histogram of its gradient; `scratch` is used for the logarithms.
+  void look_at_histogram(Index count, std::vector<T>& scratch);
+  void make_room(ParameterRecord& to) const;
+  void commit(ParameterRecord& to) noexcept;
+  /// Throws unless the parameter has the shape that `to` says.
+  void check_shape(const ParameterRecord& to) const;
 
  private:
   BasicParameter<T> parameter_;
   Thinning steps_, histograms_;
   BasicMatrix<T> before_;
   std::vector<UnitUpdate> last_update_;  ///< by row
+  // What was seen and is not yet in the record.
+  std::vector<UnitUpdate> update_;
+  ParameterStep step_;
+  std::optional<std::pair<Index, Histogram>> histogram_;
 };
 
 }  // namespace tapegrad
