@@ -4,7 +4,8 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 jobs=${JOBS:-$(nproc)}
 
-build_packages=(g++ cmake ninja-build libeigen3-dev libfmt-dev zlib1g-dev doctest-dev nlohmann-json3-dev libcli11-dev)
+build_packages=(g++ cmake ninja-build libeigen3-dev libfmt-dev zlib1g-dev doctest-dev librapidcheck-dev nlohmann-json3-dev
+  libcli11-dev)
 data_packages=(dataset-fashion-mnist)
 check_packages=(clang libclang-rt-dev clang-format libopenblas-dev libdnnl-dev pkg-config libc++-14-dev libc++abi-14-dev)
 report_commands=(npm)                # without it a report loads its scripts from a CDN
