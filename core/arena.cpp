@@ -9,7 +9,11 @@ namespace {
 constexpr std::align_val_t alignment{64};
 constexpr std::size_t first_block = 64 * 1024;
 
-std::byte* new_block(std::size_t bytes) { return static_cast<std::byte*>(::operator new(bytes, alignment)); }
+std::byte* new_block(std::size_t bytes) {
+  auto* const block = static_cast<std::byte*>(::operator new(bytes, alignment));
+  red_zone::close(block, bytes);
+  return block;
+}
 void delete_block(std::byte* block) { ::operator delete(block, alignment); }
 
 }  // namespace
@@ -20,7 +24,8 @@ Arena::~Arena() {
 }
 
 void* Arena::allocate_in_new_block(std::size_t bytes) {
-  const std::size_t capacity = std::max({first_block, 2 * capacity_, (bytes + 63) & ~std::size_t{63}});
+  const std::size_t capacity =
+      std::max({first_block, 2 * capacity_, (bytes + red_zone::bytes + 63) & ~std::size_t{63}});
   full_blocks_.reserve(full_blocks_.size() + 1);
   std::byte* block = new_block(capacity);
   if (block_ != nullptr) {
@@ -29,11 +34,13 @@ void* Arena::allocate_in_new_block(std::size_t bytes) {
   }
   block_ = block;
   capacity_ = capacity;
-  used_ = bytes;
+  used_ = bytes + red_zone::bytes;
+  red_zone::open(block_, bytes);
   return block_;
 }
 
 void Arena::reset() {
+  red_zone::close(block_, used_);
   used_ = 0;
   if (full_blocks_.empty()) return;
   const std::size_t total = capacity();

@@ -5,7 +5,34 @@
 
 #include "tapegrad/core/types.h"
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TAPEGRAD_RED_ZONES
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define TAPEGRAD_RED_ZONES
+#endif
+#if defined(TAPEGRAD_RED_ZONES)
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace tapegrad::inline TAPEGRAD_ABI {
+
+/** All values of a step lie in one block, where AddressSanitizer would see no overrun. In its builds there is a gap behind each
+ * value that must not be touched, and neither must what was not handed out, or was taken back. */
+namespace red_zone {
+
+#if defined(TAPEGRAD_RED_ZONES)
+constexpr std::size_t bytes = 64;
+inline void open(const void* from, std::size_t size) { ASAN_UNPOISON_MEMORY_REGION(from, size); }
+inline void close(const void* from, std::size_t size) { ASAN_POISON_MEMORY_REGION(from, size); }
+#else
+constexpr std::size_t bytes = 0;
+inline void open(const void*, std::size_t) {}
+inline void close(const void*, std::size_t) {}
+#endif
+
+}  // namespace red_zone
 
 /** Memory of one step: allocation moves a pointer, reset() takes everything back at once and keeps the memory.
  * When a step overflowed the first block, reset() merges all blocks into one, so a step that repeats itself
@@ -22,8 +49,9 @@ class Arena {
   /** The same, aligned to a power of two up to 64. */
   [[gnu::always_inline]] void* allocate(std::size_t bytes, std::size_t alignment) {
     const std::size_t start = (used_ + alignment - 1) & ~(alignment - 1);
-    if (start + bytes > capacity_) return allocate_in_new_block(bytes);
-    used_ = start + bytes;
+    if (start + bytes + red_zone::bytes > capacity_) return allocate_in_new_block(bytes);
+    used_ = start + bytes + red_zone::bytes;
+    red_zone::open(block_ + start, bytes);
     return block_ + start;
   }
 
@@ -40,7 +68,9 @@ class Arena {
   };
   Mark mark() const { return {block_, used_}; }
   void release(Mark mark) {
-    if (mark.block == block_) used_ = mark.used;
+    if (mark.block != block_) return;
+    red_zone::close(block_ + mark.used, used_ - mark.used);
+    used_ = mark.used;
   }
 
   /** Bytes handed out since the last reset (with alignment gaps), and bytes held. */
