@@ -36,7 +36,7 @@ struct FindingRule {
 
 /** All rules. Judged is the last quarter of a run, unless the rule is about its beginning:
  *
- *      not finite              the loss became NaN or infinite
+ *      not finite              the loss became NaN or infinite: by the inputs, the targets, or the updates
  *      dying relu              share of a layer's units that are dead and were not at first; any f with flat pieces
  *      dead at birth           share of a layer's units that have been off since the first batch
  *      saturation              share of (sample, unit) with |f′| < 0.1·sup|f′|; not of relu, where half is usual

@@ -25,7 +25,7 @@ Peak peak_update(const RunRecord& record) {
       double sum = 0;
       for (std::size_t i = from; i < from + length; ++i) sum += parameter.steps[i].update_ratio;
       const double mean = sum / static_cast<double>(length);
-      if (mean > peak.ratio) peak = {parameter.path, parameter.steps[from].step, mean};
+      if (std::isfinite(mean) && mean > peak.ratio) peak = {parameter.path, parameter.steps[from].step, mean};
     }
   }
   return peak;
@@ -97,15 +97,43 @@ Findings learning_rate_too_low(const RunRecord& record, const Rule& rule, const 
                   number(ratio), path, number(course.first), number(course.last), lr_text(record.loss.back().lr)))};
 }
 
+namespace {
+
+/// Whether the network's last output was of an ordinary size in that step.
+bool output_was_sound(const RunRecord& record, Index step) {
+  const LayerRecord* output = output_of(record);
+  if (output == nullptr) return false;
+  const auto at = std::find_if(output->steps.begin(), output->steps.end(),
+                               [&](const LayerStep& each) { return each.step == step; });
+  return at != output->steps.end() && std::hypot(at->mean, at->std) < 1e6;
+}
+
+}  // namespace
+
 Findings not_finite(const RunRecord& record, const Rule& rule, const Findings&) {
   if (!record.nan_step) return {};
+  const Index step = *record.nan_step;
   const Peak peak = peak_update(record);
-  std::string text = fmt::format("the loss is not finite since step {}", *record.nan_step);
-  if (peak.ratio > 0.01)
-    text += fmt::format("; the update ratio of {} reached {}, usual is 0.001", peak.path, number(peak.ratio));
-  return {finding(rule, "", static_cast<double>(*record.nan_step),
-                  text + fmt::format(": lower the learning rate{} or clip the gradient; NanBlame names the op",
-                                     lr_text(lr_at(record, *record.nan_step))))};
+  std::string text = step == 0 ? "the loss is not finite from the first step on, before any update"
+                               : fmt::format("the loss is not finite since step {}", step);
+  if (record.nan_input) {
+    text += ": the inputs of that step are not finite; check the data, for example for missing values";
+  } else if (output_was_sound(record, step) && peak.ratio < 1) {
+    text +=
+        ": the output of the network is finite, so the targets are not, or the loss cannot take it; check the "
+        "targets";
+  } else if (step == 0) {
+    text +=
+        ": values grow too large or leave the domain of an op; scale the inputs, or use smaller weights "
+        "(he_normal); "
+        "NanBlame names the op";
+  } else {
+    if (peak.ratio > 0.01)
+      text += fmt::format("; the update ratio of {} reached {}, usual is 0.001", peak.path, number(peak.ratio));
+    text += fmt::format(": lower the learning rate{} or clip the gradient; NanBlame names the op",
+                        lr_text(lr_at(record, step)));
+  }
+  return {finding(rule, "", static_cast<double>(step), std::move(text))};
 }
 
 Findings constant_output(const RunRecord& record, const Rule& rule, const Findings&) {
@@ -193,6 +221,7 @@ Findings unscaled_inputs(const RunRecord& record, const Rule& rule, const Findin
   constexpr double too_narrow = 0.01;
   const double mean = record.input_mean;
   const double std = record.input_std;
+  if (!std::isfinite(mean) || !std::isfinite(std)) return {};  // not_finite says so
   const std::string text = fmt::format(
       "the inputs have mean {} and standard deviation {}, usual is about 0 and 1: ", number(mean), number(std));
   const std::string_view remedy = "; scale them to [0, 1], or to mean 0 and standard deviation 1";

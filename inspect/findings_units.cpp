@@ -41,6 +41,8 @@ Findings summarized(Findings all) {
 Findings dying_relu(const RunRecord& record, const Rule& rule, const Findings&) {
   Findings result;
   for (const LayerRecord* layer : hidden_layers(record)) {
+    // Where a network blows up, the f′ of tanh or softplus rounds to 0 on the way: that is a symptom.
+    if (record.nan_step && layer->facts.kinks.empty()) continue;
     const std::vector<Death> deaths = deaths_of(*layer, false);
     const double share = share_of(deaths, *layer);
     if (!judged(rule, share)) continue;

@@ -142,8 +142,11 @@ template <class T> std::string BasicNodeNames<T>::module(const Node<T>& node) co
 }
 
 template <class T> std::string graph_table(const BasicTape<T>& tape, BasicModule<T>* net) {
+  const std::vector<Described> nodes = described(tape, net);
+  const bool gradients = nodes.empty() || std::any_of(nodes.begin(), nodes.end(),
+                                                      [](const Described& node) { return node.gradient != "-"; });
   std::vector<std::array<std::string, 7>> rows{{"#", "op", "shape", "value", "gradient", "from", "module"}};
-  for (const Described& node : described(tape, net))
+  for (const Described& node : nodes)
     rows.push_back(
         {std::to_string(rows.size() - 1), node.op, node.shape, node.value, node.gradient, node.from, node.where});
   std::array<std::size_t, 7> width{};
@@ -152,7 +155,8 @@ template <class T> std::string graph_table(const BasicTape<T>& tape, BasicModule
   std::string text;
   for (const auto& row : rows) {
     std::string line = fmt::format("{:>{}}", row[0], width[0]);
-    for (std::size_t k = 1; k < row.size(); ++k) line += fmt::format("  {:<{}}", row[k], width[k]);
+    for (std::size_t k = 1; k < row.size(); ++k)
+      if (k != 4 || gradients) line += fmt::format("  {:<{}}", row[k], width[k]);
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + "\n";
   }

@@ -27,7 +27,7 @@ template <class T> class BasicNodeNames {
 };
 
 /** The nodes of a tape, one line each: number, op, shape, range of the values, range of the gradient where a
- * backward pass has left one, numbers of the operands, and the module or parameter it is.
+ * backward pass has left one (without this column where none has), numbers of the operands, and the module or parameter it is.
  *
  *      std::fputs(graph_table(tape, &net).c_str(), stdout);
  *

@@ -144,7 +144,7 @@ template <class T> struct BasicMonitor<T>::Implementation {
     for (NodeIndex i = 0; i < loss.index(); ++i) {
       const Node<T>& node = tape.node(i);
       if (node.parent_count == 0 || !is_ours(node.owner)) continue;
-      if (count > 0) return;
+      if (count > 0 && (record.nan_step || std::isfinite(loss.item()))) return;
       const Node<T>& in = tape.node(node.parents[0]);
       const Values<T> values(in.value, in.size());
       input_mean = mean_of(values);
@@ -212,13 +212,11 @@ template <class T> struct BasicMonitor<T>::Implementation {
     for (std::size_t u = 0; u < look.units.size(); ++u) {
       Unit& unit = look.units[u];
       unit.unsaturated += layer.slopes.unsaturated(u);
-      if (layer.slopes.judged(u)) {
-        if (unit.see(layer.slopes.dead(u), count)) unit.candidate = certificate(layer, u);
-        note_death(unit, to, look);
-      } else if (look.rows > 0) {
-        unit.lose_sight();
-      }
-      off += layer.slopes.dead(u);
+      unit.judged = layer.slopes.judged(u);
+      if (!unit.judged) continue;
+      if (unit.see(layer.slopes.dead(u), count)) unit.candidate = certificate(layer, u);
+      note_death(unit, to, look);
+      off += unit.off();
       off_this_epoch += unit.off_this_epoch;
       dead += unit.death != Unit::never;
       asleep += layer.slopes.asleep(u);
@@ -329,7 +327,10 @@ template <class T> struct BasicMonitor<T>::Implementation {
 
   void commit(double loss, const StepInfo& info) noexcept {
     loss_steps.append(record.loss, {count, loss, info.accuracy, info.lr});
-    if (!std::isfinite(loss) && !record.nan_step) record.nan_step = count;
+    if (!std::isfinite(loss) && !record.nan_step) {
+      record.nan_step = count;
+      record.nan_input = !std::isfinite(input_mean);
+    }
     if (count == 0) {
       record.input_mean = input_mean;
       record.input_std = input_std;
@@ -355,8 +356,10 @@ template <class T> struct BasicMonitor<T>::Implementation {
       thin_deaths(layer, to);
     to.units = static_cast<Index>(layer.units.size());
     to.dead_since.resize(layer.units.size());
-    for (std::size_t u = 0; u < layer.units.size(); ++u)
-      to.dead_since[u] = layer.units[u].death == Unit::never ? Unit::never : layer.units[u].off_since;
+    for (std::size_t u = 0; u < layer.units.size(); ++u) {
+      const Unit& unit = layer.units[u];
+      to.dead_since[u] = unit.judged && unit.death != Unit::never ? unit.off_since : Unit::never;
+    }
     if (look.histogram) layer.histograms.append(to.z_histograms, {count, *look.histogram});
     layer.steps.append(to.steps, look.step);
   }

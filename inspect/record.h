@@ -111,8 +111,8 @@ struct LossStep {
 /** A decision map of a network with 2-D inputs: its output on a grid, and the line z = 0 of every first-layer unit.
  */
 struct DecisionMap {
-  double low = -1;
-  double high = 1;
+  std::array<double, 2> low{-1, -1};  ///< of x1, of x2
+  std::array<double, 2> high{1, 1};
   Index cells = 0;                  ///< per side
   std::vector<double> output = {};  ///< row by row from the lowest x2 on; probability of class 1, or the class
   struct Line {
@@ -139,6 +139,7 @@ struct RunRecord {
   double input_mean = 0;  ///< of the network's input in the first recorded step
   double input_std = 0;
   std::optional<Index> nan_step = {};  ///< first step with a loss that is not finite
+  bool nan_input = false;              ///< whether the network's input was not finite in that step
   std::optional<DecisionMap> map = {};
 };
 

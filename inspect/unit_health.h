@@ -45,6 +45,7 @@ struct Unit {
   Index unsaturated = 0;    ///< samples of this period on which it was not saturated
   Index death = never;      ///< its place among the deaths of the layer while it is dead
   bool off_this_epoch = true;  ///< in every look
+  bool judged = true;          ///< in the last look, z was finite; else whether it is off cannot be said
   Death candidate = {};        ///< what was noted when it went off; without the cause
 
   /** Takes down a look in which f′ was 0 on every sample, or was not. Returns whether the unit has just gone off. */
@@ -54,12 +55,6 @@ struct Unit {
     off_looks = off && was_off ? off_looks + 1 : 0;
     off_since = !off ? never : was_off ? off_since : step;
     return off && !was_off;
-  }
-  /** Takes down a look in which z was not finite: whether the unit is off cannot be said. */
-  void lose_sight() {
-    off_since = never;
-    off_looks = 0;
-    off_this_epoch = false;
   }
   bool off() const { return off_since != never; }
   /** Still off after so many further looks. */

@@ -141,20 +141,24 @@ ReportFigure loss_figure(const Scope& scope) {
 
 namespace {
 
-/// The part of w1·x1 + w2·x2 + b = 0 inside the square.
-std::optional<Json> inside(const DecisionMap::Line& line, double low, double high) {
+/// The part of w1·x1 + w2·x2 + b = 0 inside the map.
+std::optional<Json> inside(const DecisionMap::Line& line, const DecisionMap& map) {
   std::vector<std::pair<double, double>> ends;
   const auto add = [&](double x1, double x2) {
-    const double slack = 1e-9 * (high - low);
-    if (!std::isfinite(x1) || !std::isfinite(x2)) return;
-    if (x1 < low - slack || x1 > high + slack || x2 < low - slack || x2 > high + slack) return;
+    // Positions from 0 to 1.
+    const double p1 = (x1 - map.low[0]) / (map.high[0] - map.low[0]);
+    const double p2 = (x2 - map.low[1]) / (map.high[1] - map.low[1]);
+    constexpr double slack = 1e-9;
+    if (!(std::abs(p1 - 0.5) <= 0.5 + slack && std::abs(p2 - 0.5) <= 0.5 + slack)) return;
     for (const auto& end : ends)
-      if (std::abs(end.first - x1) + std::abs(end.second - x2) < 4 * slack) return;
+      if (std::abs(end.first - x1) < 4 * slack * (map.high[0] - map.low[0]) &&
+          std::abs(end.second - x2) < 4 * slack * (map.high[1] - map.low[1]))
+        return;
     ends.emplace_back(x1, x2);
   };
-  for (const double edge : {low, high}) {
-    add(edge, -(line.w1 * edge + line.b) / line.w2);
-    add(-(line.w2 * edge + line.b) / line.w1, edge);
+  for (const auto& [x1, x2] : {std::pair(map.low[0], map.low[1]), std::pair(map.high[0], map.high[1])}) {
+    add(x1, -(line.w1 * x1 + line.b) / line.w2);
+    add(-(line.w2 * x2 + line.b) / line.w1, x2);
   }
   if (ends.size() < 2) return std::nullopt;
   return Json{{"x1", number(ends[0].first)},
@@ -205,22 +209,23 @@ Json map_chart(const DecisionMap& map, Index classes) {
       "x": {"field": "x1", "type": "quantitative", "title": "x₁", "axis": {"tickCount": 5, "grid": false}},
       "y": {"field": "x2", "type": "quantitative", "title": "x₂", "axis": {"tickCount": 5, "grid": false}}}
   })json");
-  const Json domain = {{"domain", {map.low, map.high}}, {"nice", false}, {"zero", false}};
-  spec.at("/encoding/x/scale") = domain;
-  spec.at("/encoding/y/scale") = domain;
+  for (const std::size_t axis : {0, 1})
+    spec.at(axis == 0 ? "/encoding/x/scale" : "/encoding/y/scale") = {
+        {"domain", {map.low[axis], map.high[axis]}}, {"nice", false}, {"zero", false}};
   const std::size_t cells = static_cast<std::size_t>(map.cells);
-  const double width = (map.high - map.low) / static_cast<double>(std::max<Index>(map.cells, 1));
+  const double count = static_cast<double>(std::max<Index>(map.cells, 1));
+  const double width = (map.high[0] - map.low[0]) / count, height = (map.high[1] - map.low[1]) / count;
   Json rows = Json::array(), lines = Json::array(), points = Json::array();
   for (std::size_t row = 0; row < cells; ++row) {
     Json values = Json::array();
     for (std::size_t i = row * cells; i < std::min((row + 1) * cells, map.output.size()); ++i)
       values.push_back(number(std::round(100 * map.output[i]) / 100));
-    const double bottom = map.low + width * static_cast<double>(row);
+    const double bottom = map.low[1] + height * static_cast<double>(row);
     rows.push_back(
-        {{"low", number(map.low)}, {"w", width}, {"x2", bottom}, {"to2", bottom + width}, {"v", values}});
+        {{"low", number(map.low[0])}, {"w", width}, {"x2", bottom}, {"to2", bottom + height}, {"v", values}});
   }
   for (const DecisionMap::Line& line : map.units)
-    if (const auto shown = inside(line, map.low, map.high)) lines.push_back(*shown);
+    if (const auto shown = inside(line, map)) lines.push_back(*shown);
   for (const std::size_t i : map.points.empty() ? std::vector<std::size_t>() : evenly(map.points.size(), 600)) {
     const DecisionMap::Point& point = map.points[i];
     points.push_back({{"x1", number(point.x1)}, {"x2", number(point.x2)}, {"label", point.label}});

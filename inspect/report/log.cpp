@@ -106,7 +106,8 @@ void write_log(const std::string& path, std::span<const RunRecord> runs) {
                       {"notes", Json(run.notes)},
                       {"input_mean", run.input_mean},
                       {"input_std", run.input_std},
-                      {"nan_step", or_null(run.nan_step)}});
+                      {"nan_step", or_null(run.nan_step)},
+                      {"nan_input", run.nan_input}});
     for (const LossStep& s : run.loss)
       lines.add("loss", {{"step", s.step},
                          {"loss", s.loss},

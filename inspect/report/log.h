@@ -11,7 +11,7 @@ namespace tapegrad::inline TAPEGRAD_ABI {
  * step and kind, ordered by run and kind. Every object has "kind" and "run" (the run's name); numbers that are not
  * finite are null, and so is what is unknown.
  *
- *      run                 classes, steps_per_epoch, notes, input_mean, input_std, nan_step; comes first
+ *      run                 classes, steps_per_epoch, notes, input_mean, input_std, nan_step, nan_input; comes first
  *      loss                step, loss, accuracy, lr
  *      layer               path, activation, units, step, then z_mean, z_std, mean, std, saturated_low, saturated_high,
  *                          dead_batch, dead_epoch, dead_since, asleep, gradient_rms, weight_factor, slope_factor

@@ -291,6 +291,7 @@ TEST_CASE("findings: learning rate too low") {
 TEST_CASE("findings: not finite") {
   RunRecord record = healthy();
   record.nan_step = 35;
+  for (std::size_t i = 35; i < step_count; ++i) record.layers.back().steps[i].mean = std::nan("");
   check(only(record), "not finite", "", Severity::critical,
         "the loss is not finite since step 35: lower the learning rate (0.1) or clip the gradient; "
         "NanBlame names the op");

@@ -160,7 +160,7 @@ inline tapegrad::RunRecord run(const Story& story) {
   }
 
   if (story.map) {
-    DecisionMap map{.low = -2, .high = 2, .cells = 60};
+    DecisionMap map{.low = {-2, -2}, .high = {2, 2}, .cells = 60};
     for (Index row = 0; row < map.cells; ++row)
       for (Index col = 0; col < map.cells; ++col) {
         const double x1 = -2 + 4.0 * (static_cast<double>(col) + 0.5) / 60;
