@@ -11,6 +11,10 @@ check_packages=(clang libclang-rt-dev clang-format libopenblas-dev libdnnl-dev p
 report_commands=(npm)                # without it a report loads its scripts from a CDN
 report_check_commands=(npm chromium)  # without them reports are not tested in a browser
 
+# Some kernels place memory where older sanitizers do not expect it; a fixed address space avoids that.
+fixed_addresses=()
+if setarch "$(uname -m)" -R true 2>/dev/null; then fixed_addresses=(setarch "$(uname -m)" -R); fi
+
 if [[ -t 1 && -z ${NO_COLOR:-} ]]; then bold=$'\e[1m' plain=$'\e[0m'; else bold='' plain=''; fi
 
 heading() { printf '\n%s== %s ==%s\n\n' "$bold" "$1" "$plain"; }

@@ -6,6 +6,7 @@
 #   headers   every installed header compiles by itself, without a warning that many projects use
 #   consume   other people's programs can use the library in each way, and cannot link it with another memory layout
 #   asan      AddressSanitizer and UndefinedBehaviorSanitizer, with Clang
+#   fuzz      the fuzzers of everything that parses: their corpus, then 10 s each
 #   clang     Clang, optimized for this machine's vector units, warnings are errors
 # Those that take long:
 #   libcxx    Clang with libc++: only the library and its tests
@@ -18,10 +19,6 @@ cd "$root"
 export LC_ALL=C  # the stage consume reads what the linker says
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-
-# Some kernels place memory where older sanitizers do not expect it; a fixed address space avoids that.
-fixed_addresses=()
-if setarch "$(uname -m)" -R true 2>/dev/null; then fixed_addresses=(setarch "$(uname -m)" -R); fi
 
 stage_format() {
   heading "format: clang-format"
@@ -40,6 +37,8 @@ stage_asan() {
   build_preset asan tapegrad_tests  # neither the examples nor the other matrix products: sanitizers triple the time
   "${fixed_addresses[@]}" ctest --preset asan --output-on-failure --parallel "$jobs" --exclude-regex '^(matmul|report)\.'
 }
+
+stage_fuzz() { SECONDS_EACH=10 scripts/fuzz.sh; }
 
 stage_clang() {
   heading "clang: Clang, for this machine's vector units, warnings are errors"
@@ -198,7 +197,7 @@ stage_consume() {
   consume_mismatch
 }
 
-default_stages=(format ci headers consume asan clang)  # 22 minutes on two idle cores
+default_stages=(format ci headers consume asan fuzz clang)  # 22 minutes on two idle cores
 long_stages=(libcxx native shared)
 stages=("$@")
 ((${#stages[@]})) || stages=("${default_stages[@]}")
