@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -9,7 +10,7 @@
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 
-/** The only exception of the library: "[where] what is wrong", thrown before anything is changed.
+/** The only exception of the library, beside std::bad_alloc: "[where] what is wrong", thrown before anything is changed.
  * Inside a network the path of the module stands in front: "0.linear: [matmul] inner dimensions differ: …". */
 class Error : public std::runtime_error {
  public:
@@ -30,6 +31,15 @@ class Error : public std::runtime_error {
 
 /** "32x784" */
 std::string to_string(Shape shape);
+
+/** make(), for something that may be too large: "[linear] no memory for 1099511627776x1099511627776 numbers" */
+template <class Make> auto with_memory(std::string_view where, Shape shape, const Make& make) {
+  try {
+    return make();
+  } catch (const std::bad_alloc&) {
+    fail(where, "no memory for " + to_string(shape) + " numbers");
+  }
+}
 /** The shortest text that reads back as the same number: "0.1", "nan", "-inf". */
 std::string to_string(double number);
 

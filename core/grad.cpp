@@ -57,11 +57,9 @@ std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs
   return result;
 }
 
-#define TAPEGRAD_INSTANTIATE(T)                                                      \
+#define TAPEGRAD_FUNCTIONS(T)                                                        \
   template std::vector<BasicVar<T>> grad(BasicVar<T>, std::span<const BasicVar<T>>); \
   template std::vector<BasicVar<T>> grad(BasicVar<T>, std::span<const BasicVar<T>>, BasicVar<T>);
-TAPEGRAD_INSTANTIATE(float)
-TAPEGRAD_INSTANTIATE(double)
-#undef TAPEGRAD_INSTANTIATE
+TAPEGRAD_INSTANTIATE(TAPEGRAD_FUNCTIONS)
 
 }  // namespace tapegrad

@@ -3,15 +3,12 @@
 namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
-template <class T> using Block = Eigen::Map<BasicMatrix<T>, 0, Eigen::OuterStride<>>;
-template <class T> using ConstBlock = Eigen::Map<const BasicMatrix<T>, 0, Eigen::OuterStride<>>;
-
 /// `count` columns from `first` of a row-major matrix, which has no memory when it has no rows.
-template <class T> Block<T> columns(T* data, Shape shape, Index first, Index count) {
-  return Block<T>(shape.rows == 0 ? data : data + first, shape.rows, count, Eigen::OuterStride<>(shape.cols));
-}
-template <class T> ConstBlock<T> columns(const T* data, Shape shape, Index first, Index count) {
-  return ConstBlock<T>(shape.rows == 0 ? data : data + first, shape.rows, count, Eigen::OuterStride<>(shape.cols));
+template <class T> auto columns(T* data, Shape shape, Index first, Index count) {
+  using Matrix = BasicMatrix<std::remove_const_t<T>>;
+  using Columns = std::conditional_t<std::is_const_v<T>, const Matrix, Matrix>;
+  return Eigen::Map<Columns, 0, Eigen::OuterStride<>>(shape.rows == 0 ? data : data + first, shape.rows, count,
+                                                      Eigen::OuterStride<>(shape.cols));
 }
 
 void check_elements(std::string_view op, std::span<const Index> elements, Shape of_each, Shape shape) {
@@ -23,9 +20,11 @@ void check_elements(std::string_view op, std::span<const Index> elements, Shape 
 }
 
 void check_rows(std::string_view op, std::span<const Index> rows, Index row_count) {
-  for (const Index row : rows)
+  for (const Index row : rows) {
+    if (row_count == 0) fail(op, "there is no row " + std::to_string(row) + ": the matrix has no rows");
     if (row < 0 || row >= row_count)
       fail(op, "row " + std::to_string(row) + " is not in 0.." + std::to_string(row_count - 1));
+  }
 }
 
 /// The row or element numbers that an op remembers.
@@ -77,8 +76,7 @@ template <class T> BasicVar<T> slice_cols(BasicVar<T> x, Index first, Index coun
   BasicTape<T>& tape = x.tape();
   const Shape shape{x.rows(), count};
   T* out = tape.allocate(shape);
-  Eigen::Map<BasicMatrix<T>>(out, shape.rows, shape.cols) =
-      columns<T>(static_cast<const T*>(x.value().data()), x.shape(), first, count);
+  Eigen::Map<BasicMatrix<T>>(out, shape.rows, shape.cols) = columns(x.value().data(), x.shape(), first, count);
   return tape.push(SliceCols<T>(), shape, out, {x}, tape.remember(first));
 }
 
@@ -89,7 +87,8 @@ template <class T> struct PadCols {
   static constexpr Op<T> op{.name = "pad_cols", .vjp = &vjp};
 };
 template <class T> BasicVar<T> pad_cols(BasicVar<T> x, Index before, Index after) {
-  if (before < 0 || after < 0)
+  constexpr Index most = Index{1} << 32;  // no side of a value is as long
+  if (before < 0 || after < 0 || before > most || after > most)
     fail("pad_cols", "cannot add " + std::to_string(before) + " and " + std::to_string(after) + " columns");
   BasicTape<T>& tape = x.tape();
   const Shape shape{x.rows(), before + x.cols() + after};
@@ -99,73 +98,60 @@ template <class T> BasicVar<T> pad_cols(BasicVar<T> x, Index before, Index after
   return tape.push(PadCols<T>(), shape, out, {x}, tape.remember(before));
 }
 
-template <class T> struct SelectRows {
+/** Block k of the result is block numbers[k] of x: whole rows, or single elements. The reverse of Scatter. */
+template <class T, bool rows> struct Gather {
   static BasicVar<T> vjp(const TapedAt<T>& at, std::size_t) {
-    return scatter_rows(at.g, numbers(at, at.g.rows()), at.x(0).rows());
-  }
-  static constexpr Op<T> op{.name = "select_rows", .vjp = &vjp};
-};
-template <class T> BasicVar<T> select_rows(BasicVar<T> x, std::span<const Index> rows) {
-  BasicTape<T>& tape = x.tape();
-  check_rows("select_rows", rows, x.rows());
-  const Shape shape{static_cast<Index>(rows.size()), x.cols()};
-  T* out = tape.allocate(shape);
-  const T* in = x.value().data();
-  for (std::size_t k = 0; k < rows.size(); ++k)
-    std::copy_n(in + rows[k] * shape.cols, shape.cols, out + static_cast<Index>(k) * shape.cols);
-  return tape.push(SelectRows<T>(), shape, out, {x}, tape.remember(rows).data());
-}
-
-template <class T> struct ScatterRows {
-  static BasicVar<T> vjp(const TapedAt<T>& at, std::size_t) {
-    return select_rows(at.g, numbers(at, at.x(0).rows()));
-  }
-  static constexpr Op<T> op{.name = "scatter_rows", .vjp = &vjp};
-};
-template <class T> BasicVar<T> scatter_rows(BasicVar<T> x, std::span<const Index> rows, Index row_count) {
-  BasicTape<T>& tape = x.tape();
-  if (static_cast<Index>(rows.size()) != x.rows())
-    fail("scatter_rows", std::to_string(rows.size()) + " row numbers for " + to_string(x.shape()));
-  check_rows("scatter_rows", rows, row_count);
-  const Shape shape{row_count, x.cols()};
-  T* out = tape.allocate(shape);
-  std::fill_n(out, shape.size(), T(0));
-  const T* in = x.value().data();
-  for (std::size_t k = 0; k < rows.size(); ++k)
-    for (Index col = 0; col < shape.cols; ++col)
-      out[rows[k] * shape.cols + col] += in[static_cast<Index>(k) * shape.cols + col];
-  return tape.push(ScatterRows<T>(), shape, out, {x}, tape.remember(rows).data());
-}
-
-template <class T> struct Gather {
-  static BasicVar<T> vjp(const TapedAt<T>& at, std::size_t) {
+    if constexpr (rows) return scatter_rows(at.g, numbers(at, at.g.rows()), at.x(0).rows());
     return scatter(at.g, numbers(at, at.g.shape().size()), at.x(0).shape());
   }
-  static constexpr Op<T> op{.name = "gather", .vjp = &vjp};
+  static constexpr Op<T> op{.name = rows ? "select_rows" : "gather", .vjp = &vjp};
+  static BasicVar<T> record(BasicVar<T> x, std::span<const Index> numbers, Shape shape) {
+    BasicTape<T>& tape = x.tape();
+    const Index width = rows ? shape.cols : 1;
+    T* out = tape.allocate(shape);
+    const T* in = x.value().data();
+    for (std::size_t k = 0; k < numbers.size(); ++k)
+      std::copy_n(in + numbers[k] * width, width, out + static_cast<Index>(k) * width);
+    return tape.push(Gather(), shape, out, {x}, tape.remember(numbers).data());
+  }
 };
+template <class T> BasicVar<T> select_rows(BasicVar<T> x, std::span<const Index> rows) {
+  check_rows("select_rows", rows, x.rows());
+  return Gather<T, true>::record(x, rows, {static_cast<Index>(rows.size()), x.cols()});
+}
 template <class T> BasicVar<T> gather(BasicVar<T> x, std::span<const Index> elements, Shape shape) {
-  BasicTape<T>& tape = x.tape();
   check_elements("gather", elements, shape, x.shape());
-  T* out = tape.allocate(shape);
-  const T* in = x.value().data();
-  for (std::size_t i = 0; i < elements.size(); ++i) out[i] = in[elements[i]];
-  return tape.push(Gather<T>(), shape, out, {x}, tape.remember(elements).data());
+  return Gather<T, false>::record(x, elements, shape);
 }
 
-template <class T> struct Scatter {
+/** Block k of x is added to block numbers[k] of the result. */
+template <class T, bool rows> struct Scatter {
   static BasicVar<T> vjp(const TapedAt<T>& at, std::size_t) {
+    if constexpr (rows) return select_rows(at.g, numbers(at, at.x(0).rows()));
     return gather(at.g, numbers(at, at.x(0).shape().size()), at.x(0).shape());
   }
-  static constexpr Op<T> op{.name = "scatter", .vjp = &vjp};
+  static constexpr Op<T> op{.name = rows ? "scatter_rows" : "scatter", .vjp = &vjp};
+  static BasicVar<T> record(BasicVar<T> x, std::span<const Index> numbers, Shape shape) {
+    BasicTape<T>& tape = x.tape();
+    const Index width = rows ? shape.cols : 1;
+    T* out = tape.allocate(shape);
+    std::fill_n(out, shape.size(), T(0));
+    const T* in = x.value().data();
+    for (std::size_t k = 0; k < numbers.size(); ++k)
+      for (Index i = 0; i < width; ++i) out[numbers[k] * width + i] += in[static_cast<Index>(k) * width + i];
+    return tape.push(Scatter(), shape, out, {x}, tape.remember(numbers).data());
+  }
 };
+template <class T> BasicVar<T> scatter_rows(BasicVar<T> x, std::span<const Index> rows, Index row_count) {
+  if (static_cast<Index>(rows.size()) != x.rows())
+    fail("scatter_rows", std::to_string(rows.size()) + " row numbers for " + to_string(x.shape()));
+  if (row_count < 0) fail("scatter_rows", "row_count must not be negative, got " + std::to_string(row_count));
+  check_rows("scatter_rows", rows, row_count);
+  return Scatter<T, true>::record(x, rows, {row_count, x.cols()});
+}
 template <class T> BasicVar<T> scatter(BasicVar<T> x, std::span<const Index> elements, Shape shape) {
-  BasicTape<T>& tape = x.tape();
   check_elements("scatter", elements, x.shape(), shape);
-  T* out = tape.allocate(shape);
-  std::fill_n(out, shape.size(), T(0));
-  const T* in = x.value().data();
-  for (std::size_t i = 0; i < elements.size(); ++i) out[elements[i]] += in[i];
-  return tape.push(Scatter<T>(), shape, out, {x}, tape.remember(elements).data());
+  return Scatter<T, false>::record(x, elements, shape);
 }
 
 template <class T> struct Detach { static constexpr Op<T> op{.name = "detach"}; };
@@ -173,7 +159,7 @@ template <class T> BasicVar<T> detach(BasicVar<T> x) {
   return x.tape().push(Detach<T>(), x.shape(), x.node().value, {x});
 }
 
-#define TAPEGRAD_INSTANTIATE(T)                                                  \
+#define TAPEGRAD_FUNCTIONS(T)                                                    \
   template BasicVar<T> concat_cols(std::span<const BasicVar<T>>);                \
   template BasicVar<T> slice_cols(BasicVar<T>, Index, Index);                    \
   template BasicVar<T> pad_cols(BasicVar<T>, Index, Index);                      \
@@ -182,8 +168,6 @@ template <class T> BasicVar<T> detach(BasicVar<T> x) {
   template BasicVar<T> gather(BasicVar<T>, std::span<const Index>, Shape);       \
   template BasicVar<T> scatter(BasicVar<T>, std::span<const Index>, Shape);      \
   template BasicVar<T> detach(BasicVar<T>);
-TAPEGRAD_INSTANTIATE(float)
-TAPEGRAD_INSTANTIATE(double)
-#undef TAPEGRAD_INSTANTIATE
+TAPEGRAD_INSTANTIATE(TAPEGRAD_FUNCTIONS)
 
 }  // namespace tapegrad

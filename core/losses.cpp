@@ -223,7 +223,7 @@ BasicVar<T> nll(BasicVar<T> log_probabilities, std::span<const int> labels, Loss
   return -reduce(chosen, options.reduction);
 }
 
-#define TAPEGRAD_INSTANTIATE(T)                                                               \
+#define TAPEGRAD_FUNCTIONS(T)                                                                 \
   template BasicVar<T> mse(BasicVar<T>, BasicVar<T>, LossOptions);                            \
   template BasicVar<T> l1(BasicVar<T>, BasicVar<T>, LossOptions);                             \
   template BasicVar<T> huber(BasicVar<T>, BasicVar<T>, HuberOptions);                         \
@@ -231,8 +231,6 @@ BasicVar<T> nll(BasicVar<T> log_probabilities, std::span<const int> labels, Loss
   template BasicVar<T> cross_entropy(BasicVar<T>, std::span<const int>, CrossEntropyOptions); \
   template BasicVar<T> cross_entropy(BasicVar<T>, BasicVar<T>, CrossEntropyOptions);          \
   template BasicVar<T> nll(BasicVar<T>, std::span<const int>, LossOptions);
-TAPEGRAD_INSTANTIATE(float)
-TAPEGRAD_INSTANTIATE(double)
-#undef TAPEGRAD_INSTANTIATE
+TAPEGRAD_INSTANTIATE(TAPEGRAD_FUNCTIONS)
 
 }  // namespace tapegrad

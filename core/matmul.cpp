@@ -122,12 +122,10 @@ template <class T> BasicVar<T> transpose(BasicVar<T> x) {
   return tape.push(Transpose<T>(), shape, out, {x});
 }
 
-#define TAPEGRAD_INSTANTIATE(T)                                         \
+#define TAPEGRAD_FUNCTIONS(T)                                           \
   template BasicVar<T> matmul(BasicVar<T>, BasicVar<T>, MatmulOptions); \
   template BasicVar<T> linear(BasicVar<T>, BasicVar<T>, BasicVar<T>);   \
   template BasicVar<T> transpose(BasicVar<T>);
-TAPEGRAD_INSTANTIATE(float)
-TAPEGRAD_INSTANTIATE(double)
-#undef TAPEGRAD_INSTANTIATE
+TAPEGRAD_INSTANTIATE(TAPEGRAD_FUNCTIONS)
 
 }  // namespace tapegrad

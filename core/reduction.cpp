@@ -146,7 +146,7 @@ template <class T> BasicVar<T> logsumexp(BasicVar<T> x, Axis axis) {
   return tape.push(LogSumExp<T>(), target, out, {x});
 }
 
-#define TAPEGRAD_INSTANTIATE(T)                      \
+#define TAPEGRAD_FUNCTIONS(T)                        \
   template BasicVar<T> sum_to(BasicVar<T>, Shape);   \
   template BasicVar<T> sum(BasicVar<T>, Axis);       \
   template BasicVar<T> mean(BasicVar<T>, Axis);      \
@@ -154,8 +154,6 @@ template <class T> BasicVar<T> logsumexp(BasicVar<T> x, Axis axis) {
   template BasicVar<T> min(BasicVar<T>, Axis);       \
   template BasicVar<T> logsumexp(BasicVar<T>, Axis); \
   template BasicVar<T> broadcast_to(BasicVar<T>, Shape);
-TAPEGRAD_INSTANTIATE(float)
-TAPEGRAD_INSTANTIATE(double)
-#undef TAPEGRAD_INSTANTIATE
+TAPEGRAD_INSTANTIATE(TAPEGRAD_FUNCTIONS)
 
 }  // namespace tapegrad

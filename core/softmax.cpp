@@ -111,14 +111,12 @@ template <class T> BasicVar<T> glu(BasicVar<T> x) {
   return slice_cols(x, 0, half) * sigmoid(slice_cols(x, half, half));
 }
 
-#define TAPEGRAD_INSTANTIATE(T)                  \
+#define TAPEGRAD_FUNCTIONS(T)                    \
   template BasicVar<T> softmax(BasicVar<T>);     \
   template BasicVar<T> log_softmax(BasicVar<T>); \
   template BasicVar<T> maxout(BasicVar<T>, int); \
   template BasicVar<T> glu(BasicVar<T>);         \
   template LogSum<T> softmax_row(const T*, T*, Index);
-TAPEGRAD_INSTANTIATE(float)
-TAPEGRAD_INSTANTIATE(double)
-#undef TAPEGRAD_INSTANTIATE
+TAPEGRAD_INSTANTIATE(TAPEGRAD_FUNCTIONS)
 
 }  // namespace tapegrad

@@ -274,11 +274,9 @@ template <class T> void fail_different_tapes(std::string_view op, BasicVar<T> a,
 }
 }  // namespace detail
 
-#define TAPEGRAD_INSTANTIATE(T) \
+#define TAPEGRAD_FUNCTIONS(T) \
   template void detail::fail_different_tapes(std::string_view, BasicVar<T>, BasicVar<T>);
-TAPEGRAD_INSTANTIATE(float)
-TAPEGRAD_INSTANTIATE(double)
-#undef TAPEGRAD_INSTANTIATE
+TAPEGRAD_INSTANTIATE(TAPEGRAD_FUNCTIONS)
 TAPEGRAD_INSTANTIATE_SCALARS(Tape)
 TAPEGRAD_INSTANTIATE_SCALARS(Var)
 

@@ -186,17 +186,7 @@ template <class T> class alignas(64) BasicTape {
   BasicVar<T> constant(double value);
 
   /** While the returned guard lives, nothing that is recorded needs a gradient. */
-  [[nodiscard]] auto no_grad() {
-    struct Guard {
-      bool& flag;
-      bool before;
-      ~Guard() { flag = before; }
-      Guard(bool& f) : flag(f), before(f) { f = false; }
-      Guard(const Guard&) = delete;
-      Guard& operator=(const Guard&) = delete;
-    };
-    return Guard(grad_enabled_);
-  }
+  [[nodiscard]] Scoped<bool> no_grad() { return {grad_enabled_, false}; }
   bool grad_enabled() const { return grad_enabled_; }
 
   std::size_t size() const { return size_; }
@@ -210,9 +200,9 @@ template <class T> class alignas(64) BasicTape {
   void attach(BasicObserver<T>& observer) { observers_.push_back(&observer); }
   void detach(BasicObserver<T>& observer) { std::erase(observers_, &observer); }
   const std::vector<BasicObserver<T>*>& observers() const { return observers_; }
-  /** The module that is recording now; kept in every node. Set by Module, opaque to the tape. */
+  /** The module that is recording now, opaque to the tape; kept in every node. Set by Module for the life of a guard. */
   const void* owner() const { return owner_; }
-  void set_owner(const void* owner) { owner_ = owner; }
+  [[nodiscard]] Scoped<const void*> set_owner(const void* owner) { return {owner_, owner}; }
 
   // For ops: compute into allocate(), then push(). Everything that can throw comes before push().
 

@@ -7,6 +7,7 @@
 #include <Eigen/Core>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 /// Eigen lays memory out by the vector width it is compiled for. A program and a library that disagree on it
 /// would crash, so the width is part of every symbol that touches memory: they fail to link instead.
@@ -42,6 +43,19 @@ struct Shape {
   friend constexpr bool operator==(const Shape&, const Shape&) = default;
 };
 
+/** Gives a variable another value until the end of the scope, also by an exception. */
+template <class Value> class Scoped {
+ public:
+  Scoped(Value& variable, Value value) : variable_(variable), before_(std::exchange(variable, value)) {}
+  ~Scoped() { variable_ = before_; }
+  Scoped(const Scoped&) = delete;
+  Scoped& operator=(const Scoped&) = delete;
+
+ private:
+  Value& variable_;
+  Value before_;
+};
+
 template <class T> class BasicTape;
 template <class T> class BasicVar;
 template <class T> class BasicParameter;
@@ -74,6 +88,8 @@ using namespace TAPEGRAD_ABI;
 #define TAPEGRAD_INSTANTIATE_SCALARS(Name) \
   template class Basic##Name<float>;       \
   template class Basic##Name<double>;
+/// Instantiates the functions that FUNCTIONS(T) lists.
+#define TAPEGRAD_INSTANTIATE(FUNCTIONS) FUNCTIONS(float) FUNCTIONS(double)
 /// `name` for float and double, where T cannot be deduced from the arguments of name<T>. Argument-dependent lookup finds
 /// the float one next to that of f64: it is a template, so that the one of f64 is preferred.
 #define TAPEGRAD_FUNCTION(Result, name, parameters, arguments)                              \

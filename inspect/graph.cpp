@@ -211,13 +211,11 @@ template <class T> std::string graph_mermaid(const BasicTape<T>& tape, BasicModu
   return text;
 }
 
-#define TAPEGRAD_INSTANTIATE(T)                                               \
+#define TAPEGRAD_FUNCTIONS(T)                                               \
   template class BasicNodeNames<T>;                                           \
   template std::string graph_table(const BasicTape<T>&, BasicModule<T>* net); \
   template std::string graph_dot(const BasicTape<T>&, BasicModule<T>* net);   \
   template std::string graph_mermaid(const BasicTape<T>&, BasicModule<T>* net);
-TAPEGRAD_INSTANTIATE(float)
-TAPEGRAD_INSTANTIATE(double)
-#undef TAPEGRAD_INSTANTIATE
+TAPEGRAD_INSTANTIATE(TAPEGRAD_FUNCTIONS)
 
 }  // namespace tapegrad

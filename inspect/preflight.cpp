@@ -258,15 +258,13 @@ PreflightReport preflight(BasicModule<T>& net, const std::type_identity_t<BasicM
   return check<T>(net, inputs, loss, false, options);
 }
 
-#define TAPEGRAD_INSTANTIATE(T)                                                                            \
+#define TAPEGRAD_FUNCTIONS(T)                                                                            \
   template PreflightReport preflight(BasicModule<T>&, const std::type_identity_t<BasicMatrixRef<T>>&,      \
                                      std::span<const int>, const PreflightOptions&);                       \
   template PreflightReport preflight(BasicModule<T>&, const std::type_identity_t<BasicMatrixRef<T>>&,      \
                                      const std::type_identity_t<std::function<BasicVar<T>(BasicVar<T>)>>&, \
                                      const PreflightOptions&);
-TAPEGRAD_INSTANTIATE(float)
-TAPEGRAD_INSTANTIATE(double)
-#undef TAPEGRAD_INSTANTIATE
+TAPEGRAD_INSTANTIATE(TAPEGRAD_FUNCTIONS)
 
 /// The sign of a NaN means nothing, and confuses when it is printed.
 static double without_sign_of_nan(double x) { return std::isnan(x) ? std::numeric_limits<double>::quiet_NaN() : x; }

@@ -22,10 +22,7 @@ Index revive(BasicLinear<T>& in, const std::vector<bool>& dead, BasicLinear<T>& 
   const auto count = static_cast<Index>(std::count(dead.begin(), dead.end(), true));
   if (count == 0) return 0;
   const auto [units, inputs] = in.weight.shape();
-  const BasicMatrix<double> fresh = options.weight_init.fill({count, inputs}, Fans{inputs, units}, rng);
-  if (const Shape got{fresh.rows(), fresh.cols()}; got != Shape{count, inputs})
-    fail(options.weight_init.name,
-         "was asked for " + to_string(Shape{count, inputs}) + " values, made " + to_string(got));
+  const BasicMatrix<double> fresh = options.weight_init({count, inputs}, Fans{inputs, units}, rng);
   Index next = 0;
   for (Index unit = 0; unit < units; ++unit) {
     if (!dead[static_cast<std::size_t>(unit)]) continue;
@@ -59,11 +56,9 @@ Index revive_dead(BasicSequential<T>& net, const std::vector<UnitCensus>& census
   return count;
 }
 
-#define TAPEGRAD_INSTANTIATE(T)                                                                                  \
+#define TAPEGRAD_FUNCTIONS(T)                                                                                    \
   template Index revive(BasicLinear<T>&, const std::vector<bool>&, BasicLinear<T>&, Rng&, const ReviveOptions&); \
   template Index revive_dead(BasicSequential<T>&, const std::vector<UnitCensus>&, Rng&, const ReviveOptions&);
-TAPEGRAD_INSTANTIATE(float)
-TAPEGRAD_INSTANTIATE(double)
-#undef TAPEGRAD_INSTANTIATE
+TAPEGRAD_INSTANTIATE(TAPEGRAD_FUNCTIONS)
 
 }  // namespace tapegrad

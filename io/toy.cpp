@@ -73,13 +73,11 @@ template <class T> BasicDataset<T> circles(Index n, double noise, Rng& rng) {
   });
 }
 
-#define TAPEGRAD_INSTANTIATE(T)                               \
+#define TAPEGRAD_FUNCTIONS(T)                               \
   template BasicDataset<T> xor_points();                      \
   template BasicDataset<T> two_moons(Index, double, Rng&);    \
   template BasicDataset<T> spirals(Index, int, double, Rng&); \
   template BasicDataset<T> circles(Index, double, Rng&);
-TAPEGRAD_INSTANTIATE(float)
-TAPEGRAD_INSTANTIATE(double)
-#undef TAPEGRAD_INSTANTIATE
+TAPEGRAD_INSTANTIATE(TAPEGRAD_FUNCTIONS)
 
 }  // namespace tapegrad

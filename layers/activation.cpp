@@ -15,7 +15,9 @@ BasicActivationLayer<T>::BasicActivationLayer(Activation activation, Index featu
            fmt::format("the layer needs its number of features, to learn one value for each, and nothing before it "
                        "tells that: write ActivationLayer(activation(\"{}\"), features)",
                        activation_.text()));
-    this->add_parameter(std::string(name), BasicMatrix<T>::Constant(1, features, static_cast<T>(initial)));
+    with_memory(kind(), {1, features}, [&, name = name, initial = initial] {
+      return this->add_parameter(std::string(name), BasicMatrix<T>::Constant(1, features, static_cast<T>(initial)));
+    });
   }
 }
 

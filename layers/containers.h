@@ -72,7 +72,8 @@ template <class T> class BasicSequential : public BasicModule<T> {
   template <class Layer> Layer& at(std::size_t index) const {
     auto* layer = dynamic_cast<Layer*>(&(*this)[index]);
     if (layer == nullptr)
-      fail("sequential", "layer " + std::to_string(index) + " is a " + std::string((*this)[index].kind()));
+      fail("sequential", "layer " + std::to_string(index) + " is of another type: it is '" +
+                             std::string((*this)[index].kind()) + "'");
     return *layer;
   }
 

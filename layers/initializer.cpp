@@ -19,30 +19,27 @@ template <class Draw> Values filled(Shape shape, Draw&& draw) {
   return values;
 }
 
-/// `scale(fans)` is the bound of a uniform, or the standard deviation of a normal distribution.
-template <class Scale> Initializer uniform_within(std::string name, Scale scale) {
-  return {std::move(name), [scale](Shape shape, Fans fans, Rng& rng) {
-            const double bound = scale(fans);
+/// From U(±√3·std) or N(0, std²), which have the same variance; each scheme says which std it asks for.
+template <class Std> Initializer uniform_of(std::string name, Std std) {
+  return {std::move(name), [std](Shape shape, Fans fans, Rng& rng) {
+            const double bound = std::sqrt(3.0) * std(fans);
             return filled(shape, [&] { return rng.uniform(-bound, bound); });
           }};
 }
-template <class Scale> Initializer normal_with(std::string name, Scale scale) {
-  return {std::move(name), [scale](Shape shape, Fans fans, Rng& rng) {
-            const double std = scale(fans);
-            return filled(shape, [&] { return rng.normal(0, std); });
+template <class Std> Initializer normal_of(std::string name, Std std) {
+  return {std::move(name), [std](Shape shape, Fans fans, Rng& rng) {
+            return filled(shape, [&, s = std(fans)] { return rng.normal(0, s); });
           }};
 }
-
-/// The standard deviations the three schemes ask for; a uniform distribution reaches √3 times as far.
-auto xavier_std(double gain) {
+auto xavier_std(std::string_view name, double gain) {
+  check_setting(name, "gain", finite, gain);
   return [gain](Fans f) { return gain * std::sqrt(2.0 / static_cast<double>(f.in + f.out)); };
 }
-auto he_std(double slope) {
+auto he_std(std::string_view name, double slope) {
+  check_setting(name, "negative_slope", finite, slope);
   return [slope](Fans f) { return std::sqrt(2.0 / ((1 + slope * slope) * static_cast<double>(f.in))); };
 }
-template <class Std> auto bound_of(Std std) {
-  return [std](Fans f) { return std::sqrt(3.0) * std(f); };
-}
+double root_fan_in(Fans f) { return std::sqrt(static_cast<double>(f.in)); }
 
 struct Named {
   std::string_view name;
@@ -60,32 +57,29 @@ constexpr Named table[] = {
 
 }  // namespace
 
-Initializer xavier_uniform(double gain) {
-  check_setting("xavier_uniform", "gain", finite, gain);
-  return uniform_within("xavier_uniform", [std = xavier_std(gain)](Fans f) { return std::sqrt(3.0) * std(f); });
+Values Initializer::operator()(Shape shape, Fans fans, Rng& rng) const {
+  if (!fill) fail("initializer", "'" + name + "' has no function");
+  Values values = fill(shape, fans, rng);
+  if (const Shape made{values.rows(), values.cols()}; made != shape)
+    fail(name, "was asked for " + to_string(shape) + " values, made " + to_string(made));
+  return values;
 }
 
-Initializer xavier_normal(double gain) {
-  check_setting("xavier_normal", "gain", finite, gain);
-  return normal_with("xavier_normal", xavier_std(gain));
-}
-
+Initializer xavier_uniform(double gain) { return uniform_of("xavier_uniform", xavier_std("xavier_uniform", gain)); }
+Initializer xavier_normal(double gain) { return normal_of("xavier_normal", xavier_std("xavier_normal", gain)); }
 Initializer he_uniform(double negative_slope) {
-  check_setting("he_uniform", "negative_slope", finite, negative_slope);
-  return uniform_within("he_uniform", bound_of(he_std(negative_slope)));
+  return uniform_of("he_uniform", he_std("he_uniform", negative_slope));
 }
-
-Initializer he_normal(double negative_slope) {
-  check_setting("he_normal", "negative_slope", finite, negative_slope);
-  return normal_with("he_normal", he_std(negative_slope));
-}
-
+Initializer he_normal(double negative_slope) { return normal_of("he_normal", he_std("he_normal", negative_slope)); }
 Initializer lecun_normal() {
-  return normal_with("lecun_normal", [](Fans f) { return 1 / std::sqrt(static_cast<double>(f.in)); });
+  return normal_of("lecun_normal", [](Fans f) { return 1 / root_fan_in(f); });
 }
 
 Initializer uniform_fan_in() {
-  return uniform_within("uniform_fan_in", [](Fans f) { return 1 / std::sqrt(static_cast<double>(f.in)); });
+  return {"uniform_fan_in", [](Shape shape, Fans fans, Rng& rng) {
+            const double bound = 1 / root_fan_in(fans);
+            return filled(shape, [&] { return rng.uniform(-bound, bound); });
+          }};
 }
 
 Initializer orthogonal(double gain) {

@@ -22,6 +22,9 @@ struct Initializer {
   std::string name;
   /// rows×cols values, in double so that float and double networks start alike.
   std::function<BasicMatrix<double>(Shape shape, Fans fans, Rng& rng)> fill;
+
+  /** What `fill` makes; throws when there is no such function, and when it makes another number of values. */
+  BasicMatrix<double> operator()(Shape shape, Fans fans, Rng& rng) const;
 };
 
 /** U(±gain·√(6 / (fan_in + fan_out))) (Glorot & Bengio 2010) */

@@ -8,10 +8,9 @@ template <class T>
 BasicLinear<T>::BasicLinear(Index in, Index out, Rng& rng, const LinearOptions& options) : has_bias_(options.bias) {
   if (in < 1 || out < 1) fail("linear", "sizes must be at least 1, got " + to_string(Shape{out, in}));
   const auto made = [&](const char* name, const Initializer& init, Shape shape) {
-    const BasicMatrix<double> values = init.fill(shape, Fans{in, out}, rng);
-    if (const Shape got{values.rows(), values.cols()}; got != shape)
-      fail(init.name, "was asked for " + to_string(shape) + " values, made " + to_string(got));
-    return this->add_parameter(name, values.template cast<T>());
+    return with_memory("linear", shape, [&] {
+      return this->add_parameter(name, init(shape, Fans{in, out}, rng).template cast<T>());
+    });
   };
   weight = made("weight", options.weight_init, {out, in});
   if (has_bias_) bias = made("bias", options.bias_init, {1, out});

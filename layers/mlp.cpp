@@ -9,8 +9,10 @@ template <class T>
 BasicSequential<T> mlp(const std::vector<Index>& sizes, const HiddenActivation& f, Rng& rng,
                        const MlpOptions& options) {
   if (sizes.size() < 2) fail("mlp", "needs at least 2 sizes, got " + std::to_string(sizes.size()));
-  for (const Index size : sizes)
+  for (const Index size : sizes) {
     if (size < 1) fail("mlp", "sizes must be at least 1, got " + std::to_string(size));
+    if (size >> 32 != 0) fail("mlp", "too large a size: " + std::to_string(size));
+  }
   BasicSequential<T> net;
   if (options.input_dropout != 0) net.add(BasicDropout<T>(options.input_dropout, rng));
   for (std::size_t i = 1; i + 1 < sizes.size(); ++i) {

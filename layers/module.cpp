@@ -10,22 +10,8 @@ namespace {
 
 // Of each thread: whether it is in an EvalScope, and how many modules inside each other it is in.
 thread_local bool in_eval_scope = false;
-thread_local int depth = 0;
+thread_local int nesting = 0;
 constexpr int deepest = 5000;  // 1 kB of stack for each, with the sanitizers
-
-/// The owner of what is recorded until the scope ends, also by an exception.
-template <class T> class Owner {
- public:
-  Owner(BasicTape<T>& tape, const void* module) : tape_(tape), caller_(tape.owner()) { tape.set_owner(module); }
-  ~Owner() { tape_.set_owner(caller_); }
-  Owner(const Owner&) = delete;
-  Owner& operator=(const Owner&) = delete;
-  const void* caller() const { return caller_; }
-
- private:
-  BasicTape<T>& tape_;
-  const void* caller_;
-};
 
 std::string joined(const std::string& path, const std::string& name) {
   return path.empty() ? name : path + "." + name;
@@ -33,33 +19,27 @@ std::string joined(const std::string& path, const std::string& name) {
 
 }  // namespace
 
-detail::OneDeeper::OneDeeper() {
-  if (depth == deepest) fail("module", fmt::format("more than {} modules are inside each other", deepest));
-  ++depth;
+detail::OneDeeper::OneDeeper() : depth(nesting, nesting + 1) {
+  if (nesting > deepest) fail("module", fmt::format("more than {} modules are inside each other", deepest));
 }
 
-detail::OneDeeper::~OneDeeper() { --depth; }
-
-EvalScope::EvalScope() : before_(std::exchange(in_eval_scope, true)) {}
-
-EvalScope::~EvalScope() { in_eval_scope = before_; }
+EvalScope::EvalScope() : scope_(in_eval_scope, true) {}
 
 template <class T> BasicModule<T>::~BasicModule() {
-  if (content_ == nullptr) return;
-  // One after the other: a destructor that calls those of the modules inside may run out of stack.
-  auto rest = std::move(content_->children);
-  while (!rest.empty()) {
-    const auto module = std::move(rest.back().second);
+  // Those inside go one after the other: destructors that call each other may run out of stack.
+  std::vector<std::unique_ptr<Content>> rest;
+  for (rest.push_back(std::move(content_)); !rest.empty();) {
+    const std::unique_ptr<Content> content = std::move(rest.back());
     rest.pop_back();
-    if (module->content_ == nullptr) continue;
-    for (auto& child : module->content_->children) rest.push_back(std::move(child));
-    module->content_->children.clear();
+    if (content == nullptr) continue;
+    for (const auto& [name, child] : content->children) rest.push_back(std::move(child->content_));
   }
 }
 
 template <class T> BasicVar<T> BasicModule<T>::operator()(Var x) {
   const detail::OneDeeper here;
-  const Owner<T> owner(x.tape(), this);
+  const void* const caller = x.tape().owner();
+  const auto owner = x.tape().set_owner(this);
   try {
     content();
     const Var y = forward(x);
@@ -67,8 +47,8 @@ template <class T> BasicVar<T> BasicModule<T>::operator()(Var x) {
     return y;
   } catch (const Error& error) {
     // Whoever called this module knows its name. The origin adds its kind, outer modules only prepend.
-    if (owner.caller() == nullptr) throw;
-    const std::string path = static_cast<BasicModule*>(const_cast<void*>(owner.caller()))->path_of(*this);
+    if (caller == nullptr) throw;
+    const std::string path = static_cast<BasicModule*>(const_cast<void*>(caller))->path_of(*this);
     if (path.empty()) throw;
     throw error.inside(path, kind());
   }
@@ -76,31 +56,32 @@ template <class T> BasicVar<T> BasicModule<T>::operator()(Var x) {
 
 template <class T> std::string BasicModule<T>::path_of(const BasicModule& inner) {
   const auto is_it = [&](const auto& entry) { return &*entry.second == &inner; };
-  if (const auto child = std::ranges::find_if(children(), is_it); child != children().end()) return child->first;
+  if (const auto child = std::find_if(children().begin(), children().end(), is_it); child != children().end())
+    return child->first;
   const auto all = named_modules();  // a module may call one that is deeper inside
-  const auto found = std::ranges::find_if(all, is_it);
+  const auto found = std::find_if(all.begin(), all.end(), is_it);
   return found == all.end() ? "" : found->first;
 }
 
-template <class T>
-void BasicModule<T>::list(const std::string& path, std::vector<std::pair<std::string, BasicModule*>>& result) {
+template <class T> void BasicModule<T>::list(const std::string& path, Named<BasicModule*>& result) {
   const detail::OneDeeper here;
   result.emplace_back(path, this);
   for (const auto& [name, child] : children()) child->list(joined(path, name), result);
 }
 
-template <class T> std::vector<std::pair<std::string, BasicModule<T>*>> BasicModule<T>::named_modules() {
-  std::vector<std::pair<std::string, BasicModule*>> result;
+template <class T> auto BasicModule<T>::named_modules() -> Named<BasicModule*> {
+  Named<BasicModule*> result;
   list("", result);
   return result;
 }
 
-template <class T> std::vector<std::pair<std::string, BasicParameter<T>>> BasicModule<T>::named_parameters() const {
-  std::vector<std::pair<std::string, Parameter>> result;
+template <class T> auto BasicModule<T>::named_parameters() const -> Named<Parameter> {
+  Named<Parameter> result;
   for (const auto& [path, module] : const_cast<BasicModule*>(this)->named_modules()) {  // which are only read
     for (const Parameter& parameter : module->content().parameters) {
       const auto same = [&](const auto& known) { return known.second == parameter; };
-      if (std::ranges::none_of(result, same)) result.emplace_back(joined(path, parameter.name()), parameter);
+      if (std::none_of(result.begin(), result.end(), same))
+        result.emplace_back(joined(path, parameter.name()), parameter);
     }
   }
   return result;
@@ -112,11 +93,10 @@ template <class T> std::vector<BasicParameter<T>> BasicModule<T>::parameters() c
   return result;
 }
 
-template <class T> std::vector<std::pair<std::string, BasicMatrix<T>*>> BasicModule<T>::named_buffers() {
-  std::vector<std::pair<std::string, BasicMatrix<T>*>> result;
+template <class T> auto BasicModule<T>::named_buffers() -> Named<BasicMatrix<T>*> {
+  Named<BasicMatrix<T>*> result;
   for (const auto& [path, module] : named_modules())
-    for (const auto& [name, buffer] : module->content().buffers)
-      result.emplace_back(joined(path, name), buffer.get());
+    for (auto& [name, buffer] : module->content().buffers) result.emplace_back(joined(path, name), &buffer);
   return result;
 }
 
@@ -149,18 +129,12 @@ BasicMatrix<T> BasicModule<T>::predict(const BasicMatrixRef<T>& x, Index batch, 
   return result;
 }
 
-template <class T> BasicParameter<T> BasicModule<T>::add_parameter(std::string name, BasicMatrix<T> value) {
-  return content().parameters.emplace_back(std::move(name), std::move(value));
-}
-
 template <class T> BasicParameter<T> BasicModule<T>::add_parameter(Parameter shared) {
   return content().parameters.emplace_back(std::move(shared));
 }
 
 template <class T> BasicMatrix<T>& BasicModule<T>::add_buffer(std::string name, BasicMatrix<T> value) {
-  return *content()
-              .buffers.emplace_back(std::move(name), std::make_unique<BasicMatrix<T>>(std::move(value)))
-              .second;
+  return content().buffers.emplace_back(std::move(name), std::move(value)).second;
 }
 
 template <class T>

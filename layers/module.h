@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,9 +15,7 @@ namespace detail {
 /** A call of a module, or a look into it. Throws for one that is nested too deep for the stack. */
 struct OneDeeper {
   OneDeeper();
-  ~OneDeeper();
-  OneDeeper(const OneDeeper&) = delete;
-  OneDeeper& operator=(const OneDeeper&) = delete;
+  Scoped<int> depth;
 };
 }  // namespace detail
 
@@ -33,6 +32,8 @@ template <class T> class BasicModule {
  public:
   using Var = BasicVar<T>;
   using Parameter = BasicParameter<T>;
+  /// Things with their names or paths, in order.
+  template <class Thing> using Named = std::vector<std::pair<std::string, Thing>>;
 
   BasicModule() = default;
   /** The one that is moved from throws when it is used: "[linear] the module was moved from". */
@@ -52,11 +53,11 @@ template <class T> class BasicModule {
   /** All parameters, own ones first, then those of the submodules in order; a shared one comes once. */
   std::vector<Parameter> parameters() const;
   /** The same with their paths: "0.weight". */
-  std::vector<std::pair<std::string, Parameter>> named_parameters() const;
+  Named<Parameter> named_parameters() const;
   /** Values that are saved but not learned, like running means, with their paths. */
-  std::vector<std::pair<std::string, BasicMatrix<T>*>> named_buffers();
+  Named<BasicMatrix<T>*> named_buffers();
   /** All submodules with their paths, this one first under the path "". */
-  std::vector<std::pair<std::string, BasicModule*>> named_modules();
+  Named<BasicModule*> named_modules();
 
   /** Training mode: dropout drops, batch normalization uses the batch. It is on at first. */
   void train(bool on = true);
@@ -72,7 +73,9 @@ template <class T> class BasicModule {
  protected:
   virtual Var forward(Var x) = 0;
 
-  Parameter add_parameter(std::string name, BasicMatrix<T> value);
+  Parameter add_parameter(std::string name, BasicMatrix<T> value) {
+    return add_parameter(Parameter(std::move(name), std::move(value)));
+  }
   /** The same with a parameter that another module has, too: both learn one value. */
   Parameter add_parameter(Parameter shared);
   /** The returned matrix stays where it is when the module is moved. */
@@ -80,16 +83,14 @@ template <class T> class BasicModule {
   BasicModule& add_module(std::string name, std::unique_ptr<BasicModule> module);
   /** What was added, in order. */
   const std::vector<Parameter>& own_parameters() const { return content().parameters; }
-  BasicMatrix<T>& buffer(std::size_t index) const { return *content().buffers.at(index).second; }
-  const std::vector<std::pair<std::string, std::unique_ptr<BasicModule>>>& children() const {
-    return content().children;
-  }
+  BasicMatrix<T>& buffer(std::size_t index) const { return content().buffers.at(index).second; }
+  const Named<std::unique_ptr<BasicModule>>& children() const { return content().children; }
 
  private:
   struct Content {
     std::vector<Parameter> parameters;
-    std::vector<std::pair<std::string, std::unique_ptr<BasicMatrix<T>>>> buffers;
-    std::vector<std::pair<std::string, std::unique_ptr<BasicModule>>> children;
+    std::deque<std::pair<std::string, BasicMatrix<T>>> buffers;  // which stay where they are
+    Named<std::unique_ptr<BasicModule>> children;
     bool training = true;
   };
   /// Throws when the module was moved from.
@@ -98,7 +99,7 @@ template <class T> class BasicModule {
       fail(kind(), "the module was moved from");
     return *content_;
   }
-  void list(const std::string& path, std::vector<std::pair<std::string, BasicModule*>>& result);
+  void list(const std::string& path, Named<BasicModule*>& result);
   /// From this module to one inside it; empty when it is not there.
   std::string path_of(const BasicModule& inner);
 
@@ -109,12 +110,9 @@ template <class T> class BasicModule {
 class EvalScope {
  public:
   EvalScope();
-  ~EvalScope();
-  EvalScope(const EvalScope&) = delete;
-  EvalScope& operator=(const EvalScope&) = delete;
 
  private:
-  bool before_;
+  Scoped<bool> scope_;
 };
 
 }  // namespace tapegrad

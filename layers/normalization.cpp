@@ -5,38 +5,39 @@
 #include "tapegrad/core/reduction.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
-namespace {
 
-void check(std::string_view kind, Index features, double eps) {
+template <class T> BasicNormalization<T>::BasicNormalization(std::string_view kind, Index features, double eps) {
   if (features < 1) fail(kind, "needs at least 1 feature, got " + std::to_string(features));
   check_setting(kind, "eps", SettingDomain::not_negative, eps);
+  with_memory(kind, {1, features}, [&] {
+    weight = this->add_parameter("weight", BasicMatrix<T>::Ones(1, features));
+    bias = this->add_parameter("bias", BasicMatrix<T>::Zero(1, features));
+  });
 }
 
-template <class T> void check_columns(std::string_view kind, BasicVar<T> x, Index features) {
-  if (x.cols() != features)
-    fail(kind, "made for " + std::to_string(features) + " features, the input is " + to_string(x.shape()));
+template <class T> BasicVar<T> BasicNormalization<T>::forward(BasicVar<T> x) {
+  if (x.cols() != weight.size())
+    fail(this->kind(),
+         "made for " + std::to_string(weight.size()) + " features, the input is " + to_string(x.shape()));
+  const BasicVar<T> w = x.tape().parameter(weight);
+  const BasicVar<T> b = x.tape().parameter(bias);
+  return normalized(x) * w + b;
 }
-
-}  // namespace
 
 template <class T>
-BasicBatchNorm1d<T>::BasicBatchNorm1d(Index features, BatchNormOptions options) : options_(options) {
-  check("batch_norm", features, options.eps);
+BasicBatchNorm1d<T>::BasicBatchNorm1d(Index features, BatchNormOptions options)
+    : BasicNormalization<T>("batch_norm", features, options.eps), options_(options) {
   check_setting("batch_norm", "momentum", SettingDomain::up_to_one, options.momentum);
-  weight = this->add_parameter("weight", BasicMatrix<T>::Ones(1, features));
-  bias = this->add_parameter("bias", BasicMatrix<T>::Zero(1, features));
   this->add_buffer("running_mean", BasicMatrix<T>::Zero(1, features));
   this->add_buffer("running_var", BasicMatrix<T>::Ones(1, features));
 }
 
-template <class T> BasicVar<T> BasicBatchNorm1d<T>::forward(BasicVar<T> x) {
-  BasicTape<T>& tape = x.tape();
-  check_columns("batch_norm", x, weight.size());
-  const BasicVar<T> w = tape.parameter(weight);
-  const BasicVar<T> b = tape.parameter(bias);
+template <class T> BasicVar<T> BasicBatchNorm1d<T>::normalized(BasicVar<T> x) {
+  BasicMatrix<T>& mean = running_mean();
+  BasicMatrix<T>& variance = running_var();
   if (!this->training()) {
-    const BasicVar<T> scale = tape.input(((running_var().array() + static_cast<T>(options_.eps)).rsqrt()).matrix());
-    return (x - tape.input(running_mean())) * scale * w + b;
+    const BasicVar<T> scale = x.tape().input((variance.array() + static_cast<T>(options_.eps)).rsqrt().matrix());
+    return (x - x.tape().input(mean)) * scale;
   }
   if (x.rows() < 2) fail("batch_norm", "needs more than one row in training, got " + to_string(x.shape()));
   const BasicVar<T> y = standardize(x, Axis::rows, options_.eps);
@@ -44,28 +45,23 @@ template <class T> BasicVar<T> BasicBatchNorm1d<T>::forward(BasicVar<T> x) {
   const T momentum = static_cast<T>(options_.momentum);
   for (Index col = 0; col < x.cols(); ++col) {
     const auto column = values.col(col).template cast<double>().array();
-    const double mean = column.mean();
-    const double variance = (column - mean).square().sum() / static_cast<double>(x.rows() - 1);
-    running_mean()(0, col) += momentum * (static_cast<T>(mean) - running_mean()(0, col));
-    running_var()(0, col) += momentum * (static_cast<T>(variance) - running_var()(0, col));
+    const double m = column.mean();
+    const double v = (column - m).square().sum() / static_cast<double>(x.rows() - 1);
+    mean(0, col) += momentum * (static_cast<T>(m) - mean(0, col));
+    variance(0, col) += momentum * (static_cast<T>(v) - variance(0, col));
   }
-  return y * w + b;
+  return y;
 }
 
-template <class T> BasicLayerNorm<T>::BasicLayerNorm(Index features, LayerNormOptions options) : options_(options) {
-  check("layer_norm", features, options.eps);
-  weight = this->add_parameter("weight", BasicMatrix<T>::Ones(1, features));
-  bias = this->add_parameter("bias", BasicMatrix<T>::Zero(1, features));
+template <class T>
+BasicLayerNorm<T>::BasicLayerNorm(Index features, LayerNormOptions options)
+    : BasicNormalization<T>("layer_norm", features, options.eps), options_(options) {}
+
+template <class T> BasicVar<T> BasicLayerNorm<T>::normalized(BasicVar<T> x) {
+  return standardize(x, Axis::cols, options_.eps);
 }
 
-template <class T> BasicVar<T> BasicLayerNorm<T>::forward(BasicVar<T> x) {
-  BasicTape<T>& tape = x.tape();
-  check_columns("layer_norm", x, weight.size());
-  const BasicVar<T> w = tape.parameter(weight);
-  const BasicVar<T> b = tape.parameter(bias);
-  return standardize(x, Axis::cols, options_.eps) * w + b;
-}
-
+TAPEGRAD_INSTANTIATE_SCALARS(Normalization)
 TAPEGRAD_INSTANTIATE_SCALARS(BatchNorm1d)
 TAPEGRAD_INSTANTIATE_SCALARS(LayerNorm)
 

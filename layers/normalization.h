@@ -13,39 +13,45 @@ struct LayerNormOptions {
   double eps = 1e-5;
 };
 
-/** y = (x − μ)/√(σ² + eps)·weight + bias per feature: batch×n → batch×n, weight and bias 1×n (Ioffe & Szegedy
- * 2015). In training μ and σ² are those of the batch and are mixed into running statistics (with the unbiased
- * variance); in eval mode the running ones are used. Throws in training for a batch of one row. */
-template <class T> class BasicBatchNorm1d : public BasicModule<T> {
+/** What both have: y = normalized(x)·weight + bias, weight and bias 1×n. */
+template <class T> class BasicNormalization : public BasicModule<T> {
  public:
-  explicit BasicBatchNorm1d(Index features, BatchNormOptions options = {});
-  std::string_view kind() const override { return "batch_norm"; }
   Index out_features(Index) const override { return this->own_parameters()[0].size(); }
 
   BasicParameter<T> weight;
   BasicParameter<T> bias;
+
+ protected:
+  BasicNormalization(std::string_view kind, Index features, double eps);
+  BasicVar<T> forward(BasicVar<T> x) override;
+  virtual BasicVar<T> normalized(BasicVar<T> x) = 0;
+};
+
+/** y = (x − μ)/√(σ² + eps)·weight + bias per feature: batch×n → batch×n, weight and bias 1×n (Ioffe & Szegedy
+ * 2015). In training μ and σ² are those of the batch and are mixed into running statistics (with the unbiased
+ * variance); in eval mode the running ones are used. Throws in training for a batch of one row. */
+template <class T> class BasicBatchNorm1d : public BasicNormalization<T> {
+ public:
+  explicit BasicBatchNorm1d(Index features, BatchNormOptions options = {});
+  std::string_view kind() const override { return "batch_norm"; }
   BasicMatrix<T>& running_mean() { return this->buffer(0); }
   BasicMatrix<T>& running_var() { return this->buffer(1); }
 
  protected:
-  BasicVar<T> forward(BasicVar<T> x) override;
+  BasicVar<T> normalized(BasicVar<T> x) override;
 
  private:
   BatchNormOptions options_;
 };
 
 /** y = (x − μ)/√(σ² + eps)·weight + bias per row: batch×n → batch×n, weight and bias 1×n (Ba et al. 2016). */
-template <class T> class BasicLayerNorm : public BasicModule<T> {
+template <class T> class BasicLayerNorm : public BasicNormalization<T> {
  public:
   explicit BasicLayerNorm(Index features, LayerNormOptions options = {});
   std::string_view kind() const override { return "layer_norm"; }
-  Index out_features(Index) const override { return this->own_parameters()[0].size(); }
-
-  BasicParameter<T> weight;
-  BasicParameter<T> bias;
 
  protected:
-  BasicVar<T> forward(BasicVar<T> x) override;
+  BasicVar<T> normalized(BasicVar<T> x) override;
 
  private:
   LayerNormOptions options_;
@@ -53,5 +59,6 @@ template <class T> class BasicLayerNorm : public BasicModule<T> {
 
 }  // namespace tapegrad
 
+TAPEGRAD_SCALARS(Normalization)
 TAPEGRAD_SCALARS(BatchNorm1d)
 TAPEGRAD_SCALARS(LayerNorm)

@@ -55,11 +55,9 @@ template <class T> void clip_grad_value(const std::vector<BasicParameter<T>>& pa
   });
 }
 
-#define TAPEGRAD_INSTANTIATE(T)                                                  \
+#define TAPEGRAD_FUNCTIONS(T)                                                    \
   template double clip_grad_norm(const std::vector<BasicParameter<T>>&, double); \
   template void clip_grad_value(const std::vector<BasicParameter<T>>&, double);
-TAPEGRAD_INSTANTIATE(float)
-TAPEGRAD_INSTANTIATE(double)
-#undef TAPEGRAD_INSTANTIATE
+TAPEGRAD_INSTANTIATE(TAPEGRAD_FUNCTIONS)
 
 }  // namespace tapegrad

@@ -82,3 +82,25 @@ OP_SAMPLES(concat_cols) {
                      },
                      {normal({2, 3}, rng), normal({2, 1}, rng)}});
 }
+
+TEST_CASE("indexing: what is not there, and more columns than a value can have") {
+  tg::Tape tape;
+  const Var x = tape.input(Matrix::Ones(2, 3));
+  const Var none = tape.input(Matrix(0, 3));
+  const auto check = [](const char* text, const auto& make) { CHECK_THROWS_WITH_AS(make(), text, tg::Error); };
+  check("[select_rows] there is no row 0: the matrix has no rows", [&] { tg::select_rows(none, {0}); });
+  check("[select_rows] row -1 is not in 0..1", [&] { tg::select_rows(x, {0, -1}); });
+  check("[scatter_rows] there is no row 1: the matrix has no rows", [&] {
+    tg::scatter_rows(x, std::vector<Index>{1, 0}, 0);
+  });
+  check("[scatter_rows] row 4 is not in 0..3", [&] { tg::scatter_rows(x, std::vector<Index>{1, 4}, 4); });
+  check("[scatter_rows] row_count must not be negative, got -1",
+        [&] { tg::scatter_rows(none, std::vector<Index>{}, -1); });
+  constexpr Index most = std::numeric_limits<Index>::max();
+  check("[pad_cols] cannot add 9223372036854775807 and 9223372036854775807 columns",
+        [&] { tg::pad_cols(x, most, most); });
+  check("[pad_cols] cannot add 9223372036854775807 and 1 columns", [&] { tg::pad_cols(x, most, 1); });
+  check("[pad_cols] cannot add 0 and 9223372036854775805 columns", [&] { tg::pad_cols(x, 0, most - 2); });
+  check("[tape] too large a value: 2x4294967299", [&] { tg::pad_cols(x, Index{1} << 32, 0); });
+  CHECK(tg::select_rows(none, std::span<const Index>()).shape() == tg::Shape{0, 3});
+}

@@ -136,6 +136,7 @@ TEST_CASE("initializers: constant, zeros and sparse_negative") {
   CHECK(tg::constant(1.5).fill({2, 3}, {3, 2}, rng) == tg::Matrix::Constant(2, 3, 1.5));
   CHECK(tg::zeros().fill({2, 3}, {3, 2}, rng) == tg::Matrix::Zero(2, 3));
   CHECK(rng.state() == before);
+  CHECK(tg::normal(2.5, 0).fill({2, 3}, {3, 2}, rng) == tg::Matrix::Constant(2, 3, 2.5));
   CHECK(tg::constant(1.5).name == "constant");
   CHECK(tg::zeros().name == "zeros");
   struct Expected {
@@ -197,6 +198,8 @@ TEST_CASE("initializers: settings outside their range") {
   CHECK(error_of([&] { tg::sparse_negative(-0.5); }) == "[sparse_negative] fraction must be in [0, 1], got -0.5");
   CHECK(error_of([&] { tg::sparse_negative(nan); }) == "[sparse_negative] fraction must be in [0, 1], got nan");
   CHECK(error_of([&] { tg::sparse_negative(0.5, 1); }) == "[sparse_negative] value must be negative, got 1");
+  CHECK(error_of([&] { tg::sparse_negative(0.5, 0); }) == "[sparse_negative] value must be negative, got 0");
+  CHECK(error_of([&] { tg::sparse_negative(0.5, 0.5); }) == "[sparse_negative] value must be negative, got 0.5");
   CHECK(error_of([&] { tg::sparse_negative(0.5, -inf); }) == "[sparse_negative] value must be negative, got -inf");
 }
 
@@ -245,4 +248,8 @@ TEST_CASE("initializers: one of the user's own") {
   tg::Rng rng(1);
   const tg::Linear layer(3, 2, rng, {.weight_init = diagonal});
   CHECK(layer.weight.value() == tg::Matrix{{3, 0, 0}, {0, 3, 0}});
+  CHECK(diagonal({2, 3}, {3, 2}, rng) == layer.weight.value());
+  const tg::Initializer nothing{"mine", {}};
+  CHECK(error_of([&] { tg::Linear(3, 2, rng, {.bias_init = nothing}); }) == "[initializer] 'mine' has no function");
+  CHECK(error_of([&] { nothing({2, 3}, {3, 2}, rng); }) == "[initializer] 'mine' has no function");
 }

@@ -89,6 +89,12 @@ TEST_CASE("linear: errors") {
   CHECK(error_of([&] { tg::Linear(0, 3, rng); }) == "[linear] sizes must be at least 1, got 3x0");
   CHECK(error_of([&] { tg::Linear(3, 0, rng); }) == "[linear] sizes must be at least 1, got 0x3");
   CHECK(error_of([&] { tg::Linear(-2, 3, rng); }) == "[linear] sizes must be at least 1, got 3x-2");
+  const tg::Index huge = tg::Index{1} << 40;
+  const std::string no_memory = "[linear] no memory for 1099511627776x1099511627776 numbers";
+  CHECK(error_of([&] { tg::Linear(huge, huge, rng, {.weight_init = tg::zeros()}); }) == no_memory);
+  CHECK(error_of([&] { tg::Linear(huge, huge, rng, {.weight_init = tg::orthogonal()}); }) == no_memory);
+  CHECK(error_of([&] { tg::Linear(huge, huge, rng, {.weight_init = tg::sparse_negative()}); }) == no_memory);
+  CHECK(error_of([&] { tg::Linear(huge, huge, rng); }) == no_memory);
   CHECK(rng.state() == before);
   const tg::Initializer crooked{
       "mine", [](tg::Shape s, tg::Fans, tg::Rng&) { return tg::Matrix(tg::Matrix::Zero(s.cols, s.rows)); }};
@@ -318,6 +324,11 @@ TEST_CASE("batch norm: errors change nothing") {
   CHECK(made(2, 1e-5, 1.5) == "[batch_norm] momentum must be in [0, 1], got 1.5");
   CHECK(made(2, 1e-5, -0.5) == "[batch_norm] momentum must be in [0, 1], got -0.5");
   CHECK(made(2, 1e-5, nan) == "[batch_norm] momentum must be in [0, 1], got nan");
+  CHECK(made(tg::Index{1} << 62, 0, 0) == "[batch_norm] no memory for 1x4611686018427387904 numbers");
+  CHECK(error_of([] { tg::LayerNorm(tg::Index{1} << 62); }) ==
+        "[layer_norm] no memory for 1x4611686018427387904 numbers");
+  CHECK(error_of([] { tg::ActivationLayer(tg::activation("prelu"), tg::Index{1} << 62); }) ==
+        "[prelu] no memory for 1x4611686018427387904 numbers");
   CHECK(made(2, 0, 0) == "no error");
   CHECK(made(2, 0, 1) == "no error");
 }

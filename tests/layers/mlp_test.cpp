@@ -75,4 +75,6 @@ TEST_CASE("mlp: refuses sizes that make no network") {
   CHECK(error_of({}) == "[mlp] needs at least 2 sizes, got 0");
   CHECK(error_of({784}) == "[mlp] needs at least 2 sizes, got 1");
   CHECK(error_of({784, 0, 10}) == "[mlp] sizes must be at least 1, got 0");
+  CHECK(error_of({4294967295, 4294967295}) == "[linear] no memory for 4294967295x4294967295 numbers");
+  CHECK(error_of({tg::Index{1} << 62, 3}) == "[mlp] too large a size: 4611686018427387904");
 }

@@ -2,6 +2,7 @@
 #include <tapegrad/tapegrad.h>
 
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -199,6 +200,11 @@ TEST_CASE("module: predict is forward in eval mode, in batches of any size") {
     CHECK((y - expected).cwiseAbs().maxCoeff() < 1e-13);
   }
   CHECK(net.predict(x.middleRows(3, 9)).isApprox(expected.middleRows(3, 9), 1e-13));
+  tg::Matrix wide = random_matrix(50, 30, rng);
+  wide.middleCols(6, 17) = x;  // a block: its rows lie apart
+  CHECK(net.predict(wide.middleCols(6, 17)) == expected);
+  CHECK(net.predict(wide.middleCols(6, 17), 7) == net.predict(x, 7));
+  CHECK(net.predict(x, std::numeric_limits<tg::Index>::max()) == expected);
   const tg::Matrix none = net.predict(tg::Matrix(0, 17));
   CHECK(none.rows() == 0);
   CHECK(none.cols() == 5);
@@ -433,8 +439,8 @@ TEST_CASE("sequential: errors of access") {
   tg::Sequential net{tg::Linear(2, 3, rng), tg::Relu(), tg::Linear(3, 1, rng)};
   CHECK(error_of([&] { net[3]; }) == "[sequential] no layer 3: there are 3");
   CHECK(error_of([&] { net.at<tg::Linear>(7); }) == "[sequential] no layer 7: there are 3");
-  CHECK(error_of([&] { net.at<tg::Linear>(1); }) == "[sequential] layer 1 is a relu");
-  CHECK(error_of([&] { net.at<Scale>(0); }) == "[sequential] layer 0 is a linear");
+  CHECK(error_of([&] { net.at<tg::Linear>(1); }) == "[sequential] layer 1 is of another type: it is 'relu'");
+  CHECK(error_of([&] { net.at<Scale>(0); }) == "[sequential] layer 0 is of another type: it is 'linear'");
   CHECK(error_of([&] { net.add(std::unique_ptr<tg::Linear>()); }) == "[module] submodule '3' is null");
   CHECK(net.size() == 3);
   CHECK(&net.at<tg::Linear>(2) == &net[2]);
