@@ -25,16 +25,27 @@ enum class SettingDomain {
 /** Returns `value`, or throws "[leaky_relu] negative_slope must be finite, got nan". */
 double check_setting(std::string_view where, std::string_view setting, SettingDomain domain, double value);
 
-struct NamedNumber {
-  template <class Number> NamedNumber(std::string_view n, Number v) : name(n), value(static_cast<double>(v)) {}
+/** A setting, its value and its domain. */
+struct CheckedNumber {
+  template <class Number>
+  CheckedNumber(std::string_view n, Number v, SettingDomain d = SettingDomain::not_negative)
+      : name(n), value(static_cast<double>(v)), domain(d) {}
   std::string_view name;
   double value;
+  SettingDomain domain;
 };
 
-/** The same for several: `check_settings("adam", SettingDomain::not_negative, {{"lr", lr}, {"eps", eps}})` */
+using Settings = std::vector<CheckedNumber>;
+
+/** The same for several: `check_settings("adam", {{"eps", eps}, {"beta1", beta1, SettingDomain::below_one}})` */
+template <class Numbers = std::initializer_list<CheckedNumber>>
+void check_settings(std::string_view where, const Numbers& settings) {
+  for (const CheckedNumber& each : settings) check_setting(where, each.name, each.domain, each.value);
+}
+/** The same for several of one domain. */
 inline void check_settings(std::string_view where, SettingDomain domain,
-                           std::initializer_list<NamedNumber> settings) {
-  for (const NamedNumber& setting : settings) check_setting(where, setting.name, domain, setting.value);
+                           std::initializer_list<CheckedNumber> settings) {
+  for (const CheckedNumber& each : settings) check_setting(where, each.name, domain, each.value);
 }
 
 namespace detail {

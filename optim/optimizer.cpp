@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "tapegrad/core/check.h"
 #include "tapegrad/core/kernels/denormals.h"
@@ -13,7 +14,7 @@ using enum SettingDomain;
 
 template <class T>
 BasicOptimizer<T>::BasicOptimizer(std::string_view name, BasicParameterGroups<T> parameters, double lr,
-                                  double weight_decay, std::vector<OptimizerBuffer> buffers)
+                                  double weight_decay, OptimizerBuffers buffers)
     : name_(name), buffers_of_each_(std::move(buffers)), lr_(check_setting(name, "lr", not_negative, lr)) {
   check_setting(name, "weight_decay", not_negative, weight_decay);
   for (BasicParameterGroup<T>& group : parameters.groups) {
@@ -43,13 +44,17 @@ template <class T> void BasicOptimizer<T>::step() {
   const std::size_t count = parameters_.size();
   const std::size_t buffers_per_parameter = buffers_of_each_.size();
   BasicParameter<T>* const parameters = parameters_.data();
+  bool any_live = false;
   for (std::size_t i = 0; i < count; ++i) {
     const BasicParameter<T>& p = parameters[i];
     if (!is_live(p)) continue;
+    any_live = true;
     const Shape grad{p.grad().rows(), p.grad().cols()};
     if (p.shape() != shapes_[i] || grad != shapes_[i]) [[unlikely]]
       fail_changed(i);
   }
+  if (!any_live) [[unlikely]]
+    check_forgotten();
   ++steps_;
   [[maybe_unused]] const DenormalsAreZero here;
   BasicMatrix<T>* buffers = buffers_.data();
@@ -72,6 +77,14 @@ template <class T> void BasicOptimizer<T>::fail_changed(std::size_t i) const {
   fail(name_,
        fmt::format("parameter {} ({}) was {}, now it is {} and its gradient {}", i, p.name(), to_string(shapes_[i]),
                    to_string(p.shape()), to_string(Shape{p.grad().rows(), p.grad().cols()})));
+}
+
+template <class T> void BasicOptimizer<T>::check_forgotten() const {
+  const auto any = [&](bool (BasicParameter<T>::*is)() const) {
+    return std::any_of(parameters_.begin(), parameters_.end(), std::mem_fn(is));
+  };
+  if (any(&BasicParameter<T>::requires_grad) && !any(&BasicParameter<T>::has_grad))
+    fail(name_, "no parameter has a gradient: call backward() before step()");
 }
 
 template <class T> std::size_t BasicOptimizer<T>::checked(Index group) const {
@@ -110,43 +123,40 @@ template <class T> void BasicOptimizer<T>::load_state(const BasicOptimizerState<
   if (state.optimizer != name_) fail(name_, fmt::format("the state is that of '{}'", state.optimizer));
   if (state.steps < 0) fail(name_, fmt::format("the state has {} steps", state.steps));
   check_setting(name_, "the state's lr", not_negative, state.lr);
-  if (state.lr_scales.size() != lr_scales_.size())
-    fail(name_,
-         fmt::format("the state has {} groups, the optimizer {}", state.lr_scales.size(), lr_scales_.size()));
+  const auto check_count = [&](std::string_view what, std::size_t theirs, std::size_t ours) {
+    if (theirs != ours) fail(name_, fmt::format("the state has {} {}, the optimizer {}", theirs, what, ours));
+  };
+  check_count("groups", state.lr_scales.size(), lr_scales_.size());
   for (const double scale : state.lr_scales) check_setting(name_, "the state's lr_scale", not_negative, scale);
-  if (state.parameters.size() != parameters_.size())
-    fail(name_,
-         fmt::format("the state has {} parameters, the optimizer {}", state.parameters.size(), parameters_.size()));
-  std::vector<std::string_view> expected;
-  for (const auto& [name, used, initial] : buffers_of_each_)
-    if (used) expected.push_back(name);
+  check_count("parameters", state.parameters.size(), parameters_.size());
+  std::vector<std::string> expected;
+  for (const OptimizerBuffer& each : buffers_of_each_)
+    if (each.used) expected.emplace_back(each.name);
+  std::vector<BasicMatrix<T>> buffers;  // as buffers_
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const BasicParameterState<T>& saved = state.parameters[i];
-    const auto mismatch = [&](std::string_view what, Shape shape) {
+    const std::string parameter = fmt::format("parameter {} ({})", i, parameters_[i].name());
+    const auto check_shape = [&](const std::string& what, Shape shape) {
       if (shape != shapes_[i])
-        fail(name_, fmt::format("parameter {} ({}) is {}, {} {}", i, parameters_[i].name(), to_string(shapes_[i]),
-                                what, to_string(shape)));
+        fail(name_,
+             fmt::format("{} is {}, {}in the state {}", parameter, to_string(shapes_[i]), what, to_string(shape)));
     };
-    mismatch("in the state", saved.shape);
-    std::vector<std::string_view> names;
-    for (const auto& buffer : saved.buffers) names.push_back(buffer.first);
+    check_shape("", saved.shape);
+    std::vector<std::string> names;
+    for (const auto& [name, values] : saved.buffers) names.push_back(name);
     if (names != expected)
-      fail(name_, fmt::format("parameter {} ({}) has the buffers [{}], in the state [{}]", i, parameters_[i].name(),
-                              fmt::join(expected, ", "), fmt::join(names, ", ")));
+      fail(name_, fmt::format("{} has the buffers [{}], in the state [{}]", parameter, fmt::join(expected, ", "),
+                              fmt::join(names, ", ")));
     for (const auto& [name, values] : saved.buffers)
-      mismatch(fmt::format("its {} in the state", name), {values.rows(), values.cols()});
+      check_shape(fmt::format("its {} ", name), {values.rows(), values.cols()});
+    auto next = saved.buffers.begin();
+    for (const OptimizerBuffer& each : buffers_of_each_)
+      buffers.push_back(each.used ? (next++)->second : BasicMatrix<T>());
   }
   steps_ = state.steps;
   lr_ = state.lr;
   lr_scales_ = state.lr_scales;
-  auto to = buffers_.begin();
-  for (const BasicParameterState<T>& saved : state.parameters) {
-    auto from = saved.buffers.begin();
-    for (const auto& [name, used, initial] : buffers_of_each_) {
-      if (used) *to = (from++)->second;
-      ++to;
-    }
-  }
+  buffers_ = std::move(buffers);
 }
 
 TAPEGRAD_INSTANTIATE_SCALARS(Optimizer)

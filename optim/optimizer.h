@@ -72,6 +72,8 @@ struct OptimizerBuffer {
   double initial = 0;
 };
 
+using OptimizerBuffers = std::vector<OptimizerBuffer>;
+
 /** A pack of the elements that an update is at. */
 template <class T> struct Lanes {
   Index first;
@@ -79,6 +81,15 @@ template <class T> struct Lanes {
 
   Pack<T> load(const T* from) const { return Pack<T>::load(from + first, count); }
   void store(T* to, Pack<T> x) const { x.store(to + first, count); }
+  /** Stores x, and returns it. */
+  Pack<T> put(T* to, Pack<T> x) const {
+    store(to, x);
+    return x;
+  }
+  /** Momentum, m ← μm + share·g; without a buffer for it g itself. */
+  Pack<T> momentum(T* buffer, double mu, double share, Pack<T> g) const {
+    return buffer == nullptr ? g : put(buffer, mu * load(buffer) + share * g);
+  }
 };
 
 /** a + weight·(b − a), exact at both ends */
@@ -137,7 +148,8 @@ template <class T> class BasicOptimizer {
    * or got no gradient in this step (`has_grad()` false) are skipped, buffers included: neither momentum nor weight
    * decay moves them. The step counts for it all the same. Denormal numbers count as 0: what an optimizer
    * remembers of a dead unit's gradients decays to them, never to 0, and would make every later step up to ten times as
-   * slow. Allocates nothing. Throws when a parameter or its gradient no longer has the shape it had at first. */
+   * slow. Allocates nothing. Throws when a parameter or its gradient no longer has the shape it had at first, and when
+   * none has a gradient though one requires it. */
   void step();
   /** How many steps have been taken: one counter for all parameters. */
   Index steps() const { return steps_; }
@@ -166,18 +178,20 @@ template <class T> class BasicOptimizer {
   using Update = OptimizerUpdate<T>;
 
   BasicOptimizer(std::string_view name, BasicParameterGroups<T> groups, double lr, double weight_decay,
-                 std::vector<OptimizerBuffer> buffers);
+                 OptimizerBuffers buffers);
 
  private:
   /** Writes the new value and buffers. */
   virtual void update(const Update& p) = 0;
 
   [[noreturn]] void fail_changed(std::size_t parameter) const;
+  /// Throws when no parameter has a gradient though one requires it.
+  void check_forgotten() const;
   std::size_t checked(Index group) const;
   double ratio(double group_lr) const;
 
   std::string name_;
-  std::vector<OptimizerBuffer> buffers_of_each_;
+  OptimizerBuffers buffers_of_each_;
   std::vector<BasicParameter<T>> parameters_;
   std::vector<Shape> shapes_;          // of each parameter
   std::vector<std::size_t> group_of_;  // of each parameter

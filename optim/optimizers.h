@@ -9,9 +9,17 @@
 #include "tapegrad/optim/optimizer.h"
 
 /// Every optimizer is a struct of its settings with a name, what it remembers, the range of its own settings and one
-/// update; one word at the end of this file registers it.
+/// update; one word at the end of this file registers it. With eps = 0 an element whose gradients were all zero stays as it
+/// is: 0/0 counts as 0 (PyTorch makes it NaN).
 
 namespace tapegrad::inline TAPEGRAD_ABI {
+
+/** E x² − (E x)², and 0 where rounding makes it less */
+template <class T> Pack<T> variance(Pack<T> mean_of_squares, Pack<T> mean) {
+  return simd::max(mean_of_squares - mean * mean, Pack<T>(0));
+}
+/** a/b, but 0 where b is 0: without ε, an element that never had a gradient stays where it is. */
+template <class T> Pack<T> quotient(Pack<T> a, Pack<T> b) { return select(b == Pack<T>(0), Pack<T>(0), a / b); }
 
 /** Stochastic gradient descent (Sutskever et al. 2013 for the momentum), with g ← g + λw:
  *
@@ -27,10 +35,9 @@ struct SgdOptions {
   double weight_decay = 0;  ///< λ: adds λ·w to the gradient (L2 penalty)
 
   static constexpr std::string_view name = "sgd";
-  std::vector<OptimizerBuffer> buffers() const { return {{"momentum_buffer", momentum != 0}}; }
+  OptimizerBuffers buffers() const { return {{"momentum_buffer", momentum != 0}}; }
+  Settings settings() const { return {{"momentum", momentum}, {"dampening", dampening, SettingDomain::finite}}; }
   void check() const {
-    check_setting(name, "momentum", SettingDomain::not_negative, momentum);
-    check_setting(name, "dampening", SettingDomain::finite, dampening);
     if (nesterov && (momentum == 0 || dampening != 0))
       fail(name, "nesterov needs momentum and no dampening, got momentum " + to_string(momentum) +
                      " and dampening " + to_string(dampening));
@@ -39,14 +46,9 @@ struct SgdOptions {
     if (momentum == 0 && p.weight_decay == 0)
       return p.each([minus_lr = Pack<T>(-p.lr)](Pack<T>& w, Pack<T> g, auto) { w = madd(minus_lr, g, w); });
     const double share = p.t == 1 ? 1 : 1 - dampening;
-    p.each([rate = p.lr, share, mu = momentum, ahead = nesterov, buffer = p.buffer(0)](Pack<T>& w, Pack<T> g,
-                                                                                       auto at) {
-      if (buffer != nullptr) {
-        const Pack<T> m = mu * at.load(buffer) + share * g;
-        at.store(buffer, m);
-        g = ahead ? g + mu * m : m;
-      }
-      w = w - rate * g;
+    p.each([=, *this, rate = p.lr, buffer = p.buffer(0)](Pack<T>& w, Pack<T> g, auto at) {
+      const Pack<T> m = at.momentum(buffer, momentum, share, g);
+      w = w - rate * (nesterov ? g + momentum * m : m);
     });
   }
 };
@@ -66,30 +68,20 @@ struct AdamOptions {
   bool amsgrad = false;     ///< divide by the largest v so far
 
   static constexpr std::string_view name = "adam";
-  std::vector<OptimizerBuffer> buffers() const {
-    return {{"exp_avg"}, {"exp_avg_sq"}, {"max_exp_avg_sq", amsgrad}};
-  }
-  void check(std::string_view optimizer = name) const {
-    check_settings(optimizer, SettingDomain::below_one, {{"beta1", beta1}, {"beta2", beta2}});
-    check_setting(optimizer, "eps", SettingDomain::not_negative, eps);
+  OptimizerBuffers buffers() const { return {{"exp_avg"}, {"exp_avg_sq"}, {"max_exp_avg_sq", amsgrad}}; }
+  Settings settings() const {
+    return {{"beta1", beta1, SettingDomain::below_one}, {"beta2", beta2, SettingDomain::below_one}, {"eps", eps}};
   }
   /** `shrink` multiplies w before the step. */
   template <class T> void update(const OptimizerUpdate<T>& p, double shrink = 1) const {
-    const auto t = static_cast<double>(p.t);
-    const double step_size = p.lr / (1 - std::pow(beta1, t));
-    const double correction = 1 / std::sqrt(1 - std::pow(beta2, t));  // one division per element is slow enough
-    p.each([shrink, step_size, correction, beta1 = beta1, beta2 = beta2, eps = eps, mean = p.buffer(0),
-            square = p.buffer(1), largest = p.buffer(2)](Pack<T>& w, Pack<T> g, auto at) {
-      w = shrink * w;
-      const Pack<T> m = lerp(at.load(mean), g, 1 - beta1);
-      Pack<T> v = madd(Pack<T>(beta2), at.load(square), (1 - beta2) * g * g);
-      at.store(mean, m);
-      at.store(square, v);
-      if (largest != nullptr) {
-        v = simd::max(at.load(largest), v);
-        at.store(largest, v);
-      }
-      w = w - step_size * m / madd(simd::sqrt(v), Pack<T>(correction), Pack<T>(eps));
+    const double step_size = p.lr / (1 - std::pow(beta1, p.t));
+    const double correction = 1 / std::sqrt(1 - std::pow(beta2, p.t));  // one division per element is slow enough
+    p.each([=, *this, mean = p.buffer(0), square = p.buffer(1), largest = p.buffer(2)](Pack<T>& w, Pack<T> g,
+                                                                                       auto at) {
+      const Pack<T> m = at.put(mean, lerp(at.load(mean), g, 1 - beta1));
+      Pack<T> v = at.put(square, madd(Pack<T>(beta2), at.load(square), (1 - beta2) * g * g));
+      if (largest != nullptr) v = at.put(largest, simd::max(at.load(largest), v));
+      w = shrink * w - quotient(step_size * m, madd(simd::sqrt(v), Pack<T>(correction), Pack<T>(eps)));
     });
   }
 };
@@ -106,8 +98,8 @@ struct AdamWOptions {
 
   static constexpr std::string_view name = "adamw";
   AdamOptions adam() const { return {.beta1 = beta1, .beta2 = beta2, .eps = eps, .amsgrad = amsgrad}; }
-  std::vector<OptimizerBuffer> buffers() const { return adam().buffers(); }
-  void check() const { adam().check(name); }
+  OptimizerBuffers buffers() const { return adam().buffers(); }
+  Settings settings() const { return adam().settings(); }
   template <class T> void update(OptimizerUpdate<T> p) const {
     const double shrink = 1 - p.lr * p.weight_decay;
     p.weight_decay = 0;
@@ -131,29 +123,18 @@ struct RmsPropOptions {
   bool centered = false;  ///< divide by the standard deviation instead of the root mean square
 
   static constexpr std::string_view name = "rmsprop";
-  std::vector<OptimizerBuffer> buffers() const {
+  OptimizerBuffers buffers() const {
     return {{"square_avg"}, {"momentum_buffer", momentum != 0}, {"grad_avg", centered}};
   }
-  void check() const {
-    check_setting(name, "alpha", SettingDomain::below_one, alpha);
-    check_settings(name, SettingDomain::not_negative, {{"eps", eps}, {"momentum", momentum}});
+  Settings settings() const {
+    return {{"alpha", alpha, SettingDomain::below_one}, {"eps", eps}, {"momentum", momentum}};
   }
   template <class T> void update(const OptimizerUpdate<T>& p) const {
-    p.each([rate = p.lr, alpha = alpha, eps = eps, mu = momentum, square = p.buffer(0), buffer = p.buffer(1),
-            mean = p.buffer(2)](Pack<T>& w, Pack<T> g, auto at) {
-      Pack<T> v = alpha * at.load(square) + (1 - alpha) * g * g;
-      at.store(square, v);
-      if (mean != nullptr) {
-        const Pack<T> a = lerp(at.load(mean), g, 1 - alpha);
-        at.store(mean, a);
-        v = simd::max(v - a * a, Pack<T>(0));
-      }
-      g = g / (simd::sqrt(v) + eps);
-      if (buffer != nullptr) {
-        g = mu * at.load(buffer) + g;
-        at.store(buffer, g);
-      }
-      w = w - rate * g;
+    p.each([*this, rate = p.lr, square = p.buffer(0), buffer = p.buffer(1), mean = p.buffer(2)](
+               Pack<T>& w, Pack<T> g, auto at) {
+      Pack<T> v = at.put(square, alpha * at.load(square) + (1 - alpha) * g * g);
+      if (mean != nullptr) v = variance(v, at.put(mean, lerp(at.load(mean), g, 1 - alpha)));
+      w = w - rate * at.momentum(buffer, momentum, 1, quotient(g, simd::sqrt(v) + eps));
     });
   }
 };
@@ -172,30 +153,55 @@ struct AdagradOptions {
   double initial_accumulator_value = 0;  ///< of the sum of squares
 
   static constexpr std::string_view name = "adagrad";
-  std::vector<OptimizerBuffer> buffers() const { return {{"sum", true, initial_accumulator_value}}; }
-  void check() const {
-    check_settings(
-        name, SettingDomain::not_negative,
-        {{"initial_accumulator_value", initial_accumulator_value}, {"lr_decay", lr_decay}, {"eps", eps}});
+  OptimizerBuffers buffers() const { return {{"sum", true, initial_accumulator_value}}; }
+  Settings settings() const {
+    return {{"initial_accumulator_value", initial_accumulator_value}, {"lr_decay", lr_decay}, {"eps", eps}};
   }
   template <class T> void update(const OptimizerUpdate<T>& p) const {
     const double rate = p.lr / (1 + static_cast<double>(p.t - 1) * lr_decay);
     p.each([rate, eps = eps, sum = p.buffer(0)](Pack<T>& w, Pack<T> g, auto at) {
-      const Pack<T> s = at.load(sum) + g * g;
-      at.store(sum, s);
-      w = w - rate * g / (simd::sqrt(s) + eps);
+      const Pack<T> s = at.put(sum, at.load(sum) + g * g);
+      w = w - quotient(rate * g, simd::sqrt(s) + eps);
     });
   }
 };
 
-/** The optimizer that such a struct describes; one of your own is `RuleOptimizer<float, Lion>`. */
+/** The optimizer that a struct of settings describes; one of your own is `RuleOptimizer<float, Lion>`:
+ *
+ *      struct Lion {   // Chen et al. 2023
+ *        double lr = 1e-4, beta1 = 0.9, beta2 = 0.99, weight_decay = 0;
+ *        static constexpr std::string_view name = "lion";
+ *        OptimizerBuffers buffers() const { return {{"exp_avg"}}; }   // what it remembers of each element
+ *        Settings settings() const {                                  // what the constructor checks; may be missing
+ *          return {{"beta1", beta1, SettingDomain::below_one}, {"beta2", beta2, SettingDomain::below_one}};
+ *        }
+ *        template <class T> void update(const OptimizerUpdate<T>& p) const {
+ *          p.each([*this, rate = p.lr, mean = p.buffer(0)](Pack<T>& w, Pack<T> g, auto at) {
+ *            const Pack<T> m = at.load(mean);
+ *            w = w - rate * sign(lerp(g, m, beta1));
+ *            at.store(mean, lerp(g, m, beta2));
+ *          });
+ *        }
+ *      };
+ *
+ * What its settings must be together, as nesterov needs momentum, a `void check() const` checks. */
 template <class T, class Rule> class RuleOptimizer final : public BasicOptimizer<T> {
+  static constexpr bool named = requires { std::string_view(Rule::name); };
+  static constexpr bool has_rates = requires(const Rule rule) { double(rule.lr + rule.weight_decay); };
+  static constexpr bool has_buffers = requires(const Rule rule) { OptimizerBuffers(rule.buffers()); };
+  static constexpr bool updates = requires(const Rule rule, const OptimizerUpdate<T> p) { rule.update(p); };
+  static_assert(named, "an optimizer needs a name: static constexpr std::string_view name = \"lion\";");
+  static_assert(has_rates, "an optimizer needs double lr = 1e-3; and double weight_decay = 0;");
+  static_assert(has_buffers, "an optimizer needs OptimizerBuffers buffers() const { return {}; }");
+  static_assert(updates, "an optimizer needs template <class T> void update(const OptimizerUpdate<T>& p) const");
+
  public:
   using Options = Rule;
   explicit RuleOptimizer(BasicParameterGroups<T> parameters, Rule options = {})
       : BasicOptimizer<T>(Rule::name, std::move(parameters), options.lr, options.weight_decay, options.buffers()),
         rule_(options) {
-    rule_.check();
+    if constexpr (requires { options.settings(); }) check_settings(Rule::name, options.settings());
+    if constexpr (requires { options.check(); }) options.check();
   }
 
  private:

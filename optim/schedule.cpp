@@ -22,39 +22,40 @@ double quotient(Index a, Index b) { return static_cast<double>(a) / static_cast<
 }  // namespace
 
 double ConstantSchedule::at(Index step) const {
-  check_settings("constant", not_negative, {{"the step", step}, {"base_lr", base_lr}});
+  check_settings("constant", {{"the step", step}, {"base_lr", base_lr}});
   return base_lr;
 }
 
 double StepSchedule::at(Index step) const {
-  check_settings("step", not_negative, {{"the step", step}, {"base_lr", base_lr}, {"gamma", gamma}});
-  check_settings("step", positive, {{"step_size", step_size}});
+  check_settings("step",
+                 {{"the step", step}, {"base_lr", base_lr}, {"gamma", gamma}, {"step_size", step_size, positive}});
   return base_lr * std::pow(gamma, static_cast<double>(step / step_size));
 }
 
 double ExponentialSchedule::at(Index step) const {
-  check_settings("exponential", not_negative, {{"the step", step}, {"base_lr", base_lr}, {"gamma", gamma}});
+  check_settings("exponential", {{"the step", step}, {"base_lr", base_lr}, {"gamma", gamma}});
   return base_lr * std::pow(gamma, static_cast<double>(step));
 }
 
 double CosineSchedule::at(Index step) const {
-  check_settings("cosine", not_negative, {{"the step", step}, {"base_lr", base_lr}, {"eta_min", eta_min}});
-  check_settings("cosine", positive, {{"t_max", t_max}});
+  check_settings("cosine",
+                 {{"the step", step}, {"base_lr", base_lr}, {"eta_min", eta_min}, {"t_max", t_max, positive}});
   return half_cosine(base_lr, eta_min, quotient(step, t_max));
 }
 
 double LinearWarmup::at(Index step) const {
-  check_settings("linear_warmup", not_negative,
-                 {{"the step", step}, {"base_lr", base_lr}, {"start_factor", start_factor}});
-  check_settings("linear_warmup", positive, {{"total_iters", total_iters}});
+  check_settings("linear_warmup", {{"the step", step},
+                                   {"base_lr", base_lr},
+                                   {"start_factor", start_factor},
+                                   {"total_iters", total_iters, positive}});
   return base_lr * (start_factor + (1 - start_factor) * quotient(std::min(step, total_iters), total_iters));
 }
 
 double OneCycle::at(Index step) const {
-  check_settings("one_cycle", not_negative, {{"the step", step}, {"max_lr", max_lr}});
-  check_settings("one_cycle", positive, {{"total_steps", total_steps}});
-  check_settings("one_cycle", up_to_one, {{"pct_start", pct_start}});
-  check_settings("one_cycle", positive, {{"div_factor", div_factor}, {"final_div_factor", final_div_factor}});
+  check_settings("one_cycle", {{"the step", step}, {"max_lr", max_lr}, {"total_steps", total_steps, positive}});
+  check_settings("one_cycle", {{"pct_start", pct_start, up_to_one},
+                               {"div_factor", div_factor, positive},
+                               {"final_div_factor", final_div_factor, positive}});
   const double first = max_lr / div_factor;
   const auto end = static_cast<double>(total_steps);
   const double peak = pct_start * end;
@@ -71,34 +72,25 @@ struct Named {
   Schedule (*make)(double lr, Index steps);
 };
 
+template <class S, class... Settings> Schedule made(Settings... settings) { return S{settings...}; }
+
+/// n/d, rounded up
+Index part(Index n, Index d) { return n / d + (n % d != 0); }
+
 constexpr Named table[] = {
-    {"constant", [](double lr, Index) -> Schedule { return ConstantSchedule{lr}; }},
-    {"step",
-     [](double lr, Index n) -> Schedule {
-       return StepSchedule{lr, (n + 2) / 3, 0.1};
-     }},
+    {"constant", [](double lr, Index) { return made<ConstantSchedule>(lr); }},
+    {"step", [](double lr, Index n) { return made<StepSchedule>(lr, part(n, 3), 0.1); }},
     {"exponential",
-     [](double lr, Index n) -> Schedule {
-       return ExponentialSchedule{lr, std::pow(0.01, quotient(1, n))};
-     }},
-    {"cosine",
-     [](double lr, Index n) -> Schedule {
-       return CosineSchedule{lr, n};
-     }},
-    {"linear_warmup",
-     [](double lr, Index n) -> Schedule {
-       return LinearWarmup{lr, 1.0 / 3, (n + 9) / 10};
-     }},
-    {"one_cycle",
-     [](double lr, Index n) -> Schedule {
-       return OneCycle{lr, n};
-     }},
+     [](double lr, Index n) { return made<ExponentialSchedule>(lr, std::pow(0.01, quotient(1, n))); }},
+    {"cosine", [](double lr, Index n) { return made<CosineSchedule>(lr, n); }},
+    {"linear_warmup", [](double lr, Index n) { return made<LinearWarmup>(lr, 1.0 / 3, part(n, 10)); }},
+    {"one_cycle", [](double lr, Index n) { return made<OneCycle>(lr, n); }},
 };
 
 }  // namespace
 
 Schedule make_schedule(std::string_view name, double base_lr, Index total_steps) {
-  check_settings("schedule", positive, {{"total_steps", total_steps}});
+  check_settings("schedule", {{"total_steps", total_steps, positive}});
   return find_named("schedule", table, name).make(base_lr, total_steps);
 }
 

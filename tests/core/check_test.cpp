@@ -61,6 +61,24 @@ TEST_CASE("check: every domain accepts its ends, and says what it wants") {
   CHECK(error_of([&] {
           check_settings("sgd", positive, {{"a", 1}, {"b", -2}, {"c", -3}});
         }) == "[sgd] b must be positive, got -2");
+  CHECK(error_of([&] {
+          check_settings("sgd", {{"a", 0}, {"b", 1, below_one}, {"c", -3}});
+        }) == "[sgd] b must be in [0, 1), got 1");
+  CHECK(error_of([&] { check_settings("sgd", {{"a", 0}, {"c", -3}}); }) == "[sgd] c must not be negative, got -3");
+}
+
+TEST_CASE("check: edits between two names, where a swap of neighbours is one") {
+  CHECK(edit_distance("", "") == 0);
+  CHECK(edit_distance("", "abc") == 3);
+  CHECK(edit_distance("abc", "abc") == 0);
+  CHECK(edit_distance("ab", "ba") == 1);
+  CHECK(edit_distance("abcd", "bacd") == 1);
+  CHECK(edit_distance("abcd", "abdc") == 1);
+  CHECK(edit_distance("abcd", "badc") == 2);
+  CHECK(edit_distance("ca", "abc") == 3);  // no edit between swapped letters
+  CHECK(edit_distance("aab", "bba") == 2);
+  CHECK(edit_distance("xa", "ay") == 2);
+  CHECK(edit_distance("swish", "wsih") == 2);
 }
 
 TEST_CASE("check: an unknown name asks back for one that is close, else for one that begins with it") {
@@ -74,6 +92,7 @@ TEST_CASE("check: an unknown name asks back for one that is close, else for one 
   const auto error = [&](std::string_view name) { return error_of([&] { find_named("thing", things, name); }); };
   CHECK(error("he_normla") == "[thing] no thing named 'he_normla'; did you mean 'he_normal'?");
   CHECK(error("he") == "[thing] no thing named 'he'; did you mean 'he_uniform'?");
+  CHECK(error("eh_normla") == "[thing] no thing named 'eh_normla'; did you mean 'he_normal'?");
   CHECK(error("zer") == "[thing] no thing named 'zer'; did you mean 'zeros'?");
   CHECK(error("h") == "[thing] no thing named 'h'");
   CHECK(error("") == "[thing] no thing named ''");

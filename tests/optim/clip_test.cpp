@@ -74,6 +74,14 @@ TEST_CASE("clip: the norm of a large gradient agrees with a plain sum, and does 
   CHECK(large[0].grad()(0, 1) == doctest::Approx(0.8));
 }
 
+TEST_CASE_TEMPLATE("clip: by value, far beyond one register", T, float, double) {
+  BasicMatrix<T> grad(7, 31);
+  for (Index i = 0; i < grad.size(); ++i) grad.data()[i] = static_cast<T>(i % 5 - 2);
+  const std::vector<BasicParameter<T>> parameters{with_grad<T>("a", grad)};
+  clip_grad_value(parameters, 1.5);
+  CHECK(parameters[0].grad() == grad.cwiseMin(T(1.5)).cwiseMax(T(-1.5)));
+}
+
 TEST_CASE_TEMPLATE("clip: by value", T, float, double) {
   const std::vector<BasicParameter<T>> parameters{
       with_grad<T>("a", row<T>({-3, -0.5, 0, 0.25, 7, not_a_number, inf, -inf, 0.5}))};

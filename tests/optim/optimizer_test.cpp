@@ -424,6 +424,12 @@ TEST_CASE("optimizer: a state that does not fit is refused whole") {
   refused("[adam] parameter 1 (bias) is 1x5, its exp_avg_sq in the state 1x4",
           [](auto& s) { s.parameters[1].buffers[1].second.resize(1, 4); });
   adam.load_state(good);
+
+  Adam fresh(two_parameters<float>());
+  const OptimizerState none = fresh.state();
+  CHECK(none.steps == 0);
+  adam.load_state(none);
+  CHECK(adam.steps() == 0);
 }
 
 TEST_CASE("optimizer: groups have their own learning rate and weight decay") {
@@ -492,6 +498,57 @@ TEST_CASE("optimizer: frozen parameters and those without a gradient stay untouc
     CHECK(p[0].value() != before[0]);
     CHECK(p[1].value() == before[1]);
   }
+}
+
+TEST_CASE("optimizer: a step to which no parameter brings a gradient is an error, unless all are frozen") {
+  std::vector p = two_parameters<float>();
+  Adam adam(p, {.lr = 0.5});
+  const std::vector before = values_of(p);
+  const char* const text = "[adam] no parameter has a gradient: call backward() before step()";
+  CHECK_THROWS_WITH_AS(adam.step(), text, Error);
+  set_grads(p, 1);
+  p[0].zero_grad();
+  adam.step();  // one is enough
+  CHECK(p[0].value() == before[0]);
+  CHECK(p[1].value() != before[1]);
+  p[1].zero_grad();
+  CHECK_THROWS_WITH_AS(adam.step(), text, Error);
+  p[0].set_requires_grad(false);
+  CHECK_THROWS_WITH_AS(adam.step(), text, Error);
+  CHECK(adam.steps() == 1);
+  p[1].set_requires_grad(false);
+  adam.step();
+  CHECK(adam.steps() == 2);
+}
+
+TEST_CASE_TEMPLATE("optimizer: without eps a gradient of zero moves nothing", T, float, double) {
+  // The square of 1e-30 is 0 in float: what is divided by it is no step either.
+  for (const double gradient : {0.0, std::is_same_v<T, float> ? 1e-30 : 0.0}) {
+    const auto check = [&](auto&& optimizer) {
+      CAPTURE(optimizer.name());
+      const BasicParameter<T>& p = optimizer.parameters()[0];
+      for (int step = 0; step < 3; ++step) {
+        p.mutable_grad().setConstant(static_cast<T>(gradient));
+        p.mutable_grad()(0, 1) = 2;
+        optimizer.step();
+      }
+      CHECK(p.value().allFinite());
+      CHECK(p.value()(0, 0) == 1);
+      CHECK(p.value()(0, 18) == 1);
+      CHECK(p.value()(0, 1) < 1);
+    };
+    const auto p = [] { return BasicParameter<T>("p", BasicMatrix<T>::Ones(1, 19)); };
+    check(BasicAdam<T>({p()}, {.eps = 0}));
+    check(BasicAdam<T>({p()}, {.eps = 0, .amsgrad = true}));
+    check(BasicAdamW<T>({p()}, {.eps = 0, .weight_decay = 0}));
+    check(BasicRmsProp<T>({p()}, {.eps = 0}));
+    check(BasicRmsProp<T>({p()}, {.eps = 0, .momentum = 0.5}));
+    check(BasicAdagrad<T>({p()}, {.eps = 0}));
+  }
+  const BasicParameter<T> p("p", BasicMatrix<T>::Ones(1, 1));
+  p.mutable_grad().setConstant(static_cast<T>(not_a_number));
+  BasicAdam<T>({p}, {.eps = 0}).step();
+  CHECK(std::isnan(p.value()(0, 0)));
 }
 
 TEST_CASE("optimizer: parameters live as long as the optimizer, and a 0-element one does no harm") {
@@ -611,6 +668,8 @@ TEST_CASE("optimizer: errors of options") {
   check([&] { Sgd(p, {.momentum = 0.9, .dampening = 0.5, .nesterov = true}); },
         "[sgd] nesterov needs momentum and no dampening, got momentum 0.9 and dampening 0.5");
   check([&] { RmsProp(p, {.alpha = 1}); }, "[rmsprop] alpha must be in [0, 1), got 1");
+  check([&] { AdamW(p, {.eps = -1}); }, "[adamw] eps must not be negative, got -1");
+  check([&] { AdamW(p, {.beta1 = 1}); }, "[adamw] beta1 must be in [0, 1), got 1");
   check([&] { RmsProp(p, {.eps = not_a_number}); }, "[rmsprop] eps must be finite, got nan");
   check([&] { RmsProp(p, {.momentum = -2}); }, "[rmsprop] momentum must not be negative, got -2");
   check([&] { Adagrad(p, {.lr_decay = -2}); }, "[adagrad] lr_decay must not be negative, got -2");
@@ -643,4 +702,6 @@ TEST_CASE("optimizer: errors of parameters and groups") {
   CHECK_THROWS_WITH_AS(sgd.step(), "[sgd] parameter 1 (bias) was 1x5, now it is 2x5 and its gradient 1x5", Error);
   CHECK(p[0].value() == before[0]);
   CHECK(sgd.steps() == 0);
+  Parameter(p[0]).value().setZero(7, 3);
+  CHECK_THROWS_WITH_AS(sgd.step(), "[sgd] parameter 0 (weight) was 3x7, now it is 7x3 and its gradient 3x7", Error);
 }

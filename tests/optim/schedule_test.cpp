@@ -145,6 +145,22 @@ TEST_CASE("schedule: by name") {
   CHECK_THROWS_WITH_AS(make_schedule("cosine", -1, 5), "[cosine] base_lr must not be negative, got -1", Error);
 }
 
+TEST_CASE("schedule: the longest of all runs") {
+  constexpr Index longest = std::numeric_limits<Index>::max();
+  for (const std::string_view name : schedules()) {
+    CAPTURE(name);
+    const Schedule schedule = make_schedule(name, 0.5, longest);
+    for (const Index t : {Index{0}, longest / 2, longest}) {
+      CHECK(schedule.at(t) >= 0);
+      CHECK(schedule.at(t) <= 0.5);
+    }
+  }
+  CHECK(make_schedule("step", 1, longest).at(longest / 3 + 1) == doctest::Approx(0.1));
+  CHECK(make_schedule("linear_warmup", 1, longest).at(longest / 10 + 1) == 1);
+  CHECK(make_schedule("step", 1, 4).at(1) == 1);  // a third is rounded up
+  CHECK(make_schedule("step", 1, 4).at(2) == doctest::Approx(0.1));
+}
+
 TEST_CASE("schedule: errors") {
   CHECK_THROWS_WITH_AS(ConstantSchedule{not_a_number}.at(0), "[constant] base_lr must be finite, got nan", Error);
   CHECK_THROWS_WITH_AS(ConstantSchedule{}.at(-1), "[constant] the step must not be negative, got -1", Error);

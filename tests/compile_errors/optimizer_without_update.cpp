@@ -1,0 +1,14 @@
+// an optimizer needs template <class T> void update(const OptimizerUpdate<T>& p) const
+#include <tapegrad/tapegrad.h>
+
+struct Lion {
+  double lr = 1e-4;
+  double weight_decay = 0;
+  static constexpr std::string_view name = "lion";
+  tapegrad::OptimizerBuffers buffers() const { return {}; }
+};
+
+int main() {
+  tapegrad::RuleOptimizer<float, Lion> lion({tapegrad::Parameter("w", tapegrad::Matrix::Ones(1, 1))});
+  lion.step();
+}
