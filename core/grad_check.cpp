@@ -22,35 +22,28 @@ constexpr double epsilon = std::numeric_limits<double>::epsilon();
 constexpr double smallest = 1024 * std::numeric_limits<double>::min();
 
 /// The function under the check with its inputs, recorded afresh at every evaluation.
-class Subject {
- public:
-  Subject(const GradCheckFunction& f, std::vector<f64::Matrix>& inputs) : f_(f), inputs_(inputs) {}
-
+struct Subject {
   f64::Var record() {
-    tape_.reset();
-    vars_.clear();
-    for (const f64::Matrix& input : inputs_) vars_.push_back(tape_.input(input, {.requires_grad = true}));
-    return f_(vars_);
+    tape.reset();
+    vars.clear();
+    for (const f64::Matrix& input : inputs) vars.push_back(tape.input(input, {.requires_grad = true}));
+    return f(vars);
   }
-  const Vars& vars() const { return vars_; }
-  std::vector<f64::Matrix>& inputs() { return inputs_; }
-
   struct Evaluation {
     f64::Matrix value;
     std::vector<double> pieces;  ///< on which smooth piece every op lies, for every element
   };
   Evaluation evaluate() {
     Evaluation e{record().value(), {}};
-    for (NodeIndex i = 0; i < tape_.size(); ++i)
-      if (tape_.node(i).op->pieces != nullptr) tape_.node(i).op->pieces({tape_, i}, e.pieces);
+    for (NodeIndex i = 0; i < tape.size(); ++i)
+      if (tape.node(i).op->pieces != nullptr) tape.node(i).op->pieces({tape, i}, e.pieces);
     return e;
   }
 
- private:
-  const GradCheckFunction& f_;
-  std::vector<f64::Matrix>& inputs_;
-  f64::Tape tape_;
-  Vars vars_;
+  const GradCheckFunction& f;
+  std::vector<f64::Matrix>& inputs;
+  f64::Tape tape = {};
+  Vars vars = {};
 };
 
 /// Central difference of sixth order for each output, with the step that promises the smallest error for it.
@@ -69,6 +62,7 @@ Difference difference(Subject& subject, double& x, const Subject::Evaluation& ba
   for (double step = 2e-2 * unit; step > 1e-9 * unit; step /= 4) {
     std::array<f64::Matrix, 7> f;
     bool usable = true;
+    f[3] = base.value;
     for (int k = -3; k <= 3 && usable; ++k) {
       if (k == 0) continue;
       x = x0 + k * step;
@@ -85,16 +79,14 @@ Difference difference(Subject& subject, double& x, const Subject::Evaluation& ba
     const f64::Matrix d3 = (f[6] - f[0]) / (6 * h);
     const f64::Matrix fourth_order = (4 * d1 - d2) / 3;
     const f64::Matrix sixth_order = 1.5 * d1 - 0.6 * d2 + 0.1 * d3;
-    f64::Matrix largest = base.value.cwiseAbs();
-    for (const std::size_t k : {0U, 1U, 2U, 4U, 5U, 6U}) largest = largest.cwiseMax(f[k].cwiseAbs());
+    f64::Matrix largest = f[3].cwiseAbs();
+    for (const f64::Matrix& value : f) largest = largest.cwiseMax(value.cwiseAbs());
     const f64::Matrix noise = (largest.array() * 16 * epsilon + smallest) / h;
     const f64::Matrix error = (sixth_order - fourth_order).cwiseAbs() + noise;
-    for (Index j = 0; j < error.size(); ++j) {
-      if (!(error.data()[j] < best.error.data()[j])) continue;
-      best.slope.data()[j] = sixth_order.data()[j];
-      best.noise.data()[j] = noise.data()[j];
-      best.error.data()[j] = error.data()[j];
-    }
+    const auto better = (error.array() < best.error.array()).eval();
+    best.slope = better.select(sixth_order, best.slope);
+    best.noise = better.select(noise, best.noise);
+    best.error = better.select(error, best.error);
     if ((noise.array() > best.error.array()).all()) break;  // smaller steps only round more
   }
   return best;
@@ -108,11 +100,6 @@ f64::Matrix random_weights(Shape shape, Rng& rng) {
     weight = sign * rng.uniform(0.5, 1.5);
   }
   return weights;
-}
-
-std::string describe(const GradCheckElement& e, std::string_view what) {
-  return fmt::format("{} of output {} by input {} at ({}, {}) = {}: analytic {}, numeric {}, relative error {:.3g}",
-                     what, e.output, e.input, e.row, e.col, e.at, e.analytic, e.numeric, e.error);
 }
 
 /// All elements of all matrices in one row.
@@ -131,53 +118,48 @@ class Check {
   Check(Subject& subject, const GradCheckOptions& options) : subject_(subject), options_(options) {}
 
   GradCheckResult run() {
-    const Subject::Evaluation base = subject_.evaluate();
-    if (!base.value.allFinite()) return refuse("the function is not finite at the given inputs");
-    const Index outputs = base.value.size();
-    fused_.resize(static_cast<std::size_t>(outputs));
-    for (Index j = 0; j < outputs; ++j) {
-      const std::string difference = gradients_of(j, base.value);
-      if (!difference.empty()) return refuse(difference);
-    }
-    for (std::size_t k = 0; k < subject_.inputs().size(); ++k) {
-      f64::Matrix& input = subject_.inputs()[k];
-      for (Index row = 0; row < input.rows(); ++row)
-        for (Index col = 0; col < input.cols(); ++col) compare(k, row, col, base);
-    }
-    if (result_.worst.error > options_.tolerance || std::isnan(result_.worst.error))
-      return refuse(describe(result_.worst, "gradient"));
-    if (result_.checked > 0 && all_zero_) {
-      const std::string moved = moves(base);
-      if (!moved.empty()) return refuse(moved);
-    }
-    result_.ok = true;
-    result_.message = fmt::format("{} derivatives agree, worst relative error {:.3g}, {} avoided at kinks",
-                                  result_.checked, result_.worst.error, result_.avoided.size());
+    result_.message = complaint();
+    result_.ok = result_.message.empty();
+    if (result_.ok)
+      result_.message = fmt::format("{} derivatives agree, worst relative error {:.3g}, {} avoided at kinks",
+                                    result_.checked, result_.worst.error, result_.avoided.size());
     return result_;
   }
 
  private:
-  GradCheckResult refuse(std::string message) {
-    result_.ok = false;
-    result_.message = std::move(message);
-    return result_;
+  std::string complaint() {
+    const Subject::Evaluation base = subject_.evaluate();
+    if (!base.value.allFinite()) return "the function is not finite at the given inputs";
+    for (Index j = 0; j < base.value.size(); ++j)
+      if (std::string difference = gradients_of(j, base.value); !difference.empty()) return difference;
+    for (std::size_t k = 0; k < subject_.inputs.size(); ++k)
+      for (Index row = 0; row < subject_.inputs[k].rows(); ++row)
+        for (Index col = 0; col < subject_.inputs[k].cols(); ++col) compare(k, row, col, base);
+    const GradCheckElement& e = result_.worst;
+    if (e.error > options_.tolerance || std::isnan(e.error))
+      return fmt::format(
+          "gradient of output {} by input {} at ({}, {}) = {}: analytic {}, numeric {}, relative error {:.3g}",
+          e.output, e.input, e.row, e.col, e.at, e.analytic, e.numeric, e.error);
+    if (result_.checked == 0 && !result_.avoided.empty())
+      return fmt::format("nothing was compared: {} elements are too close to a kink", result_.avoided.size());
+    return result_.checked > 0 && all_zero_ ? moves(base) : "";
   }
 
   /// Gradient of output j by the fused rules; returns a complaint when the taped rules give another one.
   std::string gradients_of(Index j, const f64::Matrix& value) {
     f64::Matrix seed = f64::Matrix::Zero(value.rows(), value.cols());
     seed.reshaped<Eigen::RowMajor>()[j] = 1;
-    auto& fused = fused_[static_cast<std::size_t>(j)];
+    std::vector<f64::Matrix>& fused = fused_.emplace_back();
     f64::Var y = subject_.record();
     if (!y.requires_grad()) {
-      for (const f64::Matrix& input : subject_.inputs())
+      for (const f64::Matrix& input : subject_.inputs)
         fused.push_back(f64::Matrix::Zero(input.rows(), input.cols()));
       return {};
     }
     y.backward(seed);
-    for (const f64::Var& x : subject_.vars()) fused.push_back(x.grad());
+    for (const f64::Var& x : subject_.vars) fused.push_back(x.grad());
     y = subject_.record();
-    const Vars taped = grad(y, std::span<const f64::Var>(subject_.vars()), y.tape().input(seed));
+    const Vars taped = grad(y, std::span<const f64::Var>(subject_.vars), y.tape().input(seed));
     double largest = 0;
     for (const f64::Matrix& g : fused) largest = std::max(largest, g.size() == 0 ? 0 : g.cwiseAbs().maxCoeff());
     for (std::size_t k = 0; k < taped.size(); ++k) {
@@ -195,7 +177,7 @@ class Check {
   }
 
   void compare(std::size_t k, Index row, Index col, const Subject::Evaluation& base) {
-    double& x = subject_.inputs()[k](row, col);
+    double& x = subject_.inputs[k](row, col);
     const Difference d = difference(subject_, x, base);
     for (Index j = 0; j < base.value.size(); ++j) {
       GradCheckElement e{.output = j, .input = k, .row = row, .col = col, .at = x};
@@ -212,22 +194,21 @@ class Check {
       e.error = gap == 0 ? 0 : gap / (larger + d.noise.data()[j] / options_.tolerance);
       if (std::isnan(e.analytic)) e.error = std::numeric_limits<double>::quiet_NaN();
       ++result_.checked;
-      if (!(e.error <= result_.worst.error) || result_.checked == 1) {
-        if (!std::isnan(result_.worst.error)) result_.worst = e;
-      }
+      const double worst = result_.worst.error;  // a NaN stays
+      if (!std::isnan(worst) && (!(e.error <= worst) || result_.checked == 1)) result_.worst = e;
     }
   }
 
   /// A complaint when f changes within its smooth piece although no gradient says so.
   std::string moves(const Subject::Evaluation& base) {
-    const std::vector<f64::Matrix> before = subject_.inputs();
+    const std::vector<f64::Matrix> before = subject_.inputs;
     Rng rng(options_.seed);
     std::string complaint;
     for (const double size : {1e-3, 1e-2, 1e-1, 1.0}) {
-      for (f64::Matrix& input : subject_.inputs())
+      for (f64::Matrix& input : subject_.inputs)
         for (double& x : input.reshaped()) x += size * std::max(1.0, std::abs(x)) * rng.uniform(-1, 1);
       const Subject::Evaluation e = subject_.evaluate();
-      subject_.inputs() = before;
+      subject_.inputs = before;
       if (e.pieces != base.pieces || !e.value.allFinite()) continue;
       const double change = (e.value - base.value).cwiseAbs().maxCoeff();
       if (change > 64 * epsilon * std::max(base.value.cwiseAbs().maxCoeff(), e.value.cwiseAbs().maxCoeff()))
@@ -249,6 +230,7 @@ GradCheckResult grad_check(const GradCheckFunction& f, std::vector<f64::Matrix> 
   if (options.order != 1 && options.order != 2)
     fail("grad_check", fmt::format("order must be 1 or 2, got {}", options.order));
   if (inputs.empty()) fail("grad_check", "no inputs");
+  if (!f) fail("grad_check", "no function");
   Rng rng(options.seed);
   f64::Matrix weights;
   std::vector<f64::Matrix> gradient_weights;
@@ -270,7 +252,7 @@ GradCheckResult grad_check(const GradCheckFunction& f, std::vector<f64::Matrix> 
     return total;
   };
 
-  Subject subject(options.order == 2 ? gradient : options.full_jacobian ? f : projected, inputs);
+  Subject subject{options.order == 2 ? gradient : options.full_jacobian ? f : projected, inputs};
   return Check(subject, options).run();
 }
 

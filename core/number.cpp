@@ -29,11 +29,8 @@ template <class T> std::errc read_by_strtod(std::string_view text, T& value) {
   if (!may_be_number(text)) return std::errc::invalid_argument;
   const std::string copy(text);  // ends in a zero
   char* end = nullptr;
-  T number = 0;
-  if constexpr (std::is_same_v<T, float>)
-    number = strtof_l(copy.c_str(), &end, plain);
-  else
-    number = strtod_l(copy.c_str(), &end, plain);
+  const T number = static_cast<T>(std::is_same_v<T, float> ? strtof_l(copy.c_str(), &end, plain)
+                                                           : strtod_l(copy.c_str(), &end, plain));
   if (end != copy.c_str() + copy.size()) return std::errc::invalid_argument;
   value = number;
   // An infinity that was not spelled, and a zero with another digit.

@@ -3,6 +3,7 @@
 #include <bit>
 #include <cmath>
 #include <numeric>
+#include <string>
 #include <utility>
 
 #include "tapegrad/core/error.h"
@@ -96,6 +97,9 @@ std::uint64_t Rng::below(std::uint64_t count) {
 }
 
 std::vector<Index> Rng::permutation(Index count) {
+  if (count < 0 || count >> 48 != 0)
+    fail("rng",
+         "permutation(" + std::to_string(count) + ") has " + (count < 0 ? "no" : "too many") + " numbers to order");
   std::vector<Index> order(static_cast<std::size_t>(count));
   std::iota(order.begin(), order.end(), Index{0});
   for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[below(i)]);

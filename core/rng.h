@@ -31,7 +31,7 @@ class Rng {
   std::uint64_t below(std::uint64_t count);
   /** True with the given probability. */
   bool bernoulli(double probability) { return uniform() < probability; }
-  /** 0 … count − 1 in random order (Fisher–Yates). */
+  /** 0 … count − 1 in random order (Fisher–Yates). Throws when count is negative or too large. */
   std::vector<Index> permutation(Index count);
   /** An independent generator; the two streams do not overlap in practice. */
   Rng split() { return Rng(bits()); }

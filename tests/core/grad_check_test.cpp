@@ -299,6 +299,18 @@ TEST_CASE("grad_check lists the kinks it avoids") {
   CHECK(wrong.message == gradient_message(wrong.worst));
 }
 
+TEST_CASE("grad_check that could compare nothing is not ok") {
+  for (const int order : {1, 2}) {
+    const auto result =
+        tg::grad_check([](auto v) { return tg::relu(v[0]); }, {tg::Matrix::Zero(2, 2)}, {.order = order});
+    CHECK_FALSE(result.ok);
+    CHECK(result.checked == 0);
+    CHECK(result.avoided.size() == 4);
+    CHECK(result.message == "nothing was compared: 4 elements are too close to a kink");
+  }
+  CHECK_THROWS_WITH_AS(tg::grad_check(nullptr, {sample()}), "[grad_check] no function", tg::Error);
+}
+
 TEST_CASE("grad_check sees a kink inside the function, not only at its inputs") {
   tg::Matrix x(1, 2);
   x << 1, 3;

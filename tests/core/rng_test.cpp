@@ -174,6 +174,26 @@ TEST_CASE("a permutation has every number once, every number everywhere alike") 
   for (const auto& row : at)
     for (const int hits : row) CHECK(std::abs(hits - 4000) < 5 * std::sqrt(20'000 * 0.2 * 0.8));
   CHECK(rng.permutation(0).empty());
+  CHECK_THROWS_WITH_AS(rng.permutation(-1), "[rng] permutation(-1) has no numbers to order", tg::Error);
+  CHECK_THROWS_WITH_AS(rng.permutation(INT64_MAX),
+                       "[rng] permutation(9223372036854775807) has too many numbers to order", tg::Error);
+}
+
+TEST_CASE("below draws again where the last numbers would come too often") {
+  __extension__ using Wide = unsigned __int128;
+  for (const std::uint64_t count : {std::uint64_t{3}, std::uint64_t{1} << 63, (std::uint64_t{1} << 63) + 1,
+                                    std::uint64_t{3} << 62, ~std::uint64_t{0}}) {
+    CAPTURE(count);
+    tg::Rng rng(11);
+    tg::Rng same(11);
+    for (int i = 0; i < 200; ++i) {
+      Wide product = 0;
+      do product = static_cast<Wide>(same.bits()) * count;
+      while (static_cast<std::uint64_t>(product) < (0 - count) % count);
+      REQUIRE(rng.below(count) == static_cast<std::uint64_t>(product >> 64));
+      REQUIRE(rng.state() == same.state());
+    }
+  }
 }
 
 TEST_CASE("a state is saved and restored, with the spare normal number") {
