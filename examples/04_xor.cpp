@@ -20,24 +20,29 @@ using exclusive_or::Run;
 using terminal::Color;
 
 void show(const Options& options, const std::string& name, const Run& run) {
-  terminal::heading(fmt::format("XOR with {} hidden {} units, {} steps of {}", options.hidden, name, options.steps,
-                                options.optimizer));
-  fmt::print("  x1  x2   target   answer\n");
+  terminal::heading(fmt::format("XOR with {}, {} of {}",
+                                terminal::counted(options.hidden, "hidden " + name + " unit"),
+                                terminal::counted(options.steps, "step"), options.optimizer));
+  fmt::print("  x1  x2   target   answer (✓: within 0.1)\n");
   const tg::Dataset data = tg::xor_points();
   for (std::size_t row = 0; row < 4; ++row) {
-    const bool right = std::abs(run.predictions[row] - data.labels[row]) < 0.5;
+    const bool right = std::abs(run.predictions[row] - data.labels[row]) < 0.1;
     fmt::print("  {:2g}  {:2g}   {:6}   {:6.3f}  {} {}\n", data.inputs(row, 0), data.inputs(row, 1),
                data.labels[row], run.predictions[row],
                right ? terminal::paint("✓", Color::green) : terminal::paint("✗", Color::red),
                terminal::paint(terminal::bar(run.predictions[row], 20), Color::cyan));
   }
-  fmt::print("\nloss  {:.4f} {} {:.4f}\n", run.losses.front(), terminal::sparkline(run.losses, 56),
-             run.losses.back());
+  const double last = run.losses.back();
+  fmt::print("\nloss  {:.4f} {} {}\n", run.losses.front(), terminal::sparkline(run.losses, 56),
+             last < 1e4 ? fmt::format("{:.4f}", last) : fmt::format("{:.2g}", last));
   fmt::print("\nRMS gradient in the last step\n");
   for (const auto& [path, rms] : run.gradients) fmt::print("  {:<10} {:.2e}\n", path, rms);
   if (run.solved()) {
-    fmt::print("\n{} after {} steps: every answer is within 0.1 of its target.\n",
-               terminal::paint("Solved", Color::green), run.steps_to_solve + 1);
+    fmt::print("\n{} after {}: every answer is within 0.1 of its target.\n",
+               terminal::paint("Solved", Color::green), terminal::counted(run.steps_to_solve + 1, "step"));
+  } else if (!std::isfinite(last)) {
+    fmt::print("\n{}: the loss is not finite. Lower the learning rate.\n",
+               terminal::paint("Not solved", Color::red));
   } else if (name == "identity") {
     fmt::print(
         "\n{}: a linear network draws one straight line, and no line separates XOR.\n"
@@ -50,8 +55,9 @@ void show(const Options& options, const std::string& name, const Run& run) {
 }
 
 example::Json compare(const Options& options) {
-  terminal::heading(fmt::format("XOR from {} seeds, {} hidden units, {} steps of {}", options.seeds, options.hidden,
-                                options.steps, options.optimizer));
+  terminal::heading(fmt::format("XOR from {}, {}, {} of {}", terminal::counted(options.seeds, "seed"),
+                                terminal::counted(options.hidden, "hidden unit"),
+                                terminal::counted(options.steps, "step"), options.optimizer));
   fmt::print("{:<16} {:>7}  {:>12}   failed by\n", "activation", "solved", "median steps");
   example::Json rates;
   example::Json causes;

@@ -90,7 +90,7 @@ int main(int argc, char** argv) {
       checks.push_back(result.ok);
     }
 
-    terminal::heading(fmt::format("Learning sin(3x) in {} steps", steps));
+    terminal::heading("Learning sin(3x) in " + terminal::counted(steps, "step"));
     example::Json losses;
     std::vector<tg::RunRecord> records;
     for (const std::string& name :

@@ -70,7 +70,7 @@ std::pair<double, double> train_epoch(Training<T>& t, const tg::BasicDataset<T>&
     else
       progress.update(done, fmt::format("loss {:.4f}  accuracy {:4.1f} %", loss_sum / static_cast<double>(done),
                                         100.0 * static_cast<double>(correct) / static_cast<double>(done)));
-    if (example::stop_requested()) break;
+    if (example::stop_requested() || !std::isfinite(loss.item())) break;
   }
   t.seconds += progress.seconds();
   t.samples += done;
@@ -82,9 +82,9 @@ template <class T> example::Json train(const Options& o) {
   const auto data = tg::load_mnist<T>(o.data, tg::Split::train, o.limit);
   const auto test = tg::load_mnist<T>(o.data, tg::Split::test, o.limit);
   Training<T> t(o, data);
-  terminal::heading(fmt::format("{} training and {} test images of {}x{} from {}", data.size(), test.size(),
-                                data.image_rows, data.image_cols, o.data));
-  fmt::print("{}\nepoch   train loss   test loss   test accuracy   samples/s\n",
+  terminal::heading(fmt::format("{} training and {} test images of {}x{}", data.size(), test.size(),
+                                data.image_rows, data.image_cols));
+  fmt::print("{}\n\n{}\nepoch   train loss   test loss   test accuracy   samples/s\n", o.data,
              tg::summary(t.net, data.inputs.cols()));
 
   example::Json json{{"test_accuracy", nullptr},
@@ -96,6 +96,12 @@ template <class T> example::Json train(const Options& o) {
   for (int epoch = 1; epoch <= o.epochs && !example::stop_requested(); ++epoch) {
     const auto [loss, per_second] = train_epoch(t, data, epoch, o.inspect.watch ? &view : nullptr);
     view.pause();
+    if (!std::isfinite(loss)) {  // what such a network answers means nothing
+      if (t.monitor) o.inspect.write({&t.monitor->record(), 1});
+      tg::fail("mnist",
+               fmt::format("the loss is not finite in epoch {}: lower the learning rate ({:g}); --report says more",
+                           epoch, o.lr));
+    }
     const classification::Result result = classification::evaluate(t.net, test);
     fmt::print("{:5}   {:10.4f}   {:9.4f}   {:11.2f} %   {:9.0f}\n", epoch, loss, result.loss,
                100 * result.accuracy, per_second);

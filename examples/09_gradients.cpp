@@ -104,7 +104,7 @@ example::Json broken(const Options& o) {
   } catch (const tg::Error& error) {
     message = error.what();
   }
-  fmt::print("{}\n", message.empty() ? "nothing to blame" : message);
+  fmt::print("{}", tg::wrapped(message.empty() ? "nothing to blame" : message, 80, 0, 2));
 
   terminal::heading("The graph of the tape up to there");
   fmt::print("{}", tg::graph_table(tape, &net));

@@ -1,6 +1,6 @@
 // What is said of activation functions, and what a measurement says: 39 claims, each measured and judged by a
 // criterion that stands beside it. The claims are in lab/, one function each; lab/claim.h says how they are judged.
-//   claims                      measures all of them, in a minute or two
+//   claims                      measures all of them, in about a minute
 //   claims --only 7,17,23       these three
 //   claims --report claims.html the same as a page
 
@@ -18,7 +18,7 @@ int main(int argc, char** argv) {
   example::CommonOptions common;
   lab::Lab lab;
   lab.data_dir = example::default_data;
-  std::vector<int> only;
+  std::vector<std::string> only;
   std::string report;
   CLI::App app("Measures what study notes claim about activation functions.");
   app.add_option("--only", only, "Numbers of claims: 12,13; without it all")->delimiter(',');

@@ -26,6 +26,12 @@ struct Run {
   double seconds;
 };
 
+std::string names_of_all() {
+  std::string names;
+  for (const papers::Paper& paper : papers::all()) names += (names.empty() ? "" : ", ") + std::string(paper.name);
+  return names;
+}
+
 /// The papers whose names begin with one of those asked for, or all.
 std::vector<const papers::Paper*> chosen(const std::vector<std::string>& names) {
   std::vector<const papers::Paper*> result;
@@ -36,7 +42,7 @@ std::vector<const papers::Paper*> chosen(const std::vector<std::string>& names) 
   for (const std::string& name : names)
     if (std::none_of(result.begin(), result.end(),
                      [&](const auto* paper) { return paper->name.starts_with(name); }))
-      tapegrad::fail("papers", "no paper named '" + name + "'");
+      tapegrad::fail("papers", fmt::format("no paper named '{}'; there are {}", name, names_of_all()));
   return result;
 }
 
@@ -111,10 +117,8 @@ int main(int argc, char** argv) {
   papers::Options options;
   std::vector<std::string> only;
   std::string report;
-  std::string names;
-  for (const papers::Paper& paper : papers::all()) names += (names.empty() ? "" : ", ") + std::string(paper.name);
   CLI::App app("Measures published results again and says which hold.");
-  app.add_option("--only", only, "Papers by name or its beginning: " + names)->delimiter(',');
+  app.add_option("--only", only, "Papers by name or its beginning: " + names_of_all())->delimiter(',');
   app.add_flag("--quick", options.quick, "Shorter training where a paper takes longer than a minute");
   app.add_option("--data", options.fashion, "Folder with Fashion-MNIST")->capture_default_str();
   app.add_option("--mnist", options.mnist, "Folder with MNIST; without it its rows are skipped")->type_name("DIR");

@@ -48,7 +48,7 @@ struct FindingRule {
  *      constant output         std of the output over the samples; of logits below 0.01
  *      loss at ln C            loss over ln C, the loss of guessing among C classes
  *      labels shuffled         loss at ln C with nothing else wrong: the labels do not belong to their inputs
- *      labels constant         loss of almost 0 within 100 steps, with nearly the same output for all samples
+ *      labels constant         loss of almost 0 within 100 steps, with nearly the same output for all samples; one class
  *      unscaled inputs         the larger of |mean| and std of the network's input */
 std::span<const FindingRule> finding_rules();
 

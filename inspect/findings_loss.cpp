@@ -200,6 +200,11 @@ Findings labels_shuffled(const RunRecord& record, const Rule& rule, const Findin
 }
 
 Findings labels_constant(const RunRecord& record, const Rule& rule, const Findings&) {
+  if (record.classes == 1)
+    return {{std::string(rule.name), "", 1, 2, Severity::critical,
+             "there is only one class, so the loss is 0 whatever the network says: check which column holds the "
+             "labels, "
+             "and how they are read"}};
   const LayerRecord* output = output_of(record);
   if (record.classes < 2 || output == nullptr || record.loss.empty()) return {};
   const double first = record.loss.front().loss;

@@ -21,6 +21,8 @@ void check_rows(std::string_view where, std::span<const Index> rows, Index count
 Batches::Batches(Index samples, Index batch_size) : batch_size_(batch_size) {
   if (samples < 1) fail("batches", fmt::format("nothing to divide: there are {} samples", samples));
   if (batch_size < 1) fail("batches", fmt::format("batch size is {}, expected at least 1", batch_size));
+  if (static_cast<std::size_t>(samples) > order_.max_size())
+    fail("batches", fmt::format("{} samples are more than any memory holds", samples));
   batch_size_ = std::min(batch_size, samples);
   order_.resize(static_cast<std::size_t>(samples));
   std::iota(order_.begin(), order_.end(), Index{0});

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The arrows between the folders: arrows_test.py ROOT. Who may include what is in ALLOWED; docs/architecture.md draws it."""
+"""The arrows between the folders: arrows_test.py ROOT. Who may include what is in ALLOWED; docs/architecture.md draws it.
+And the examples include only what is installed."""
 import pathlib
 import re
 import sys
@@ -52,6 +53,24 @@ def problems(root):
     return found, files
 
 
+def includes(path):
+    """The headers of the library that a file includes: "core/tape.h"."""
+    return re.findall(r'^[ \t]*#[ \t]*include[ \t]*[<"]tapegrad/([^>"]+)', path.read_text(), re.M)
+
+
+def not_installed(root):
+    """What the examples include and a user cannot: installed is what tapegrad.h includes, directly or through others."""
+    public, waiting = set(), ["tapegrad.h"]
+    while waiting:
+        header = waiting.pop()
+        if header not in public:
+            public.add(header)
+            waiting += includes(root / header) if (root / header).exists() else []
+    return [f"{path.relative_to(root)}: includes {header}, which is not installed"
+            for path in sorted((root / "examples").rglob("*")) if path.suffix in (".h", ".cpp")
+            for header in includes(path) if header not in public]
+
+
 WRONG = {  # one include for each rule, which must be found
     "core/a.h": '#include "tapegrad/layers/linear.h"',
     "core/b.cpp": "#include <tapegrad/tapegrad.h>",
@@ -84,11 +103,18 @@ def test_of_the_test():
         found, files = problems(pathlib.Path(folder))
         assert files == len(WRONG) + len(RIGHT)
         assert [line.split(":")[0] for line in found] == sorted(WRONG), found
+        for name, text in {"tapegrad.h": '#include "tapegrad/core/a.h"', "core/a.h": '#include "tapegrad/core/b.h"',
+                           "examples/one.cpp": "#include <tapegrad/core/b.h>\n#include <tapegrad/core/c.h>"}.items():
+            path = pathlib.Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text + "\n")
+        assert not_installed(pathlib.Path(folder)) == ["examples/one.cpp: includes core/c.h, which is not installed"]
 
 
 if __name__ == "__main__":
     test_of_the_test()
     found, files = problems(pathlib.Path(sys.argv[1]))
+    found += not_installed(pathlib.Path(sys.argv[1]))
     print("\n".join(found))
     print(f"{files} files, {len(found)} wrong includes")
     sys.exit(1 if found or files < 50 else 0)

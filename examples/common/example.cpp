@@ -4,6 +4,7 @@
 #include <tapegrad/core/file.h>
 #include <tapegrad/inspect/report/log.h>
 #include <tapegrad/inspect/report/report.h>
+#include <tapegrad/inspect/text.h>
 
 #include <csignal>
 #include <cstdio>
@@ -25,6 +26,19 @@ template <class Compare> CLI::Validator compared(const char* words, Compare comp
     return fmt::format("must be {} {}, got {}", words, bound, text);
   };
   return CLI::Validator(check, "", words);
+}
+
+/// Descriptions in lines of at most 80 columns; those of options stand beside their names.
+void wrap_help(CLI::App& app) {
+  const auto lines = [](const std::string& text, std::size_t width) {
+    std::string result = tapegrad::wrapped(text, width, 0, 0);
+    if (!result.empty()) result.pop_back();
+    return result;
+  };
+  const std::size_t names = 30;
+  app.get_formatter()->column_width(names);
+  app.description(lines(app.get_description(), 80));
+  for (CLI::Option* option : app.get_options()) option->description(lines(option->get_description(), 80 - names));
 }
 
 /// Files that a program writes are the options with a FILE. One that cannot be written is noticed before the work.
@@ -50,6 +64,7 @@ CLI::Validator above(int bound) { return compared("above", std::greater<>(), bou
 int run(CLI::App& app, CommonOptions& common, int argc, char** argv, const std::function<Json()>& body) {
   app.add_option("--seed", common.seed, "Seed of all random numbers")->capture_default_str();
   app.add_option("--json", common.json, "Write a machine-readable summary to FILE")->type_name("FILE");
+  wrap_help(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

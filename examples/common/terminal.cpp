@@ -79,6 +79,10 @@ void heading(std::string_view text) {
   fmt::print("\n{}\n{}\n", paint(text, Color::bold), paint(rule, Color::dim));
 }
 
+std::string counted(std::int64_t count, std::string_view what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
 std::string duration(double seconds) {
   const auto whole = static_cast<long>(std::lround(seconds));
   return fmt::format("{}:{:02}", whole / 60, whole % 60);

@@ -24,6 +24,8 @@ std::string sparkline(std::span<const double> values, int columns = 60);
 std::string bar(double fraction, int columns);
 /** A heading with a rule under it. */
 void heading(std::string_view text);
+/** "1 step", "5 steps" */
+std::string counted(std::int64_t count, std::string_view what);
 /** "1:05" */
 std::string duration(double seconds);
 

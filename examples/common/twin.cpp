@@ -10,13 +10,17 @@
 #include "watch.h"
 
 namespace twin {
-namespace {
 
-double mean_of_last(const std::vector<double>& losses, std::ptrdiff_t count) {
-  return std::accumulate(losses.end() - count, losses.end(), 0.0) / static_cast<double>(count);
+double Run::mean_of_100(tg::Index step) const {
+  const auto end = losses.begin() + step + 1;
+  return std::accumulate(end - 100, end, 0.0) / 100;
 }
 
-}  // namespace
+tg::Index Run::first_below(double bound) const {
+  for (tg::Index step = 99; step < static_cast<tg::Index>(losses.size()); ++step)
+    if (mean_of_100(step) < bound) return step;
+  return -1;
+}
 
 Run train(const tg::Dataset& data, const tg::Dataset& test, const Options& options, bool watch) {
   tg::Rng rng(options.seed);
@@ -36,7 +40,6 @@ Run train(const tg::Dataset& data, const tg::Dataset& test, const Options& optio
   watch::View view(options.steps);
   tg::Tape tape;
   std::vector<int> labels;
-  std::vector<double> losses;
   std::ptrdiff_t since_point = 0;  // losses
   tg::Index step = 0;
   while (step < options.steps && !example::stop_requested()) {
@@ -47,12 +50,12 @@ Run train(const tg::Dataset& data, const tg::Dataset& test, const Options& optio
       loss.backward();
       sgd.step();
       monitor.step(loss, {.lr = options.lr});
-      losses.push_back(loss.item());
+      run.losses.push_back(loss.item());
       ++since_point;
-      if (run.escape_step < 0 && losses.size() >= 100 && mean_of_last(losses, 100) < 2.2) run.escape_step = step;
       if (step % options.record_every == 0 || step + 1 == options.steps) {
+        const double sum = std::accumulate(run.losses.end() - since_point, run.losses.end(), 0.0);
         run.points.push_back(
-            {step, mean_of_last(losses, since_point), classification::evaluate(net, test).accuracy});
+            {step, sum / static_cast<double>(since_point), classification::evaluate(net, test).accuracy});
         monitor.record().loss.back().accuracy = run.points.back().accuracy;
         since_point = 0;
       }
@@ -63,6 +66,7 @@ Run train(const tg::Dataset& data, const tg::Dataset& test, const Options& optio
     }
   }
   if (watch) view.finish(monitor.record());
+  run.escape_step = run.first_below(2.2);
   run.record = monitor.record();
   run.record.notes.push_back(fmt::format("{} hidden layers, batch {}, plain SGD with lr {:g}, {}, seed {}",
                                          options.hidden.size(), options.batch, options.lr, options.init,

@@ -34,10 +34,16 @@ struct Point {
 struct Run {
   Options options;
   std::vector<Point> points;
+  std::vector<double> losses;  ///< of every step
   tg::RunRecord record;
-  tg::Index escape_step = -1;  ///< first step by which the mean loss of 100 batches is below 2.2; −1: never
-  tg::Index revived = 0;       ///< units that were given new weights, counted every time
+  tg::Index escape_step = -1;          ///< first_below(2.2)
+  tg::Index revived = 0;               ///< units that were given new weights, counted every time
   std::vector<tg::UnitCensus> census;  ///< of the trained network on all training data
+
+  /** First step by which the mean loss of 100 batches is below `bound`; −1: never. */
+  tg::Index first_below(double bound) const;
+  /** Mean loss of the 100 batches that end with `step`, which is at least 99. */
+  double mean_of_100(tg::Index step) const;
 };
 
 /** Trains one of the twins; with `watch` its layers are shown live. Ends early on Ctrl-C. */

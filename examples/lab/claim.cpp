@@ -126,13 +126,15 @@ const std::vector<Claim>& claims() {
   return all;
 }
 
-std::vector<const Claim*> select(std::span<const int> ids) {
+std::vector<const Claim*> select(std::span<const std::string> ids) {
   std::vector<const Claim*> selected;
-  for (const int id : ids)
-    if (std::none_of(claims().begin(), claims().end(), [&](const Claim& claim) { return claim.id == id; }))
+  for (const std::string& id : ids)
+    if (std::none_of(claims().begin(), claims().end(),
+                     [&](const Claim& claim) { return std::to_string(claim.id) == id; }))
       tapegrad::fail("claims", fmt::format("there is no claim {}; they are numbered 1 to {}", id, claims().size()));
   for (const Claim& claim : claims())
-    if (ids.empty() || std::find(ids.begin(), ids.end(), claim.id) != ids.end()) selected.push_back(&claim);
+    if (ids.empty() || std::find(ids.begin(), ids.end(), std::to_string(claim.id)) != ids.end())
+      selected.push_back(&claim);
   return selected;
 }
 

@@ -107,6 +107,6 @@ std::string with_minus(std::string_view text);
 /** All claims in order. */
 const std::vector<Claim>& claims();
 /** Those with the given numbers, all for none. Throws for a number that no claim has. */
-std::vector<const Claim*> select(std::span<const int> ids);
+std::vector<const Claim*> select(std::span<const std::string> ids);
 
 }  // namespace lab

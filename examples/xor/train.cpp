@@ -8,15 +8,15 @@
 namespace exclusive_or {
 namespace {
 
-/// The answers for the four rows, and how far the worst of them is from its target.
-double answer(Run& run, const tg::Var& logits, const tg::Matrix& targets) {
+/// The answers for the four rows, and whether each is within 0.1 of its target; NaN is not.
+bool answer(Run& run, const tg::Var& logits, const tg::Matrix& targets) {
   run.predictions.clear();
-  double worst = 0;
+  bool solved = true;
   for (tg::Index row = 0; row < 4; ++row) {
     run.predictions.push_back(1 / (1 + std::exp(-logits.value()(row, 0))));
-    worst = std::max(worst, std::abs(run.predictions.back() - targets(row, 0)));
+    solved = solved && std::abs(run.predictions.back() - targets(row, 0)) < 0.1;
   }
-  return worst;
+  return solved;
 }
 
 /// Gradients and units as they are in the last step; z is the input of the activation.
@@ -24,6 +24,7 @@ void examine(Run& run, const tg::Sequential& net, const tg::Activation& f, const
   for (const auto& [path, parameter] : net.named_parameters())
     run.gradients.emplace_back(path, parameter.grad().norm() / std::sqrt(static_cast<double>(parameter.size())));
   for (tg::Index unit = 0; f.elementwise() && unit < z.cols(); ++unit) {
+    if (!z.value().col(unit).allFinite()) continue;
     double steepest = 0;
     for (tg::Index row = 0; row < 4; ++row) steepest = std::max(steepest, std::abs(f.slope(z.value()(row, unit))));
     run.dead += steepest == 0;
@@ -34,6 +35,7 @@ void examine(Run& run, const tg::Sequential& net, const tg::Activation& f, const
 }  // namespace
 
 std::string Run::failure() const {
+  if (!std::isfinite(losses.back())) return "a loss that is not finite";
   if (dead > 0) return "dead units";
   if (saturated > 0) return "saturated units";
   return losses.back() < 0.99 * losses[losses.size() * 9 / 10] ? "slow" : "stuck";
@@ -65,7 +67,7 @@ Run train(const Options& options, const std::string& activation, std::uint64_t s
     const tg::Var loss = tg::bce_with_logits(logits, targets);
     loss.backward();
     run.losses.push_back(loss.item());
-    if (answer(run, logits, targets) < 0.1 && !run.solved()) run.steps_to_solve = step;
+    if (answer(run, logits, targets) && !run.solved()) run.steps_to_solve = step;
     if (step + 1 == options.steps) examine(run, net, f, z);
     optimizer->step();
     if (monitor) monitor->step(loss, {.lr = options.lr});

@@ -90,7 +90,7 @@ lab::Lab small_lab() {
   return small;
 }
 
-const Claim& claim(int id) { return *lab::select(std::array{id})[0]; }
+const Claim& claim(int id) { return *lab::select(std::array{std::to_string(id)})[0]; }
 
 Verdict verdict_of(int id, lab::Lab& subject) { return lab::check(claim(id), subject).verdict; }
 
@@ -321,9 +321,9 @@ TEST_CASE("claims: the same seed measures the same numbers") {
 
 TEST_CASE("claims: selected by number") {
   CHECK(lab::select({}).size() == 39);
-  const auto two = lab::select(std::array{13, 12});
+  const auto two = lab::select(std::array<std::string, 2>{"13", "12"});
   REQUIRE(two.size() == 2);
   CHECK(two[0]->id == 12);
-  CHECK_THROWS_WITH_AS(lab::select(std::array{40}), "[claims] there is no claim 40; they are numbered 1 to 39",
-                       Error);
+  CHECK_THROWS_WITH_AS(lab::select(std::array<std::string, 1>{"40"}),
+                       "[claims] there is no claim 40; they are numbered 1 to 39", Error);
 }

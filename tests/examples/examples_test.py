@@ -147,6 +147,12 @@ class Options(ExampleTest):
                        "weight-decay precision limit").split():
             self.assertRegex(mnist, rf"--{option}\b")
 
+    def test_help_fits_80_columns(self):
+        for name in PROGRAMS:
+            with self.subTest(name):
+                for line in run(name, "--help").out.splitlines():
+                    self.assertLessEqual(len(line), 80, line)
+
     def test_unknown_option(self):
         for name in WITHOUT_OPTIONS:
             self.assertNotEqual(run(name, "--no-such-option").code, 0)
@@ -326,6 +332,9 @@ class Mnist(ExampleTest):
         self.assertEqual(data["parameters"], 785 * 36 + 2 * 36 + 13 * 10)
 
     def test_errors(self):
+        self.assert_fails("mnist", *SMALL, "--lr", "1e30", "--optimizer", "sgd",
+                          err="error: [mnist] the loss is not finite in epoch 1: lower the learning rate (1e+30); --report "
+                              "says more\n")
         self.assert_fails("mnist", *SMALL, "--activation", "swich",
                           err="error: [activation] no activation named 'swich'; did you mean 'swish'?\n")
         self.assert_fails("mnist", *SMALL, "--init", "he_norml",
@@ -574,6 +583,13 @@ class Lab(ExampleTest):
         self.assertEqual(re.findall(r'<section id="([^"]*)">', html), ["claim-12", "claim-13"])
         self.assertLess(len(html), 50_000)  # it has no charts, so it holds no scripts for them
 
+    def test_unknown_names(self):
+        self.assert_fails("claims", "--only", "12,zz",
+                          err="error: [claims] there is no claim zz; they are numbered 1 to 39\n")
+        self.assert_fails("papers", "--only", "zz",
+                          err="error: [papers] no paper named 'zz'; there are pascanu, saxe, glorot-scale, he, klambauer, "
+                              "balduzzi, lu, glorot-saturation, high-rate, fashion, mnist\n")
+
     def test_papers(self):
         data = self.summary("papers", "--only", "saxe")
         self.assertEqual(len(data["results"]), 4)
@@ -637,6 +653,24 @@ class Json(ExampleTest):
 
 
 class Output(ExampleTest):
+    def test_lines_fit_80_columns(self):
+        for name, *arguments in (("first",), ("tape",), ("xor", "--steps", 30), ("xor", "--steps", 30, "--seeds", 3),
+                                 ("custom_activation", "--steps", 10), ("gradients", "--depth", 5),
+                                 ("mnist", *SMALL, "--hidden", 16)):
+            with self.subTest(name):
+                for line in run(name, *arguments).out.splitlines():
+                    self.assertLessEqual(len(line), 80, line)
+
+    def test_words(self):
+        self.assertIn("Learning sin(3x) in 1 step\n", run("custom_activation", "--steps", 1).out)
+        out = run("xor", "--steps", 1, "--hidden", 1).out
+        self.assertIn("XOR with 1 hidden tanh unit, 1 step of adam\n", out)
+        self.assertNotIn("✓", out.replace("(✓: within 0.1)", ""))
+        for activation, lr in (("tanh", "1e38"), ("relu", "1e30"), ("identity", "1e30")):
+            out = run("xor", "--activation", activation, "--optimizer", "sgd", "--lr", lr).out
+            self.assertIn("Not solved", out)
+            self.assertNotIn("Solved after", out)
+
     def test_no_escape_codes_in_a_pipe(self):
         for name, *arguments in (("tape",), ("xor", "--steps", 30), ("xor", "--steps", 30, "--seeds", 3),
                                  ("custom_activation", "--steps", 10), ("mnist", *SMALL, "--hidden", 16)):

@@ -9,6 +9,7 @@
 #include "tapegrad/core/activations.h"
 #include "tapegrad/core/losses.h"
 #include "tapegrad/inspect/monitor.h"
+#include "tapegrad/inspect/preflight.h"
 #include "tapegrad/layers/containers.h"
 #include "tapegrad/layers/linear.h"
 #include "tapegrad/optim/optimizers.h"
@@ -488,6 +489,20 @@ TEST_CASE("findings: every label is the same one") {
   Task task(90);
   task.labels.assign(task.labels.size(), 1);
   CHECK(rules_of(trained(task)) == "labels constant");
+}
+
+TEST_CASE("findings: there is only one class") {
+  Rng rng(1);
+  Sequential net{Linear(2, 8, rng), Relu(), Linear(8, 1, rng)};
+  const Task task(90);
+  const std::vector<int> labels(90, 0);
+  const PreflightReport report = preflight(net, task.x, labels);
+  CHECK(report.loss == 0);
+  REQUIRE(rules_of(report.findings) == "labels constant");
+  CHECK(report.findings[0].text ==
+        "there is only one class, so the loss is 0 whatever the network says: check which column holds the labels, "
+        "and "
+        "how they are read");
 }
 
 TEST_CASE("findings: of a run that blew up only the reason") {

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -98,6 +99,8 @@ TEST_CASE("batches: an epoch takes no new memory") {
 TEST_CASE("batches: errors") {
   CHECK_THROWS_WITH_AS(Batches(0, 8), "[batches] nothing to divide: there are 0 samples", Error);
   CHECK_THROWS_WITH_AS(Batches(-1, 8, Rng(1)), "[batches] nothing to divide: there are -1 samples", Error);
+  CHECK_THROWS_WITH_AS(Batches(std::numeric_limits<Index>::max(), 1),
+                       "[batches] 9223372036854775807 samples are more than any memory holds", Error);
   CHECK_THROWS_WITH_AS(Batches(10, 0), "[batches] batch size is 0, expected at least 1", Error);
   CHECK_THROWS_WITH_AS(Batches(10, -3, Rng(1)), "[batches] batch size is -3, expected at least 1", Error);
 }

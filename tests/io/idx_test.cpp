@@ -124,6 +124,8 @@ TEST_CASE("idx: labels") {
   CHECK(read_idx_labels(folder.write("zipped", gzip(bytes)), 6) == std::vector<int>{0, 1, 2, 3, 4, 5});
   const std::string path = folder.write("ten", header({5}) + std::string("\x01\x02\x03\x0a\x0b", 5));
   CHECK(labels_error(path) == "[idx] " + path + ": label 10 at index 3 is not one of 0 to 9");
+  CHECK(error_of([&] { read_idx_labels(path); }) == labels_error(path, 10));
+  CHECK(read_idx_labels(folder.write("nine", header({1}) + "\x09")) == std::vector<int>{9});
   CHECK(labels_error(path, 3) == "[idx] " + path + ": label 3 at index 2 is not one of 0 to 2");
   CHECK(labels_error(path, 12) == "no error");
   CHECK(labels_error(path, 0) == "[idx] number of classes is 0, expected at least 1");
