@@ -6,6 +6,7 @@
 #include "tapegrad/core/arithmetic.h"
 #include "tapegrad/core/error.h"
 #include "tapegrad/core/file.h"
+#include "tapegrad/core/grad.h"
 #include "tapegrad/core/grad_check.h"
 #include "tapegrad/core/indexing.h"
 #include "tapegrad/core/losses.h"

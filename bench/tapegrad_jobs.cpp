@@ -30,8 +30,8 @@ class Tapegrad : public Contestant {
   void restart() override {
     std::vector<tg::Parameter> parameters = net_.parameters();
     for (std::size_t i = 0; i < job_.layers.size(); ++i) {
-      std::copy(data_.weights[i].begin(), data_.weights[i].end(), parameters[2 * i].value().data());
-      std::copy(data_.biases[i].begin(), data_.biases[i].end(), parameters[2 * i + 1].value().data());
+      std::copy(data_.weights[i].begin(), data_.weights[i].end(), parameters[2 * i].mutable_value().data());
+      std::copy(data_.biases[i].begin(), data_.biases[i].end(), parameters[2 * i + 1].mutable_value().data());
     }
     if (job_.optimizer == Optimizer::sgd)
       optimizer_ = std::make_unique<tg::Sgd>(parameters, tg::SgdOptions{.lr = static_cast<double>(job_.lr)});

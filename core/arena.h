@@ -39,7 +39,9 @@ inline void close(const void*, std::size_t) {}
  * allocates nothing from the second time on. */
 class Arena {
  public:
-  Arena() = default;
+  /** Calls `on_failure(context)` where there is no memory, before the exception leaves. */
+  explicit Arena(void (*on_failure)(void*) = nullptr, void* context = nullptr)
+      : on_failure_(on_failure), context_(context) {}
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
   ~Arena();
@@ -49,7 +51,8 @@ class Arena {
   /** The same, aligned to a power of two up to 64. */
   [[gnu::always_inline]] void* allocate(std::size_t bytes, std::size_t alignment) {
     const std::size_t start = (used_ + alignment - 1) & ~(alignment - 1);
-    if (start + bytes + red_zone::bytes > capacity_) return allocate_in_new_block(bytes);
+    if (start + bytes + red_zone::bytes > capacity_) [[unlikely]]
+      return allocate_slowly(bytes);
     used_ = start + bytes + red_zone::bytes;
     red_zone::open(block_ + start, bytes);
     return block_ + start;
@@ -78,6 +81,14 @@ class Arena {
   std::size_t capacity() const { return full_bytes_ + capacity_; }
 
  private:
+  [[gnu::noinline]] void* allocate_slowly(std::size_t bytes) {
+    try {
+      return allocate_in_new_block(bytes);
+    } catch (...) {
+      if (on_failure_ != nullptr) on_failure_(context_);
+      throw;
+    }
+  }
   void* allocate_in_new_block(std::size_t bytes);
 
   std::byte* block_ = nullptr;  ///< the block that is being filled
@@ -85,6 +96,8 @@ class Arena {
   std::size_t capacity_ = 0;
   std::vector<std::byte*> full_blocks_;
   std::size_t full_bytes_ = 0;
+  void (*on_failure_)(void*);
+  void* context_;
 };
 
 }  // namespace tapegrad

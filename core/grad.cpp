@@ -1,7 +1,8 @@
+#include "tapegrad/core/grad.h"
+
 #include <fmt/core.h>
 
 #include "tapegrad/core/arithmetic.h"
-#include "tapegrad/core/tape.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 
@@ -17,6 +18,7 @@ std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs
   if (y.shape() != seed.shape())
     fail("grad", fmt::format("the seed is {}, variable {} is {}", to_string(seed.shape()), y.label(),
                              to_string(y.shape())));
+  tape.check_parameters("grad", y.index());
   // Only what lies between an input and y can carry a gradient from one to the other.
   std::vector<char> on_path(y.index() + std::size_t{1}, 0);
   for (const BasicVar<T>& input : inputs) {

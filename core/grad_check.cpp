@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "tapegrad/core/arithmetic.h"
+#include "tapegrad/core/grad.h"
 #include "tapegrad/core/indexing.h"
 #include "tapegrad/core/reduction.h"
 #include "tapegrad/core/rng.h"

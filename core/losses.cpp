@@ -1,5 +1,6 @@
 #include "tapegrad/core/losses.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -16,6 +17,14 @@ namespace {
 void check_target(std::string_view op, Shape prediction, Shape target) {
   if (prediction != target) [[unlikely]]
     fail(op, "the prediction is " + to_string(prediction) + ", the target " + to_string(target));
+}
+
+template <class T> [[noreturn]] void fail_target_range(std::string_view op, const Node<T>& target) {
+  const T* const first = target.value;
+  const T* const bad = std::find_if_not(first, first + target.size(), [](T t) { return !(t < 0 || t > 1); });
+  const Index i = bad - first;
+  fail(op, "target " + to_string(static_cast<double>(*bad)) + " at (" + std::to_string(i / target.shape().cols) +
+               ", " + std::to_string(i % target.shape().cols) + ") is not in [0, 1]");
 }
 
 void check_batch(std::string_view op, Shape shape) {
@@ -83,14 +92,20 @@ BasicVar<T> elementwise_loss(const Rule& rule, BasicVar<T> prediction, BasicVar<
   const bool narrow = shape.cols < Pack<T>::size;  // such a matrix is one long row
   const Index rows = narrow ? 1 : shape.rows;
   const Index cols = narrow ? shape.size() : shape.cols;
-  T total = 0;
+  double total = 0;
+  Pack<T> outside(0);  // of [0, 1], where that matters
   for (Index row = 0; row < rows; ++row)
-    total += elementwise::sum_of_packs<T>(cols, [&, first = row * cols](Index i, int count) {
-      return rule.value(Pack<T>::load(a.value + first + i, count), Pack<T>::load(b.value + first + i, count));
-    });
+    total += static_cast<double>(elementwise::sum_of_packs<T>(cols, [&, first = row * cols](Index i, int count) {
+      const Pack<T> t = Pack<T>::load(b.value + first + i, count);
+      if constexpr (requires { Rule::target_is_probability; }) outside = simd::max(outside, simd::max(-t, t - 1));
+      return rule.value(Pack<T>::load(a.value + first + i, count), t);
+    }));
+  if constexpr (requires { Rule::target_is_probability; })
+    if (Eigen::internal::predux_max(outside.v) > 0 && !b.requires_grad) [[unlikely]]
+      fail_target_range(Rule::loss, b);
   const double scale = reduction == Reduction::mean ? 1 / static_cast<double>(shape.size()) : 1;
   T* out = tape.allocate({1, 1});
-  *out = static_cast<T>(static_cast<double>(total) * scale);
+  *out = static_cast<T>(total * scale);
   using Loss = ElementwiseLoss<Rule, T>;
   return tape.push(Loss(), {1, 1}, out, {prediction, target},
                    tape.remember(typename Loss::Attributes{rule, scale}));

@@ -66,6 +66,7 @@ struct HuberError {
 struct BceWithLogits {
   static constexpr std::string_view name = "bce_with_logits";
   static constexpr std::string_view loss = "bce_with_logits";
+  static constexpr bool target_is_probability = true;
   template <class X> static X value(const X& z, const X& t) {
     return simd::max(z, 0) - z * t + simd::log1p_of_fraction(simd::exp_minus_abs(z));
   }
@@ -87,7 +88,8 @@ template <class T> BasicVar<T> mse(BasicVar<T> prediction, BasicVar<T> target, L
 template <class T> BasicVar<T> l1(BasicVar<T> prediction, BasicVar<T> target, LossOptions options = {});
 /** Squared near the target, absolute far from it. Throws unless delta is positive. */
 template <class T> BasicVar<T> huber(BasicVar<T> prediction, BasicVar<T> target, HuberOptions options = {});
-/** Binary cross-entropy of σ(logits) against targets in [0, 1], stable for any logit. */
+/** Binary cross-entropy of σ(logits) against targets in [0, 1], stable for any logit. Throws for another target,
+ * unless it requires a gradient. */
 template <class T> BasicVar<T> bce_with_logits(BasicVar<T> logits, BasicVar<T> target, LossOptions options = {});
 
 /** −ln softmax(logits)[label], averaged over the rows: fused, and stable at logits of ±1000. `logits` is

@@ -44,9 +44,9 @@ void multiply_into(At<T> at, std::size_t k, bool ta, bool tb, Index inner, const
 /// sink (1×cols) += Σ over the rows of x
 template <class T> [[gnu::noinline]] void sum_rows(Shape shape, const T* x, GradSink<T> sink) {
   const auto sum_column = [&](Index col, int count) {
-    Pack<T> sum = sink.add ? Pack<T>::load(sink.data + col, count) : Pack<T>(0);
-    const T* from = x + col;
-    for (Index row = 0; row < shape.rows; ++row, from += shape.cols) sum = sum + Pack<T>::load(from, count);
+    Pack<T> sum = elementwise::sum_lanes<T>(
+        shape.rows, [&](Index row) { return Pack<T>::load(x + row * shape.cols + col, count); });
+    if (sink.add) sum = Pack<T>::load(sink.data + col, count) + sum;
     sum.store(sink.data + col, count);
   };
   parallel::divide(shape.cols, parallel::line_grain, shape.size() >= parallel::least_elements,

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "tapegrad/core/error.h"
+
 namespace tapegrad::inline TAPEGRAD_ABI {
 
 template <class T>
@@ -10,6 +12,18 @@ BasicParameter<T>::BasicParameter(std::string name, BasicMatrix<T> value) : data
   data_->value = std::move(value);
   data_->grad.resize(data_->value.rows(), data_->value.cols());
 }
+
+template <class T> void BasicParameter<T>::set_value(const BasicMatrixRef<T>& value) const {
+  if (Shape{value.rows(), value.cols()} == shape()) {
+    mutable_value() = value;
+  } else {
+    BasicMatrix<T> copy = value;
+    data_->before.swap(mutable_value());
+    data_->value.swap(copy);
+  }
+}
+
+template <class T> void BasicParameter<T>::fail_empty() { fail("parameter", "the parameter is empty"); }
 
 template <class T> void BasicParameter<T>::clear_grad() const {
   data_->grad.setZero(data_->value.rows(), data_->value.cols());

@@ -20,17 +20,25 @@ template <class T> void add_to(GradSink<T> sink, const T* part, Index size) {
 
 }  // namespace
 
+template <class T> BasicObserver<T>::~BasicObserver() {
+  while (!tapes_.empty()) tapes_.back()->detach(*this);
+}
+
 template <class T> BasicTape<T>::~BasicTape() {
+  for (BasicObserver<T>* observer : observers_) std::erase(observer->tapes_, this);
   if (pass_ == 0) return;
   for (const auto& recorded : parameters_.of_this_step()) recorded.data->step_is_over = true;
 }
 
 template <class T> void BasicTape<T>::reset() {
+  check_no_observer_runs();
   if (step_ == std::numeric_limits<std::uint32_t>::max()) fail("tape", "more than 4294967294 steps");
   parameters_.list.resize(parameters_.used);
   if (pass_ != 0)  // a tape that only predicts leaves the gradients of others alone
     for (const auto& recorded : parameters_.list) recorded.data->has_grad = false;
   parameters_.used = 0;
+  parameters_.superseded.clear();
+  states_.clear();
   nodes_.swap(previous_);
   size_ = 0;
   pass_ = 0;
@@ -38,8 +46,61 @@ template <class T> void BasicTape<T>::reset() {
   arena_.reset();  // last: it may need memory, and when there is none no Var may point into what is gone
 }
 
+template <class T> void BasicTape<T>::make_room() {
+  try {
+    nodes_.resize(2 * size_ + 16);
+  } catch (...) {
+    restore_states();
+    throw;
+  }
+}
+
+template <class T> void BasicTape<T>::restore_on_failure(void* state, std::size_t bytes) {
+  const std::byte* const now = static_cast<const std::byte*>(state);
+  states_.push_back({state, remember(std::span(now, bytes)).data(), bytes});
+}
+
+template <class T> void BasicTape<T>::restore_states() {
+  for (; !states_.empty(); states_.pop_back())  // the first state of each last
+    std::copy_n(states_.back().copy, states_.back().bytes, static_cast<std::byte*>(states_.back().state));
+}
+
+template <class T> void BasicTape<T>::attach(BasicObserver<T>& observer) {
+  check_no_observer_runs();
+  observer.tapes_.push_back(this);
+  observers_.push_back(&observer);
+}
+
+template <class T> void BasicTape<T>::detach(BasicObserver<T>& observer) {
+  std::erase(observer.tapes_, this);
+  std::replace(observers_.begin(), observers_.end(), &observer, static_cast<BasicObserver<T>*>(nullptr));
+  if (!showing_) std::erase(observers_, nullptr);
+}
+
+template <class T> void BasicTape<T>::check_no_observer_runs() const {
+  if (showing_) fail("tape", "an observer may only read: it must not record, attach, reset or run backward()");
+}
+
 template <class T> void BasicTape<T>::show(Event event, NodeIndex node) {
-  for (BasicObserver<T>* observer : observers_) (observer->*event)(*this, node);
+  show_to_each([&](BasicObserver<T>& each) { (each.*event)(*this, node); });
+}
+
+template <class T> void BasicTape<T>::show_module(const void* module, NodeIndex output) {
+  show_to_each([&](BasicObserver<T>& each) { each.on_module(*this, module, output); });
+}
+
+template <class T> template <class Call> void BasicTape<T>::show_to_each(const Call& call) {
+  check_no_observer_runs();
+  struct Showing {
+    BasicTape& tape;
+    explicit Showing(BasicTape& t) : tape(t) { tape.showing_ = true; }
+    ~Showing() {
+      tape.showing_ = false;
+      std::erase(tape.observers_, nullptr);  // those that detached themselves
+    }
+  } const showing(*this);
+  for (BasicObserver<T>* const observer : observers_)
+    if (observer != nullptr) call(*observer);
 }
 
 template <class T> BasicVar<T> BasicTape<T>::leaf(Shape shape, T* values, InputOptions options) {
@@ -98,22 +159,57 @@ template <class T> BasicVar<T> BasicTape<T>::parameter(const BasicParameter<T>& 
                                   .requires_grad = data->requires_grad,
                                   .leaf = true},
                                  parameter.shape());
-  parameters_.list[parameters_.used++].node = index;
+  auto& recorded = parameters_.list[parameters_.used++];
+  recorded.node = index;
+  recorded.version = data->version;
   return shown(index);
 }
 
 /// One that is recorded already, that was not the next one in the step before, or that has no gradient of its shape yet.
 template <class T> BasicVar<T> BasicTape<T>::unexpected_parameter(const BasicParameter<T>& parameter) {
-  if (parameter.data_ == nullptr) fail("tape", "the parameter is empty");
-  if (const auto* recorded = parameters_.find_in_step(parameter.data_)) return var(recorded->node);
-  if (is_too_large(parameter.shape())) fail_too_large(parameter.shape());
+  if (parameter.empty()) fail("tape", "the parameter is empty");
   ParameterData& data = *parameter.data_;
+  auto* const recorded = parameters_.find_in_step(parameter.data_);
+  if (recorded != nullptr && !recorded->changed()) return var(recorded->node);
+  if (is_too_large(parameter.shape())) fail_too_large(parameter.shape());
   if (data.grad.rows() != data.value.rows() || data.grad.cols() != data.value.cols()) {
     data.grad.resize(data.value.rows(), data.value.cols());
     data.has_grad = false;
   }
+  if (recorded != nullptr) {
+    constexpr auto most = 100;
+    if (parameters_.superseded_entries(*recorded) == most)
+      fail("tape", fmt::format("parameter '{}' was changed {} times in step {}: every step begins with reset()",
+                               data.name, most, step_));
+    parameters_.supersede(*recorded);
+  }
   parameters_.make_next(parameter.data_);
   return this->parameter(parameter);
+}
+
+template <class T> void BasicTape<T>::check_parameters(std::string_view op, NodeIndex from) const {
+  if (!parameters_.any_changed()) [[likely]]
+    return;
+  std::vector<const ParameterData*> changed_at(from + std::size_t{1});
+  const auto mark = [&](const auto& entry) {
+    if (entry.changed() && entry.node <= from) changed_at[entry.node] = entry.data.get();
+  };
+  const auto recorded = parameters_.of_this_step();
+  std::for_each(recorded.begin(), recorded.end(), mark);
+  std::for_each(parameters_.superseded.begin(), parameters_.superseded.end(), mark);
+  std::vector<char> reached(from + std::size_t{1});
+  reached[from] = 1;
+  for (NodeIndex i = from + 1; i-- > 0;) {
+    if (!reached[i]) continue;
+    for (const NodeIndex parent : std::span(nodes_[i].parents, nodes_[i].parent_count)) {
+      if (nodes_[parent].requires_grad) reached[parent] = 1;
+      if (const ParameterData* data = changed_at[parent])
+        fail(op,
+             fmt::format("parameter '{}' was changed after it was recorded, and variable #{} ({}) needs the value "
+                         "that it had: change parameters after the last backward pass, or record it again",
+                         data->name, i, nodes_[i].op->name));
+    }
+  }
 }
 
 template <class T> void BasicTape<T>::fail_too_large(Shape shape) {
@@ -134,12 +230,31 @@ template <class T> GradSink<T> BasicTape<T>::leaf_sink(Node<T>& node) {
 }
 
 template <class T> void BasicTape<T>::backward(NodeIndex from, const T* seed) {
+  check_no_observer_runs();
+  check_parameters("backward", from);
   ++pass_;
   for (const auto& recorded : parameters_.of_this_step()) {
     if (!recorded.data->step_is_over) continue;
     recorded.data->has_grad = false;
     recorded.data->step_is_over = false;
   }
+  try {
+    pull_back(from, seed);
+  } catch (...) {
+    forget_gradients();  // some are written in part, or not at all
+    restore_states();
+    throw;
+  }
+  states_.clear();
+}
+
+template <class T> void BasicTape<T>::forget_gradients() {
+  for (const auto& recorded : parameters_.of_this_step()) recorded.data->has_grad = false;
+  for (std::size_t i = 0; i < size_; ++i) nodes_[i].pass = 0;
+  pass_ = 0;
+}
+
+template <class T> void BasicTape<T>::pull_back(NodeIndex from, const T* seed) {
   add_to(grad_sink(from), seed, nodes_[from].size());
   for (NodeIndex i = from + 1; i-- > 0;) {
     if (nodes_[i].pass != pass_) continue;
@@ -189,6 +304,7 @@ template <class T> const T* BasicTape<T>::readable_grad(NodeIndex index) {
   Node<T>& node = nodes_[index];
   if (node.op == &parameter_op<T>) {
     ParameterData& data = parameter_of(node);
+    if (data.grad.data() != node.grad) fail_resized(node);
     if (!data.has_grad) data.grad.setZero();
   } else if (node.pass == 0) {
     if (node.grad == nullptr) node.grad = memory_for(node);
@@ -200,6 +316,18 @@ template <class T> const T* BasicTape<T>::readable_grad(NodeIndex index) {
 template <class T> void BasicVar<T>::fail_stale() const {
   if (tape_ == nullptr) fail("tape", "the variable is empty: it was never recorded");
   fail("tape", fmt::format("variable {} is from step {}, the tape is at step {}", label(), step_, tape_->step_));
+}
+
+template <class T> void BasicTape<T>::check_readable(const Node<T>& node) {
+  const ParameterData& data = parameter_of(node);
+  const auto is = [&](const BasicMatrix<T>& m) { return m.data() == node.value && m.size() == node.size(); };
+  if (!is(data.value) && !is(data.before)) fail_resized(node);
+}
+
+template <class T> void BasicTape<T>::fail_resized(const Node<T>& node) {
+  const ParameterData& data = parameter_of(node);
+  fail("tape", fmt::format("parameter '{}' was {} when it was recorded, now it is {}", data.name,
+                           to_string(node.shape()), to_string(Shape{data.value.rows(), data.value.cols()})));
 }
 
 template <class T> std::string_view BasicVar<T>::op_name() const {
@@ -277,6 +405,7 @@ template <class T> void fail_different_tapes(std::string_view op, BasicVar<T> a,
 #define TAPEGRAD_FUNCTIONS(T) \
   template void detail::fail_different_tapes(std::string_view, BasicVar<T>, BasicVar<T>);
 TAPEGRAD_INSTANTIATE(TAPEGRAD_FUNCTIONS)
+TAPEGRAD_INSTANTIATE_SCALARS(Observer)
 TAPEGRAD_INSTANTIATE_SCALARS(Tape)
 TAPEGRAD_INSTANTIATE_SCALARS(Var)
 

@@ -12,9 +12,10 @@
 #include "tapegrad/core/error.h"
 #include "tapegrad/core/kernels/map.h"
 #include "tapegrad/core/parameter.h"
+#include "tapegrad/core/recorded_parameters.h"
 #include "tapegrad/core/types.h"
 
-/// The engine, in reading order: Node and Op, Observer, Var, Tape, what a rule is given (At, TapedAt), and grad().
+/// The engine, in reading order: Node and Op, Observer, Var, Tape, and what a rule is given (At, TapedAt).
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 
@@ -58,13 +59,22 @@ template <class T> struct alignas(64) Node {
 };
 
 /** Read-only hook on a tape. `on_forward` sees a node right after its value was computed, `on_module` the output of a
- * module, `on_backward` a node before its complete gradient is pulled back to its parents, `after_pull_back` after that. */
-template <class T> struct BasicObserver {
-  virtual ~BasicObserver() = default;
+ * module, `on_backward` a node before its complete gradient is pulled back to its parents, `after_pull_back` after that.
+ * To record, to reset the tape or to run backward() in one of them is an error. */
+template <class T> class BasicObserver {
+ public:
+  BasicObserver() = default;
+  BasicObserver(const BasicObserver&) {}  // a copy is attached to nothing
+  BasicObserver& operator=(const BasicObserver&) { return *this; }
+  virtual ~BasicObserver();
   virtual void on_forward(const BasicTape<T>& /*tape*/, NodeIndex /*node*/) {}
   virtual void on_module(const BasicTape<T>& /*tape*/, const void* /*module*/, NodeIndex /*output*/) {}
   virtual void on_backward(const BasicTape<T>& /*tape*/, NodeIndex /*node*/) {}
   virtual void after_pull_back(const BasicTape<T>& /*tape*/, NodeIndex /*node*/) {}
+
+ private:
+  friend class BasicTape<T>;
+  std::vector<BasicTape<T>*> tapes_;  ///< that it is attached to, until either is gone
 };
 
 /** A value on a tape: a small, trivially copyable handle. It is valid until the tape's next reset(); using it
@@ -91,16 +101,19 @@ template <class T> class BasicVar {
 
   BasicView<T> value() const {
     const Node<T>& n = node();
+    if (n.leaf && n.attributes != nullptr) tape_->check_readable(n);
     return BasicView<T>(n.value, n.rows, n.cols);
   }
   /** The value of a 1x1 Var. */
   T item() const;
-  /** Gradient from the backward passes of this step; zeros where none arrived. Throws before the first pass and
-   * for a value that requires none. */
+  /** The gradient, zeros where none arrived: of a leaf (an input, a parameter) the sum over the backward passes of this
+   * step, of a computed value that of the last pass that reached it. Throws before the first pass and for a value that
+   * requires none. */
   BasicView<T> grad() const;
 
   /** Computes the gradients of this scalar with respect to everything before it that requires one, and adds to
-   * those of the parameters. Throws unless it is 1x1. */
+   * those of the leaves. Throws unless it is 1x1, and when a parameter was changed since it was recorded. An error in
+   * an op or an observer sets all gradients of the step back to zero. */
   void backward() const;
   /** The same for ⟨this, seed⟩. */
   void backward(const BasicMatrixRef<T>& seed) const;
@@ -152,7 +165,7 @@ template <class Rule> inline const bool listed = list_op(Rule::op.name);
  * Not thread-safe: one tape belongs to one thread at a time. */
 template <class T> class alignas(64) BasicTape {
  public:
-  BasicTape() = default;
+  BasicTape() : arena_([](void* tape) { static_cast<BasicTape*>(tape)->restore_states(); }, this) {}
   BasicTape(const BasicTape&) = delete;
   BasicTape& operator=(const BasicTape&) = delete;
   ~BasicTape();
@@ -196,10 +209,12 @@ template <class T> class alignas(64) BasicTape {
   std::size_t bytes_used() const { return arena_.used(); }
   std::size_t bytes_reserved() const { return arena_.capacity(); }
 
-  /** Not from within an observer, and not during a backward pass: it would miss a part. */
-  void attach(BasicObserver<T>& observer) { observers_.push_back(&observer); }
-  void detach(BasicObserver<T>& observer) { std::erase(observers_, &observer); }
-  const std::vector<BasicObserver<T>*>& observers() const { return observers_; }
+  /** Until detach(), or until the observer or the tape is gone. Throws from within an observer. */
+  void attach(BasicObserver<T>& observer);
+  void detach(BasicObserver<T>& observer);
+  bool observed() const { return !observers_.empty(); }
+  /** Tells the observers what a module returned. */
+  void show_module(const void* module, NodeIndex output);
   /** The module that is recording now, opaque to the tape; kept in every node. Set by Module for the life of a guard. */
   const void* owner() const { return owner_; }
   [[nodiscard]] Scoped<const void*> set_owner(const void* owner) { return {owner_, owner}; }
@@ -226,6 +241,11 @@ template <class T> class alignas(64) BasicTape {
     std::copy(values.begin(), values.end(), copy);
     return {copy, values.size()};
   }
+  /** For a module with state that a forward pass in training changes, called before the change: an array (running means,
+   * a generator) gets these bytes back if the step fails before backward() is done, so that it can be repeated. */
+  void restore_on_failure(void* state, std::size_t bytes);
+  /** Called where a step fails: out of memory, in a module, in backward(). */
+  void restore_states();
   /** Appends the node of `value`, computed by `Rule`, which has a static Op<T> `op`. The parents are given as
    * `{x, weight, bias}`, or as a `std::span<const Var>`. */
   template <class Rule, std::size_t N>
@@ -253,6 +273,8 @@ template <class T> class alignas(64) BasicTape {
                      .requires_grad = requires_grad && grad_enabled_ && Rule::op.vjp != nullptr},
                     shape);
   }
+  /** Throws when a gradient of `from` needs the value of a parameter that was changed after it was recorded. */
+  void check_parameters(std::string_view op, NodeIndex from) const;
   bool needs_grad(NodeIndex node) const { return nodes_[node].requires_grad; }
   /** Where to put the gradient of `node` in this backward pass. */
   EIGEN_ALWAYS_INLINE GradSink<T> grad_sink(NodeIndex index) {
@@ -268,32 +290,6 @@ template <class T> class alignas(64) BasicTape {
   friend class BasicVar<T>;
   using ParameterData = typename BasicParameter<T>::Data;
 
-  /// The parameters of this step in the order of their first use, up to `used`, then those of the step before: the next one
-  /// is usually at `used`.
-  struct RecordedParameters {
-    struct Entry {
-      std::shared_ptr<ParameterData> data;
-      NodeIndex node = 0;
-    };
-    bool next_is(const ParameterData* data) const { return used < list.size() && list[used].data.get() == data; }
-    /** The entry of a parameter that the step has used already, or null. */
-    const Entry* find_in_step(const std::shared_ptr<ParameterData>& data) const {
-      for (const Entry& entry : of_this_step())
-        if (entry.data == data) return &entry;
-      return nullptr;
-    }
-    void make_next(const std::shared_ptr<ParameterData>& data) {
-      const auto same = [&](const Entry& entry) { return entry.data == data; };
-      auto found = std::find_if(list.begin() + static_cast<std::ptrdiff_t>(used), list.end(), same);
-      if (found == list.end()) found = list.insert(found, {data, 0});
-      std::swap(*found, list[used]);
-    }
-    std::span<const Entry> of_this_step() const { return {list.data(), used}; }
-
-    std::vector<Entry> list;
-    std::size_t used = 0;
-  };
-
   BasicVar<T> leaf(Shape shape, T* values, InputOptions options);
   [[gnu::noinline]] BasicVar<T> unexpected_parameter(const BasicParameter<T>& parameter);
   EIGEN_ALWAYS_INLINE BasicVar<T> add_node(Node<T>&& node, Shape shape) {
@@ -302,7 +298,7 @@ template <class T> class alignas(64) BasicTape {
   /// Always inlined, so that the node is written where it stays: one that is built elsewhere and copied stalls.
   EIGEN_ALWAYS_INLINE NodeIndex append(Node<T>&& node, Shape shape) {
     if (size_ == nodes_.size()) [[unlikely]]
-      nodes_.resize(2 * size_ + 16);
+      make_room();
     node.rows = static_cast<std::uint32_t>(shape.rows);
     node.cols = static_cast<std::uint32_t>(shape.cols);
     nodes_[size_] = node;
@@ -313,8 +309,11 @@ template <class T> class alignas(64) BasicTape {
       show(&BasicObserver<T>::on_forward, index);
     return var(index);
   }
+  [[gnu::noinline]] void make_room();
   using Event = void (BasicObserver<T>::*)(const BasicTape<T>&, NodeIndex);
   [[gnu::noinline]] void show(Event event, NodeIndex node);
+  template <class Call> void show_to_each(const Call& call);
+  void check_no_observer_runs() const;
   static bool is_too_large(Shape shape) {
     const auto rows = static_cast<std::uint64_t>(shape.rows);
     const auto cols = static_cast<std::uint64_t>(shape.cols);
@@ -322,10 +321,14 @@ template <class T> class alignas(64) BasicTape {
   }
   [[noreturn]] static void fail_too_large(Shape shape);
   void backward(NodeIndex from, const T* seed);
+  void pull_back(NodeIndex from, const T* seed);
+  void forget_gradients();
   [[gnu::noinline]] void pull_back_by_rule(NodeIndex self);
   const T* readable_grad(NodeIndex node);
   T* memory_for(const Node<T>& node) { return allocate_array<T>(static_cast<std::size_t>(node.size())); }
   GradSink<T> leaf_sink(Node<T>& node);
+  static void check_readable(const Node<T>& parameter);
+  [[noreturn]] static void fail_resized(const Node<T>& parameter);
   static ParameterData& parameter_of(const Node<T>& node) {
     return *static_cast<ParameterData*>(const_cast<void*>(node.attributes));
   }
@@ -339,8 +342,15 @@ template <class T> class alignas(64) BasicTape {
   std::uint32_t step_ = 1;
   std::uint32_t pass_ = 0;
   bool grad_enabled_ = true;
-  RecordedParameters parameters_;
-  std::vector<Node<T>> previous_;  ///< nodes of the step before, for the names in error messages
+  bool showing_ = false;  ///< an observer runs
+  RecordedParameters<T> parameters_;
+  struct SavedState {
+    void* state;
+    const std::byte* copy;
+    std::size_t bytes;
+  };
+  std::vector<SavedState> states_;  ///< of this step, until its backward() is done
+  std::vector<Node<T>> previous_;   ///< nodes of the step before, for the names in error messages
 };
 
 /** What a fused kernel and pieces() are given: a node, and short names for what they read of it. Passed by value, in two
@@ -376,24 +386,6 @@ template <class T> struct TapedAt {
   template <class A> const A* array() const { return static_cast<const A*>(node().attributes); }
   template <class A> const A& attributes() const { return *static_cast<const A*>(node().attributes); }
 };
-
-/** Gradients of the scalar `y` (or of ⟨y, seed⟩) with respect to `inputs`, as Vars: they can be used and
- * differentiated like any other value. An input that `y` does not depend on gets zeros.
- *
- *      Var slope = grad(y, {x})[0];
- *      Var curvature = grad(sum(slope), {x})[0];
- *
- * Throws when `y` is not 1x1 and no seed is given, and when an input requires no gradient. */
-template <class T> std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs);
-template <class T>
-std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs, BasicVar<T> seed);
-template <class T> std::vector<BasicVar<T>> grad(BasicVar<T> y, std::initializer_list<BasicVar<T>> inputs) {
-  return grad(y, std::span<const BasicVar<T>>(inputs.begin(), inputs.size()));
-}
-template <class T>
-std::vector<BasicVar<T>> grad(BasicVar<T> y, std::initializer_list<BasicVar<T>> inputs, BasicVar<T> seed) {
-  return grad(y, std::span<const BasicVar<T>>(inputs.begin(), inputs.size()), seed);
-}
 
 namespace detail {
 template <class T> [[noreturn]] void fail_different_tapes(std::string_view op, BasicVar<T> a, BasicVar<T> b);
@@ -437,4 +429,4 @@ template <class T> EIGEN_ALWAYS_INLINE BasicTape<T>& BasicVar<T>::tape() const {
 
 TAPEGRAD_SCALARS(Var)
 TAPEGRAD_SCALARS(Tape)
-TAPEGRAD_ALIASES(Observer)
+TAPEGRAD_SCALARS(Observer)

@@ -59,6 +59,7 @@ template <class Value> class Scoped {
 template <class T> class BasicTape;
 template <class T> class BasicVar;
 template <class T> class BasicParameter;
+template <class T> struct RecordedParameters;
 
 }  // namespace TAPEGRAD_ABI
 

@@ -29,7 +29,7 @@ template <class T> class Restore {
   }
   ~Restore() {
     for (Saved& each : parameters_) {
-      each.parameter.value() = each.value;
+      each.parameter.set_value(each.value);
       if (each.has_grad)
         each.parameter.mutable_grad() = each.grad;
       else
@@ -191,7 +191,7 @@ void try_rates(BasicModule<T>& net, const Loss& loss_of, const PreflightOptions&
     if (!(curve.back().second <= 3 * std::abs(curve.front().second))) break;
     loss.backward();
     for (BasicParameter<T>& each : parameters)
-      if (each.has_grad()) each.value() -= static_cast<T>(lr) * each.grad();
+      if (each.has_grad()) each.mutable_value() -= static_cast<T>(lr) * each.grad();
   }
   std::size_t lowest = 0;
   for (std::size_t i = 1; i < curve.size(); ++i)

@@ -26,9 +26,9 @@ Index revive(BasicLinear<T>& in, const std::vector<bool>& dead, BasicLinear<T>& 
   Index next = 0;
   for (Index unit = 0; unit < units; ++unit) {
     if (!dead[static_cast<std::size_t>(unit)]) continue;
-    in.weight.value().row(unit) = fresh.row(next++).template cast<T>();
-    if (in.has_bias()) in.bias.value()(0, unit) = static_cast<T>(options.bias);
-    if (options.outgoing == Outgoing::zero) out.weight.value().col(unit).setZero();
+    in.weight.mutable_value().row(unit) = fresh.row(next++).template cast<T>();
+    if (in.has_bias()) in.bias.mutable_value()(0, unit) = static_cast<T>(options.bias);
+    if (options.outgoing == Outgoing::zero) out.weight.mutable_value().col(unit).setZero();
   }
   return count;
 }

@@ -35,7 +35,7 @@ template <class T> class BasicModuleWatch final : public BasicObserver<T> {
  public:
   BasicModuleWatch(BasicTape<T>& tape, BasicModule<T>& net, const std::vector<std::string>& paths,
                    BasicModuleHooks<T> hooks);
-  ~BasicModuleWatch() override { tape_.detach(*this); }
+
   BasicModuleWatch(const BasicModuleWatch&) = delete;
   BasicModuleWatch& operator=(const BasicModuleWatch&) = delete;
 

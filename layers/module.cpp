@@ -43,14 +43,20 @@ template <class T> BasicVar<T> BasicModule<T>::operator()(Var x) {
   try {
     content();
     const Var y = forward(x);
-    for (BasicObserver<T>* each : y.tape().observers()) each->on_module(y.tape(), this, y.index());
+    if (y.tape().observed()) y.tape().show_module(this, y.index());
     return y;
   } catch (const Error& error) {
     // Whoever called this module knows its name. The origin adds its kind, outer modules only prepend.
-    if (caller == nullptr) throw;
+    if (caller == nullptr) {
+      tape.restore_states();
+      throw;
+    }
     const std::string path = static_cast<BasicModule*>(const_cast<void*>(caller))->path_of(*this);
     if (path.empty()) throw;
     throw error.inside(path, kind());
+  } catch (...) {
+    if (caller == nullptr) tape.restore_states();
+    throw;
   }
 }
 

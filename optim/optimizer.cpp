@@ -62,7 +62,7 @@ template <class T> void BasicOptimizer<T>::step() {
     BasicParameter<T>& p = parameters[i];
     if (!is_live(p)) continue;
     const std::size_t group = group_of_[i];
-    update({.value = p.value().data(),
+    update({.value = p.mutable_value().data(),
             .grad = p.grad().data(),
             .size = p.size(),
             .lr = lr_ * lr_scales_[group],

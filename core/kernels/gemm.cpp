@@ -6,6 +6,7 @@
 #include "tapegrad/core/kernels/gemm_blocks.h"
 #include "tapegrad/core/kernels/gemm_library.h"
 #include "tapegrad/core/kernels/gemm_narrow.h"
+#include "tapegrad/core/kernels/map.h"
 #include "tapegrad/core/kernels/threads.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
@@ -28,7 +29,45 @@ template <class T> bool is_better_here(const Product<T>& p) {
   return p.m * p.k * Index{sizeof(T)} < most_of_a || bytes_of_b(p) <= most_of_b;
 }
 
+/// Whether one sum after the other would be too inexact in float: gradients of weights over large batches. Below, where terms
+/// of one sign may be off by 2·10⁻⁶, only few results are worth the time.
+constexpr Index longest_sum = 4096;
+constexpr Index longest_sum_of_few = 512;
+constexpr Index few_results = 1024;
+template <class T> bool is_long(const Product<T>& p) {
+  return p.k > longest_sum || (p.k > longest_sum_of_few && p.m * p.n <= few_results);
+}
+
+/// Adds up products of short pieces of the inner dimension in double.
+template <class T> void multiply_long(const Product<T>& p) {
+  const Index size = p.m * p.n;
+  thread_local Workspace workspace;
+  double* const totals = workspace.at_least<double>(static_cast<std::size_t>(2 * size));
+  T* const sums = reinterpret_cast<T*>(totals + size);
+  std::fill_n(totals, size, 0.0);
+  for (Index first = 0; first < p.k; first += elementwise::terms_in_block) {
+    Product<T> piece = p.inner(first, std::min(first + elementwise::terms_in_block, p.k));
+    piece.c = sums;
+    piece.stride_c = p.n;
+    piece.add = false;
+    piece.bias = nullptr;
+    multiply_here(piece);
+    for (Index i = 0; i < size; ++i) totals[i] += static_cast<double>(sums[i]);
+  }
+  for (Index row = 0; row < p.m; ++row) {
+    for (Index col = 0; col < p.n; ++col) {
+      T& c = p.c[row * p.stride_c + col];
+      const double start = p.add               ? static_cast<double>(c)
+                           : p.bias != nullptr ? static_cast<double>(p.bias[col])
+                                               : 0;
+      c = static_cast<T>(start + totals[row * p.n + col]);
+    }
+  }
+}
+
 template <class T> void multiply_on_one_thread(const Product<T>& p) {
+  if (is_long(p)) return multiply_long(p);
+  if (p.m == 1 || p.n == 1) return is_small(p) ? multiply_small_vector(p) : multiply_vector(p);
   if (is_better_here(p)) return multiply_here(p);
   use_one_thread();
   multiply(p.started());
@@ -77,8 +116,7 @@ template <class T>
                                     const T* b, const T* bias, T* c, bool add) {
   const Product<T> product{transpose_a, transpose_b,         m, n, k,   a,   transpose_a ? m : k,
                            b,           transpose_b ? k : n, c, n, add, bias};
-  if (m == 1 || n == 1) return is_small(product) ? multiply_small_vector(product) : multiply_vector(product);
-  const bool worth_dividing = m * n * k >= least_to_divide && threads() > 1;
+  const bool worth_dividing = m > 1 && n > 1 && m * n * k >= least_to_divide && threads() > 1;
   return worth_dividing ? divide_among_threads(product) : multiply_on_one_thread(product);
 }
 
@@ -90,7 +128,7 @@ void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T
     if (!add) std::fill_n(c, m * n, T(0));
     return;
   }
-  if (!multiply_narrow<T>(transpose_a, transpose_b, m, n, k, a, b, nullptr, c, add))
+  if (k > longest_sum_of_few || !multiply_narrow<T>(transpose_a, transpose_b, m, n, k, a, b, nullptr, c, add))
     multiply_any(transpose_a, transpose_b, m, n, k, a, b, static_cast<const T*>(nullptr), c, add);
 }
 
@@ -101,7 +139,7 @@ template <class T> void gemm_with_bias(Index m, Index n, Index k, const T* a, co
     for (Index row = 0; row < m; ++row) std::copy_n(bias, n, c + row * n);
     return;
   }
-  if (!multiply_narrow<T>(false, true, m, n, k, a, b, bias, c, false))
+  if (k > longest_sum_of_few || !multiply_narrow<T>(false, true, m, n, k, a, b, bias, c, false))
     multiply_any(false, true, m, n, k, a, b, bias, c, false);
 }
 

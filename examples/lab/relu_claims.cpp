@@ -84,14 +84,14 @@ OffUnits train_off_units(const tg::Activation& f, std::uint64_t seed) {
                      tg::Linear(width, 2, rng, linear)};
   auto& first = net.at<tg::Linear>(0);
   auto& second = net.at<tg::Linear>(2);
-  first.bias.value().leftCols(off).setConstant(-10);
+  first.bias.mutable_value().leftCols(off).setConstant(-10);
   const auto inputs_of_second = [&] {
     tg::Tape tape;
     const auto no_grad = tape.no_grad();
     return tg::Matrix(second(net[1](first(tape.input(moons.inputs)))).value());
   };
   const tg::Matrix z = inputs_of_second();
-  for (tg::Index unit = 0; unit < off; ++unit) second.bias.value()(0, unit) = -0.05F - z.col(unit).maxCoeff();
+  for (tg::Index unit = 0; unit < off; ++unit) second.bias.mutable_value()(0, unit) = -0.05F - z.col(unit).maxCoeff();
   const tg::Matrix weights = first.weight.value().topRows(off);
 
   OffUnits result;

@@ -62,8 +62,8 @@ Learned train(std::uint64_t seed) {
   }
   const tg::LinearOptions linear{.bias = false};
   tg::f64::Linear first(size, size, rng, linear), second(size, size, rng, linear);
-  first.weight.value() = hidden * u * right.transpose();
-  second.weight.value() = left * u * hidden.transpose();
+  first.weight.set_value(hidden * u * right.transpose());
+  second.weight.set_value(left * u * hidden.transpose());
   // A row is a sample: the unit vectors in, the columns of left·s·rightᵀ out.
   const Matrix x = Matrix::Identity(size, size);
   const Matrix y = right * s * left.transpose();

@@ -114,7 +114,7 @@ template <class T> class Training {
     const std::span<const int> labels(labels_.data() + first, static_cast<std::size_t>(count));
     const auto loss = tapegrad::cross_entropy(x, labels, {.label_smoothing = 0.1});
     loss.backward();
-    for (auto& p : parameters_) p.value() -= T(0.05) * p.grad();
+    for (auto& p : parameters_) p.mutable_value() -= T(0.05) * p.grad();
     return loss.item();
   }
   /// Two batches of 64 and the last, partial one of 17.
@@ -171,7 +171,7 @@ template <class T> void check_everything() {
     loss = loss + tapegrad::mean(tapegrad::max(tapegrad::concat_cols({y, y}), Axis::cols)) +
            tapegrad::sum(tapegrad::logsumexp(tapegrad::transpose(tapegrad::slice_cols(y, 1, 200)), Axis::cols));
     loss.backward();
-    w.value() -= T(1e-3) * w.grad();
+    w.mutable_value() -= T(1e-3) * w.grad();
   };
   step();
   step();

@@ -265,7 +265,7 @@ TEST_CASE("golden: xor") {
       const tg::Var loss = tg::bce_with_logits(out, y);
       check_close(loss.item(), losses[step], fmt::format("{} loss of step {}", name, step), 1e-9);
       loss.backward();
-      for (tg::Parameter* p : {&w1, &b1, &w2, &b2}) p->value() -= 0.5 * p->grad();
+      for (tg::Parameter* p : {&w1, &b1, &w2, &b2}) p->mutable_value() -= 0.5 * p->grad();
     }
     for (const tg::Parameter* p : {&w1, &b1, &w2, &b2})
       check_close(p->value(), golden_matrix(run["final"][p->name()]), name + " final " + p->name(), 1e-9);

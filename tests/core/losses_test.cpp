@@ -32,8 +32,9 @@ TEST_CASE("losses by hand") {
   CHECK(tg::huber(p, t, {.delta = 2, .reduction = tg::Reduction::sum}).item() ==
         doctest::Approx(0.5 + 4 + 0 + 0.125).epsilon(1e-15));
   const double bce = std::log1p(std::exp(1.0)) + std::log1p(std::exp(2.0)) + std::log1p(std::exp(0.5)) - 0.25 +
-                     std::log1p(std::exp(3.0)) - 7.5;
-  CHECK(tg::bce_with_logits(p, t, {tg::Reduction::sum}).item() == doctest::Approx(bce).epsilon(1e-14));
+                     std::log1p(std::exp(3.0)) - 2.25;
+  const tg::Matrix shares = matrix(2, 2, {0, 1, 0.5, 0.75});
+  CHECK(tg::bce_with_logits(p, shares, {tg::Reduction::sum}).item() == doctest::Approx(bce).epsilon(1e-14));
 }
 
 TEST_CASE("bce_with_logits is stable for any logit") {
@@ -227,4 +228,17 @@ OP_SAMPLES(huber) {
 
 OP_SAMPLES(bce_with_logits) {
   loss_samples(samples, [](Var z, Var t, tg::Reduction r) { return tg::bce_with_logits(z, t, {r}); });
+}
+
+TEST_CASE("bce_with_logits refuses what is no probability") {
+  tg::Tape tape;
+  const tg::Var z = tape.input(matrix(2, 3, {1, 2, 3, 4, 5, 6}));
+  const auto loss = [&](std::initializer_list<double> targets) {
+    return tg::bce_with_logits(z, matrix(2, 3, targets)).item();
+  };
+  CHECK(std::isfinite(loss({0, 1, 0.5, 1, 0, 1})));
+  CHECK_THROWS_WITH_AS(loss({0, 1, 0, 1, 1, 2}), "[bce_with_logits] target 2 at (1, 2) is not in [0, 1]",
+                       tg::Error);
+  CHECK_THROWS_WITH_AS(loss({0, -1, 0, 1, 1, 1}), "[bce_with_logits] target -1 at (0, 1) is not in [0, 1]",
+                       tg::Error);
 }

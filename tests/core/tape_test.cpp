@@ -253,7 +253,7 @@ TEST_CASE("a parameter may change its shape between steps") {
   tg::Tape tape;
   tg::Parameter w("w", matrix(1, 2, {1, 2}));
   for (const Eigen::Index rows : {1, 3, 2}) {
-    w.value() = tg::Matrix::Constant(rows, 2, 2);
+    w.set_value(tg::Matrix::Constant(rows, 2, 2));
     tape.reset();
     tg::sum(tg::square(tape.parameter(w))).backward();
     CHECK(w.grad() == tg::Matrix::Constant(rows, 2, 4));

@@ -117,7 +117,7 @@ TEST_CASE("monitor: every figure agrees with a slow computation, also for a user
   tg::Rng rng(5);
   const double lr = 0.05;
   tg::Sequential net{tg::Linear(3, 7, rng), tg::Relu(), tg::Linear(7, 5, rng), Wave(), tg::Linear(5, 2, rng)};
-  net.at<tg::Linear>(0).bias.value()(0, 2) = -50;  // one dead unit, so that the shares are not all zero
+  net.at<tg::Linear>(0).bias.mutable_value()(0, 2) = -50;  // one dead unit, so that the shares are not all zero
   tg::Sgd sgd(net.parameters(), {.lr = lr});
   tg::Monitor monitor(net, {.histogram_every = 1});
   tg::Matrix x(17, 3);
@@ -336,7 +336,7 @@ TEST_CASE("monitor: every k-th step measures the update of that step alone, and 
     s.tape.reset();
     const tg::Var loss = tg::mse(s.net(s.tape.input(s.x)), s.t);
     loss.backward();
-    s.net.at<tg::Linear>(2).bias.value()(0, 0) += i;  // update i moves it by i
+    s.net.at<tg::Linear>(2).bias.mutable_value()(0, 0) += i;  // update i moves it by i
     monitor.step(loss);
   }
   CHECK(monitor.steps() == 203);

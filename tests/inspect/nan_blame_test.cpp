@@ -32,7 +32,7 @@ template <class T> Layer<T> log_layer() {
 template <class T> BasicLinear<T> identity_linear(Index n) {
   Rng rng(1);
   BasicLinear<T> layer(n, n, rng, {.bias = false});
-  layer.weight.value().setIdentity();
+  layer.weight.mutable_value().setIdentity();
   return layer;
 }
 
@@ -85,7 +85,7 @@ TEST_CASE("nan_blame: inputs and parameters that are not finite are blamed thems
       "step 1; row 1",
       Error);
   tape.reset();
-  net.at<Linear>(0).weight.value()(2, 0) = -std::numeric_limits<float>::infinity();
+  net.at<Linear>(0).weight.mutable_value()(2, 0) = -std::numeric_limits<float>::infinity();
   CHECK_THROWS_WITH_AS(
       net(tape.input(Matrix::Ones(2, 3))),
       "0.linear: [nan] operand #1 (parameter 0.weight) 3x3 of matmul holds 1 non-finite value (at (2, "

@@ -698,7 +698,7 @@ TEST_CASE("optimizer: errors of parameters and groups") {
 
   const std::vector before = values_of(p);
   set_grads(p, 1);
-  Parameter(p[1]).value().setZero(2, 5);
+  Parameter(p[1]).mutable_value().setZero(2, 5);
   CHECK_THROWS_WITH_AS(sgd.step(), "[sgd] parameter 1 (bias) was 1x5, now it is 2x5 and its gradient 1x5", Error);
   CHECK(p[0].value() == before[0]);
   CHECK(sgd.steps() == 0);
