@@ -38,7 +38,7 @@ struct Task {
   void move(const Vector& v) {
     Index at = 0;
     for (tg::Parameter& p : net.parameters()) {
-      p.value().reshaped<Eigen::RowMajor>() += v.segment(at, p.size());
+      p.mutable_value().reshaped<Eigen::RowMajor>() += v.segment(at, p.size());
       at += p.size();
     }
   }

@@ -8,6 +8,8 @@
 #include <limits>
 #include <memory>
 #include <new>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "refuse_allocations.h"
@@ -234,6 +236,52 @@ TEST_CASE("when there is no memory a tape keeps its word") {
   CHECK_THROWS_WITH_AS(old.value(), "[tape] variable #0 (input) is from step 1, the tape is at step 2",
                        tapegrad::Error);
   CHECK(tape.input(wide).value()(24'999) == 3);
+}
+
+TEST_CASE("a step that runs out of memory can be repeated: the same bits, with batch norm and dropout, too") {
+  // Returns the weights and running statistics after 4 steps, and whether something was refused in step `failing`.
+  const auto train = [](int failing, long granted) {
+    tapegrad::Rng rng(3);
+    tapegrad::Sequential net{tapegrad::Linear(20, 300, rng), tapegrad::BatchNorm1d(300), tapegrad::Relu(),
+                             tapegrad::Dropout(0.3, rng), tapegrad::Linear(300, 5, rng)};
+    tapegrad::Adam adam(net.parameters(), {.lr = 0.01});
+    tapegrad::Matrix x(64, 20);
+    for (float& v : x.reshaped()) v = static_cast<float>(rng.normal());
+    std::vector<int> labels;
+    for (int i = 0; i < 64; ++i) labels.push_back(i % 5);
+    tapegrad::Tape tape;
+    const auto step = [&] {
+      tape.reset();
+      tapegrad::cross_entropy(net(tape.borrow(x)), labels).backward();
+      adam.step();
+    };
+    bool refused = false;
+    for (int i = 0; i < 4; ++i) {
+      if (i == failing) refusing::begin(static_cast<std::size_t>(granted), false);
+      try {
+        step();
+      } catch (const std::bad_alloc&) {
+        refused = refusing::end();
+        step();
+      }
+      refusing::end();
+    }
+    std::vector<tapegrad::Matrix> values;
+    for (const auto& p : net.parameters()) values.push_back(p.value());
+    for (const auto& [path, buffer] : net.named_buffers()) values.push_back(*buffer);
+    return std::pair(values, refused);
+  };
+  const auto right = train(-1, 0).first;
+  for (const int failing : {0, 1, 2}) {
+    long points = 0;
+    for (auto [values, refused] = train(failing, 0); refused;
+         std::tie(values, refused) = train(failing, ++points)) {
+      CAPTURE(failing);
+      CAPTURE(points);
+      CHECK(values == right);
+    }
+    CHECK(points > (failing == 0 ? 8 : failing == 1 ? 0 : -1));
+  }
 }
 #endif
 

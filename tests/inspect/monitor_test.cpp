@@ -216,7 +216,7 @@ struct Switchboard {
   tg::Matrix x = tg::Matrix::Constant(4, 2, 1);
   tg::Matrix t = tg::Matrix::Zero(4, 1);
   tg::Tape tape;
-  tg::Matrix& bias() { return net.at<tg::Linear>(0).bias.value(); }
+  tg::Matrix& bias() { return net.at<tg::Linear>(0).bias.mutable_value(); }
   void step(tg::Monitor& monitor, double lr = 0) {
     tape.reset();
     const tg::Var loss = tg::mse(net(tape.input(x)), t);
@@ -316,7 +316,7 @@ TEST_CASE("monitor: a saturated sigmoid is asleep, not dead") {
   tg::Rng rng(2);
   tg::Sequential net{tg::Linear(2, 3, rng, {.weight_init = tg::constant(0), .bias_init = tg::zeros()}),
                      tg::Sigmoid(), tg::Linear(3, 1, rng)};
-  net.at<tg::Linear>(0).bias.value() << 30, -30, 0;
+  net.at<tg::Linear>(0).bias.mutable_value() << 30, -30, 0;
   tg::Monitor monitor(net);
   tg::Tape tape;
   const tg::Var loss = tg::mean(net(tape.input(tg::Matrix::Ones(5, 2))));
@@ -395,7 +395,7 @@ TEST_CASE("census: dead on a whole data set, whatever the batch") {
   tg::Rng rng(3);
   tg::Sequential net{tg::Linear(1, 3, rng, {.weight_init = tg::constant(1), .bias_init = tg::zeros()}), tg::Relu(),
                      tg::Linear(3, 1, rng)};
-  net.at<tg::Linear>(0).bias.value() << 0, -8.5, -100;
+  net.at<tg::Linear>(0).bias.mutable_value() << 0, -8.5, -100;
   tg::Matrix x(10, 1);
   for (Index i = 0; i < 10; ++i) x(i, 0) = static_cast<double>(i);  // unit 1 fires on the last one only
   for (const Index batch : {1, 3, 256}) {

@@ -12,7 +12,7 @@ namespace {
 template <class T> BasicSequential<T> half_dead() {
   Rng rng(5);
   BasicSequential<T> net{BasicLinear<T>(3, 6, rng), Relu(), BasicLinear<T>(6, 2, rng)};
-  for (const Index unit : {1, 4}) net.template at<BasicLinear<T>>(0).bias.value()(0, unit) = -100;
+  for (const Index unit : {1, 4}) net.template at<BasicLinear<T>>(0).bias.mutable_value()(0, unit) = -100;
   return net;
 }
 

@@ -58,8 +58,8 @@ TEST_CASE("linear: x·Wᵀ + b and its gradients by hand") {
   CHECK(layer.weight.name() == "weight");
   CHECK(layer.bias.name() == "bias");
   CHECK(layer.kind() == "linear");
-  layer.weight.value() << 1, 2, 3, 4, 5, 6;
-  layer.bias.value() << 0.5, -1;
+  layer.weight.mutable_value() << 1, 2, 3, 4, 5, 6;
+  layer.bias.mutable_value() << 0.5, -1;
   tg::Tape tape;
   const tg::Var x = tape.input(tg::Matrix{{1, 0, -1}, {2, 1, 0.5}}, {.requires_grad = true});
   const tg::Var y = layer(x);
@@ -75,7 +75,7 @@ TEST_CASE("linear: without bias") {
   tg::Linear layer(3, 2, rng, {.bias = false});
   CHECK(layer.parameters().size() == 1);
   CHECK(layer.bias == tg::Parameter());
-  layer.weight.value() << 1, 2, 3, 4, 5, 6;
+  layer.weight.mutable_value() << 1, 2, 3, 4, 5, 6;
   tg::Tape tape;
   const tg::Var y = layer(tape.input(tg::Matrix{{1, 0, -1}, {2, 1, 0.5}}));
   CHECK(tg::Matrix(y.value()) == tg::Matrix{{-2, -2}, {5.5, 16}});
@@ -136,7 +136,7 @@ TEST_CASE("activation layer: prelu learns a slope per feature") {
   auto [path, slope] = layer.named_parameters()[0];
   CHECK(path == "weight");
   CHECK(slope.value() == tg::Matrix{{0.25, 0.25, 0.25}});
-  slope.value() << 0.5, 0.25, 2;
+  slope.mutable_value() << 0.5, 0.25, 2;
   tg::Tape tape;
   const tg::Var y = layer(tape.input(tg::Matrix{{-2, 4, -1}, {-4, -8, 3}}));
   CHECK(tg::Matrix(y.value()) == tg::Matrix{{-1, 4, -2}, {-2, -2, 3}});
@@ -248,8 +248,8 @@ TEST_CASE("batch norm: batch statistics in training, running ones in eval, by ha
   CHECK(layer.bias.value() == tg::Matrix{{0, 0}});
   CHECK(layer.running_mean() == tg::Matrix{{0, 0}});
   CHECK(layer.running_var() == tg::Matrix{{1, 1}});
-  layer.weight.value() << 2, 3;
-  layer.bias.value() << -1, 0.5;
+  layer.weight.mutable_value() << 2, 3;
+  layer.bias.mutable_value() << -1, 0.5;
   // Column 0: mean 3, squares of the deviations 4 + 1 + 0 + 9. Column 1: mean 12, 4 · 4.
   const tg::Matrix x{{1, 10}, {2, 10}, {3, 14}, {6, 14}};
   tg::Tape tape;
@@ -283,7 +283,7 @@ TEST_CASE("batch norm: defaults are eps 1e-5 and momentum 0.1") {
 TEST_CASE("batch norm: the whole path through the batch statistics is differentiated") {
   tg::Rng rng(5);
   tg::BatchNorm1d layer(3);
-  layer.weight.value() << 2, -1, 0.5;
+  layer.weight.mutable_value() << 2, -1, 0.5;
   const auto f = [&](auto in) { return layer(in[0]); };
   for (const int order : {1, 2})
     for (const bool training : {true, false}) {
@@ -335,8 +335,8 @@ TEST_CASE("batch norm: errors change nothing") {
 
 TEST_CASE("layer norm: by hand") {
   tg::LayerNorm layer(4, {.eps = 0.5});
-  layer.weight.value() << 2, 1, 1, 10;
-  layer.bias.value() << 0, 0, 0.25, 1;
+  layer.weight.mutable_value() << 2, 1, 1, 10;
+  layer.bias.mutable_value() << 0, 0, 0.25, 1;
   const tg::Matrix x{{1, 2, 3, 6}, {14, 10, 14, 10}};
   const double r = 2 / std::sqrt(4.5);
   const tg::Matrix expected{{-2, -0.5, 0.25, 16}, {2 * r, -r, 0.25 + r, 1 - 10 * r}};
@@ -352,7 +352,7 @@ TEST_CASE("layer norm: by hand") {
 TEST_CASE("layer norm: gradients and errors") {
   tg::Rng rng(6);
   tg::LayerNorm layer(4);
-  layer.weight.value() << 2, -1, 0.5, 1;
+  layer.weight.mutable_value() << 2, -1, 0.5, 1;
   for (const int order : {1, 2}) {
     const auto result = tg::grad_check([&](auto in) { return layer(in[0]); }, {random_matrix(3, 4, rng)},
                                        {.order = order, .full_jacobian = order == 1});
@@ -375,8 +375,8 @@ TEST_CASE("residual: x + f(x), and f keeps the shape") {
   CHECK(parameters[1].first == "inner.0.bias");
   tg::Parameter weight = parameters[0].second;
   tg::Parameter bias = parameters[1].second;
-  weight.value() << 1, 2, 3, 4;
-  bias.value() << -4, 1;
+  weight.mutable_value() << 1, 2, 3, 4;
+  bias.mutable_value() << -4, 1;
   tg::Tape tape;
   const tg::Var x = tape.input(tg::Matrix{{1, 1}, {2, -1}}, {.requires_grad = true});
   const tg::Var y = block(x);
@@ -417,7 +417,7 @@ class NetworkCheck {
     for (const auto& parameter : parameters_) gradients.push_back(parameter.grad());
     compare("input", x_, gradients[0]);
     for (std::size_t k = 0; k < parameters_.size(); ++k)
-      compare(net_.named_parameters()[k].first, parameters_[k].value(), gradients[k + 1]);
+      compare(net_.named_parameters()[k].first, parameters_[k].mutable_value(), gradients[k + 1]);
   }
 
  private:
@@ -540,7 +540,7 @@ TEST_CASE("every activation in a network of every layer: gradients of first and 
     tg::Rng rng(11);
     tg::Sequential net = everything(tg::activation(name), rng);
     for (auto& parameter : net.parameters())
-      for (double& v : parameter.value().reshaped()) v += rng.normal(0, 0.2);
+      for (double& v : parameter.mutable_value().reshaped()) v += rng.normal(0, 0.2);
     const tg::Matrix x = random_matrix(5, 3, rng);
     tg::Index elements = x.size();
     for (const auto& parameter : net.parameters()) elements += parameter.size();

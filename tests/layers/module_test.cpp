@@ -135,8 +135,8 @@ TEST_CASE("module: a shared parameter comes once and collects the gradients of b
   CHECK(paths_of(net.named_parameters()) == Strings{"0.weight", "0.bias"});
   CHECK(net.parameters().size() == 2);
   tg::Linear& encoder = net.at<tg::Linear>(0);
-  encoder.weight.value() << 1, 2, 0, -1, 0, 3;
-  encoder.bias.value() << 0, 1;
+  encoder.weight.mutable_value() << 1, 2, 0, -1, 0, 3;
+  encoder.bias.mutable_value() << 0, 1;
   tg::Tape tape;
   const tg::Var y = net(tape.input(tg::Matrix{{1, -1, 2}}));
   CHECK(tg::Matrix(y.value()) == tg::Matrix{{-7, -2, 18}});  // hidden −1, 6
