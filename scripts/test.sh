@@ -12,6 +12,9 @@
 #   libcxx    Clang with libc++: only the library and its tests
 #   native    GCC, optimized for this machine's vector units
 #   shared    the tests with shared libraries
+#   tidy      clang-tidy finds nothing in the library
+#   examples  the examples under AddressSanitizer and UndefinedBehaviorSanitizer
+#   coverage  how many lines and branches of the library the tests run, by folder
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$root"
@@ -64,6 +67,26 @@ stage_shared() {
   cmake --preset ci -B build/shared -DBUILD_SHARED_LIBS=ON -DTAPEGRAD_BUILD_EXAMPLES=OFF
   cmake --build build/shared --parallel "$jobs" --target tapegrad_tests
   ctest --test-dir build/shared --output-on-failure --parallel "$jobs" --exclude-regex '^(matmul|report)\.'
+}
+
+stage_tidy() {
+  heading "tidy: clang-tidy"
+  install_missing clang-tidy
+  cmake --preset clang
+  cmake --build --preset clang --target tapegrad_core --parallel "$jobs"  # the headers that CMake makes
+  find core layers optim io inspect -name '*.cpp' -print0 | xargs -0 -n 1 -P "$jobs" clang-tidy -p build/clang --quiet
+}
+
+stage_examples() {
+  heading "examples: under AddressSanitizer and UndefinedBehaviorSanitizer"
+  cmake --preset asan -B build/asan_examples -DTAPEGRAD_BUILD_EXAMPLES=ON -DTAPEGRAD_BUILD_TESTS=ON
+  cmake --build build/asan_examples --parallel "$jobs"
+  "${fixed_addresses[@]}" ctest --test-dir build/asan_examples --output-on-failure --parallel "$jobs" --tests-regex '^example\.'
+}
+
+stage_coverage() {
+  heading "coverage: lines and branches that the tests run"
+  scripts/coverage.sh
 }
 
 # Public headers, as they are installed, with warnings that many projects use.
@@ -198,7 +221,7 @@ stage_consume() {
 }
 
 default_stages=(format ci headers consume asan fuzz clang)  # 22 minutes on two idle cores
-long_stages=(libcxx native shared)
+long_stages=(libcxx native shared tidy examples coverage)
 stages=("$@")
 ((${#stages[@]})) || stages=("${default_stages[@]}")
 [[ ${stages[*]} != all ]] || stages=("${default_stages[@]}" "${long_stages[@]}")

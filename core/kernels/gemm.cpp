@@ -67,7 +67,6 @@ template <class T> void multiply_long(const Product<T>& p) {
 
 template <class T> void multiply_on_one_thread(const Product<T>& p) {
   if (is_long(p)) return multiply_long(p);
-  if (p.m == 1 || p.n == 1) return is_small(p) ? multiply_small_vector(p) : multiply_vector(p);
   if (is_better_here(p)) return multiply_here(p);
   use_one_thread();
   multiply(p.started());
@@ -116,7 +115,11 @@ template <class T>
                                     const T* b, const T* bias, T* c, bool add) {
   const Product<T> product{transpose_a, transpose_b,         m, n, k,   a,   transpose_a ? m : k,
                            b,           transpose_b ? k : n, c, n, add, bias};
-  const bool worth_dividing = m > 1 && n > 1 && m * n * k >= least_to_divide && threads() > 1;
+  if (m == 1 || n == 1)
+    return is_long(product)    ? multiply_long(product)
+           : is_small(product) ? multiply_small_vector(product)
+                               : multiply_vector(product);
+  const bool worth_dividing = m * n * k >= least_to_divide && threads() > 1;
   return worth_dividing ? divide_among_threads(product) : multiply_on_one_thread(product);
 }
 
