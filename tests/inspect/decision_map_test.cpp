@@ -97,6 +97,6 @@ TEST_CASE("decision map: what it cannot draw") {
   tg::Matrix x = task.x;
   x(2, 1) = std::numeric_limits<float>::quiet_NaN();
   CHECK(error(x, 60) == "[decision_map] needs finite inputs");
-  net.at<tg::Linear>(0).weight.value()(0, 0) = std::numeric_limits<float>::quiet_NaN();
+  net.at<tg::Linear>(0).weight.mutable_value()(0, 0) = std::numeric_limits<float>::quiet_NaN();
   for (const double answer : tg::decision_map(net, task.x, task.labels, 2).output) CHECK(std::isnan(answer));
 }

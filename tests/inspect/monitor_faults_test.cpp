@@ -43,7 +43,7 @@ struct Training {
     loss = tg::cross_entropy(net(tape.input(data.inputs)), data.labels);
     loss.backward();
     sgd.step();
-    auto& bias = net.at<tg::Linear>(0).bias.value();
+    auto& bias = net.at<tg::Linear>(0).bias.mutable_value();
     if (step == 1) bias(0, 2) = -100;
     if (step == 3) bias(0, 2) = 1;
   }
@@ -91,11 +91,11 @@ TEST_CASE("monitor: a parameter of another shape than before is an error that na
   run.look();
   run.train(1);
   const tg::Matrix weight = run.net.at<tg::Linear>(2).weight.value();
-  run.net.at<tg::Linear>(2).weight.value() = tg::Matrix::Ones(500, 500);
+  run.net.at<tg::Linear>(2).weight.mutable_value() = tg::Matrix::Ones(500, 500);
   CHECK_THROWS_WITH_AS(run.look(), "[monitor] parameter 2.weight was 7x9, now it is 500x500", tg::Error);
   CHECK(run.monitor.steps() == 1);
   CHECK(run.monitor.record().loss.size() == 1);
-  run.net.at<tg::Linear>(2).weight.value() = weight;
+  run.net.at<tg::Linear>(2).weight.mutable_value() = weight;
   run.look();
   CHECK(run.monitor.record().parameters[2].steps.size() == 2);
 }
@@ -124,7 +124,7 @@ TEST_CASE("monitor: deaths that are over do not pile up, and those that are not 
   tg::Rng rng(1);
   tg::Sequential net{tg::Linear(1, 3, rng, {.weight_init = tg::constant(1), .bias_init = tg::zeros()}), tg::Relu(),
                      tg::Linear(3, 1, rng)};
-  net.at<tg::Linear>(0).bias.value() << 0, -100, 0;
+  net.at<tg::Linear>(0).bias.mutable_value() << 0, -100, 0;
   tg::Monitor monitor(net, {.confirm_after = 0, .most_records = 20});
   tg::Tape tape;
   Index all = 0;

@@ -110,7 +110,7 @@ TEST_CASE("not finite: one batch with NaN neither kills nor revives a unit") {
   tg::Rng rng(1);
   tg::Sequential net{tg::Linear(1, 2, rng, {.weight_init = tg::constant(1), .bias_init = tg::zeros()}), tg::Relu(),
                      tg::Linear(2, 1, rng)};
-  net.at<tg::Linear>(0).bias.value() << -100, 0;
+  net.at<tg::Linear>(0).bias.mutable_value() << -100, 0;
   tg::Monitor monitor(net, {.confirm_after = 2});
   tg::Tape tape;
   for (int step = 0; step < 9; ++step) {
@@ -134,7 +134,8 @@ TEST_CASE("not finite: preflight says what is wrong before any update") {
         tg::preflight(task.net, task.x, [&](tg::Var output) { return tg::mse(output, task.y); }, {.lr_steps = 0}));
     return text.substr(text.rfind("\n\n") + 2);
   };
-  for (const auto parameter : {0, 2}) task.net.parameters()[static_cast<std::size_t>(parameter)].value() *= 1e30f;
+  for (const auto parameter : {0, 2})
+    task.net.parameters()[static_cast<std::size_t>(parameter)].mutable_value() *= 1e30f;
   CHECK(last() ==
         "critical: the loss is not finite from the first step on, before any update:\n"
         "  values grow too large or leave the domain of an op; scale the inputs, or use\n"
@@ -150,7 +151,7 @@ TEST_CASE("not finite: a census judges only what it has seen, and revive changes
   tg::Rng rng(1);
   tg::Sequential net{tg::Linear(1, 2, rng, {.weight_init = tg::constant(1), .bias_init = tg::zeros()}), tg::Relu(),
                      tg::Linear(2, 1, rng)};
-  net.at<tg::Linear>(0).bias.value() << -100, 0;
+  net.at<tg::Linear>(0).bias.mutable_value() << -100, 0;
   const tg::Matrix weight = net.at<tg::Linear>(0).weight.value();
   for (const tg::Matrix& x : {tg::Matrix(0, 1), tg::Matrix(tg::Matrix::Constant(3, 1, not_a_number)),
                               (tg::Matrix(2, 1) << -1, inf).finished()}) {
