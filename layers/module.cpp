@@ -38,8 +38,9 @@ template <class T> BasicModule<T>::~BasicModule() {
 
 template <class T> BasicVar<T> BasicModule<T>::operator()(Var x) {
   const detail::OneDeeper here;
-  const void* const caller = x.tape().owner();
-  const auto owner = x.tape().set_owner(this);
+  BasicTape<T>& tape = x.tape();
+  const void* const caller = tape.owner();
+  const auto owner = tape.set_owner(this);
   try {
     content();
     const Var y = forward(x);

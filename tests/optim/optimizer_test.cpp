@@ -702,6 +702,6 @@ TEST_CASE("optimizer: errors of parameters and groups") {
   CHECK_THROWS_WITH_AS(sgd.step(), "[sgd] parameter 1 (bias) was 1x5, now it is 2x5 and its gradient 1x5", Error);
   CHECK(p[0].value() == before[0]);
   CHECK(sgd.steps() == 0);
-  Parameter(p[0]).value().setZero(7, 3);
+  Parameter(p[0]).mutable_value().setZero(7, 3);
   CHECK_THROWS_WITH_AS(sgd.step(), "[sgd] parameter 0 (weight) was 3x7, now it is 7x3 and its gradient 3x7", Error);
 }
