@@ -258,7 +258,7 @@ PreflightReport preflight(BasicModule<T>& net, const std::type_identity_t<BasicM
   return check<T>(net, inputs, loss, false, options);
 }
 
-#define TAPEGRAD_FUNCTIONS(T)                                                                            \
+#define TAPEGRAD_FUNCTIONS(T)                                                                              \
   template PreflightReport preflight(BasicModule<T>&, const std::type_identity_t<BasicMatrixRef<T>>&,      \
                                      std::span<const int>, const PreflightOptions&);                       \
   template PreflightReport preflight(BasicModule<T>&, const std::type_identity_t<BasicMatrixRef<T>>&,      \

@@ -73,7 +73,7 @@ template <class T> BasicDataset<T> circles(Index n, double noise, Rng& rng) {
   });
 }
 
-#define TAPEGRAD_FUNCTIONS(T)                               \
+#define TAPEGRAD_FUNCTIONS(T)                                 \
   template BasicDataset<T> xor_points();                      \
   template BasicDataset<T> two_moons(Index, double, Rng&);    \
   template BasicDataset<T> spirals(Index, int, double, Rng&); \

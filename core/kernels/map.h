@@ -65,16 +65,14 @@ template <class T> [[gnu::noinline]] void add_block(Pack<T> block, double* total
  * grow with the length (in float, 10⁸ terms of one sign: 4·10⁻⁷; one after the other they would stop at 2²⁴). */
 template <class T, class Term> EIGEN_ALWAYS_INLINE Pack<T> sum_lanes(Index count, const Term& term) {
   double totals[std::size_t{Pack<T>::size}];
-  Pack<T> sum(0);
-  for (Index i = 0; i < count; ++i) {
-    if (i % terms_in_block == 0 && i > 0) [[unlikely]] {
-      add_block(sum, totals, i == terms_in_block);
-      sum = 0;
-    }
-    sum = sum + term(i);
-  }
-  if (count <= terms_in_block) return sum;
-  add_block(sum, totals, false);
+  Index i = 0;
+  do {
+    const Index first = i, last = std::min(first + terms_in_block, count);
+    Pack<T> sum(0);
+    for (; i < last; ++i) sum = sum + term(i);
+    if (count <= terms_in_block) return sum;
+    add_block(sum, totals, first == 0);
+  } while (i < count);
   typename Pack<T>::Numbers lanes;
   for (int i = 0; i < Pack<T>::size; ++i) lanes[i] = static_cast<T>(totals[i]);
   return Pack<T>::load(lanes);
@@ -85,8 +83,8 @@ template <class T, class Term> EIGEN_ALWAYS_INLINE T sum_of_packs(Index size, co
   constexpr int width = Pack<T>::size;
   const Index whole = size / width;
   const auto rest = static_cast<int>(size % width);
-  T total = 0;
-  if (whole > 0) total = sum_lanes<T>(whole, [&](Index i) { return term(i * width, width); }).sum(width);
+  if (whole == 0) return rest == 0 ? T(0) : term(0, rest).sum(rest);
+  T total = sum_lanes<T>(whole, [&](Index i) { return term(i * width, width); }).sum(width);
   if (rest > 0) total += term(whole * width, rest).sum(rest);
   return total;
 }
@@ -119,7 +117,7 @@ void map_array(Index size, const std::array<const T*, N>& in, GradSink<T> sink, 
 
 /** Values and slopes of an array; f returns both, a ValueAndSlope. */
 template <class T, class F>
-[[gnu::flatten]] void map_with_slopes(Index size, const T* in, T* values, T* slopes, const F& f) {
+[[gnu::flatten, gnu::noinline]] void map_with_slopes(Index size, const T* in, T* values, T* slopes, const F& f) {
   for_each_pack<T>(0, size, [&](Index i, int count) {
     const auto both = f(Pack<T>::load(in + i, count));
     both.value.store(values + i, count);
