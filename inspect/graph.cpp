@@ -211,7 +211,7 @@ template <class T> std::string graph_mermaid(const BasicTape<T>& tape, BasicModu
   return text;
 }
 
-#define TAPEGRAD_FUNCTIONS(T)                                               \
+#define TAPEGRAD_FUNCTIONS(T)                                                 \
   template class BasicNodeNames<T>;                                           \
   template std::string graph_table(const BasicTape<T>&, BasicModule<T>* net); \
   template std::string graph_dot(const BasicTape<T>&, BasicModule<T>* net);   \

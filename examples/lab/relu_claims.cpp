@@ -91,7 +91,8 @@ OffUnits train_off_units(const tg::Activation& f, std::uint64_t seed) {
     return tg::Matrix(second(net[1](first(tape.input(moons.inputs)))).value());
   };
   const tg::Matrix z = inputs_of_second();
-  for (tg::Index unit = 0; unit < off; ++unit) second.bias.mutable_value()(0, unit) = -0.05F - z.col(unit).maxCoeff();
+  for (tg::Index unit = 0; unit < off; ++unit)
+    second.bias.mutable_value()(0, unit) = -0.05F - z.col(unit).maxCoeff();
   const tg::Matrix weights = first.weight.value().topRows(off);
 
   OffUnits result;
