@@ -74,7 +74,7 @@ template <class T, class Term> EIGEN_ALWAYS_INLINE Pack<T> sum_lanes(Index count
     add_block(sum, totals, first == 0);
   } while (i < count);
   typename Pack<T>::Numbers lanes;
-  for (int i = 0; i < Pack<T>::size; ++i) lanes[i] = static_cast<T>(totals[i]);
+  for (int lane = 0; lane < Pack<T>::size; ++lane) lanes[lane] = static_cast<T>(totals[lane]);
   return Pack<T>::load(lanes);
 }
 
