@@ -1,5 +1,7 @@
 #include "tapegrad/core/indexing.h"
 
+#include <algorithm>
+
 namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
@@ -135,10 +137,13 @@ template <class T, bool rows> struct Scatter {
     BasicTape<T>& tape = x.tape();
     const Index width = rows ? shape.cols : 1;
     T* out = tape.allocate(shape);
-    std::fill_n(out, shape.size(), T(0));
+    double* sums = tape.template allocate_array<double>(static_cast<std::size_t>(shape.size()));  // of any length
+    std::fill_n(sums, shape.size(), 0.0);
     const T* in = x.value().data();
     for (std::size_t k = 0; k < numbers.size(); ++k)
-      for (Index i = 0; i < width; ++i) out[numbers[k] * width + i] += in[static_cast<Index>(k) * width + i];
+      for (Index i = 0; i < width; ++i)
+        sums[numbers[k] * width + i] += static_cast<double>(in[static_cast<Index>(k) * width + i]);
+    std::transform(sums, sums + shape.size(), out, [](double sum) { return static_cast<T>(sum); });
     return tape.push(Scatter(), shape, out, {x}, tape.remember(numbers).data());
   }
 };

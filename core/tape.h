@@ -78,7 +78,7 @@ template <class T> class BasicObserver {
 };
 
 /** A value on a tape: a small, trivially copyable handle. It is valid until the tape's next reset(); using it
- * later throws "[tape] variable #17 (relu) is from step 41, the tape is at step 42". */
+ * later throws "[tape] variable #17 (relu) is from step 41, the tape is at step 42". The tape must outlive it. */
 template <class T> class BasicVar {
  public:
   using Scalar = T;
@@ -269,7 +269,7 @@ template <class T> class alignas(64) BasicTape {
                      .attributes = attributes,
                      .parents = kept,
                      .owner = owner_,
-                     .parent_count = static_cast<std::uint32_t>(parents.size()),
+                     .parent_count = static_cast<std::uint32_t>(parents.size()) & 0x3fff'ffff,
                      .requires_grad = requires_grad && grad_enabled_ && Rule::op.vjp != nullptr},
                     shape);
   }

@@ -119,7 +119,7 @@ template <class T> example::Json train(const Options& o) {
   json["samples_per_second"] = static_cast<double>(t.samples) / t.seconds;
   json["parameters"] = parameters;
   json["interrupted"] = example::stop_requested();
-  fmt::print("\n{:.2f} % of the test images are right, after {} of training at {:.0f} samples/s.\n",
+  fmt::print("\n{:.2f} % of the test images are right, after {} at {:.0f} samples/s.\n",
              100 * json["test_accuracy"].get<double>(), terminal::duration(t.seconds),
              json["samples_per_second"].get<double>());
   if (t.monitor) o.inspect.write({&t.monitor->record(), 1});

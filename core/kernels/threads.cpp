@@ -8,6 +8,7 @@
 #include <memory>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tapegrad/core/error.h"
@@ -34,6 +35,9 @@ class Helpers {
       const std::size_t started = threads_.size();
       dismiss();
       fail("threads", fmt::format("the system does not start {} threads, only {}", n, started + 1));
+    } catch (...) {  // no memory
+      dismiss();
+      throw;
     }
   }
   ~Helpers() { dismiss(); }
@@ -150,6 +154,7 @@ thread_local std::unique_ptr<Helpers> helpers;
 
 void set_threads(int n) {
   if (n < 1 || n > 256) fail("threads", fmt::format("the number must be from 1 to 256, got {}", n));
+  if (helpers != nullptr && count == 1) fail("threads", "set_threads() inside a parallel computation");
   if (n == count) return;
   helpers.reset();
   count = 1;
@@ -160,10 +165,12 @@ void set_threads(int n) {
 int threads() { return count; }
 
 void parallel::run(void (*body)(void*, int, int), void* context) {
-  if (helpers == nullptr)
-    body(context, 0, 1);
-  else
-    helpers->run(body, context);
+  if (count == 1) return body(context, 0, 1);
+  struct Alone {  // what a body computes itself is not divided again
+    int before = std::exchange(count, 1);
+    ~Alone() { count = before; }
+  } const alone;
+  helpers->run(body, context);
 }
 
 }  // namespace tapegrad

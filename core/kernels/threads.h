@@ -12,8 +12,8 @@ int threads();
 namespace parallel {
 
 /** Calls body(context, part, parts) once for every part. Part i runs on thread i to keep its data cached; if that thread is
- * late, the caller runs it. Returns when all parts are done, and rethrows the error of the first part that failed. A body
- * must not call it again. */
+ * late, the caller runs it. Returns when all parts are done, and rethrows the error of the first part that failed. Inside
+ * a body it computes in one part. */
 void run(void (*body)(void* context, int part, int parts), void* context);
 
 /** Calls body(part, first, last) for parts of 0 … count − 1 that begin at multiples of `grain`. */

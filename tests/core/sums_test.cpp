@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cmath>
+#include <vector>
 
 /// Sums in float of many terms of one sign: each of these stops at 2²⁴ or drifts when terms are added one after the other.
 
@@ -87,6 +88,18 @@ TEST_CASE("a weight's gradient over a large batch, of a layer of usual size") {
   tg::Tape tape;
   const tg::Var product = tg::matmul(tape.borrow(g), tape.borrow(x), {.transpose_a = true});
   for (tg::Index i = 0; i < right.size(); ++i) CHECK(error(product.value().data()[i], right.data()[i]) < tolerance);
+}
+
+TEST_CASE("a row that is selected many times") {
+  const tg::Index rows = 3'000'000;
+  const std::vector<tg::Index> first(static_cast<std::size_t>(rows), 0);
+  tg::Tape tape;
+  const tg::Var table = tape.input(tg::Matrix(tg::Matrix::Ones(2, 2)), {.requires_grad = true});
+  tg::mean(tg::select_rows(table, first), tg::Axis::all).backward();
+  for (tg::Index col = 0; col < 2; ++col) {
+    CHECK(error(table.grad()(0, col), 0.5) < tolerance);
+    CHECK(table.grad()(1, col) == 0);
+  }
 }
 
 TEST_CASE("losses over many rows, and a bias that is broadcast") {

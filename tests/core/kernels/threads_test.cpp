@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "refuse_allocations.h"
 #include "tapegrad/core/kernels/gemm.h"
 #include "tapegrad/core/kernels/threads.h"
 #include "tapegrad/tapegrad.h"
@@ -49,6 +50,46 @@ TEST_CASE("threads: products and elementwise ops agree with one thread, and are 
       CHECK(first[i].isApprox(one[i], 1e-13));
     }
   }
+}
+
+TEST_CASE("threads: a body computes undivided, and cannot change the number of threads") {
+  tapegrad::set_threads(3);
+  tapegrad::Rng rng(5);
+  const auto a = random<float>(400, 300, rng);
+  const auto b = random<float>(300, 200, rng);
+  const auto product = [&] {
+    tapegrad::Tape tape;
+    return tapegrad::Matrix(tapegrad::matmul(tape.borrow(a), tape.borrow(b)).value());
+  };
+  std::array<tapegrad::Matrix, 3> inside;
+  tapegrad::parallel::divide_in_parts(3, 1, [&](int, tapegrad::Index first, tapegrad::Index last) {
+    for (tapegrad::Index i = first; i < last; ++i) inside[static_cast<std::size_t>(i)] = product();
+  });
+  CHECK(tapegrad::threads() == 3);
+  CHECK_THROWS_WITH_AS(tapegrad::parallel::divide_in_parts(3, 1,
+                                                           [](int part, tapegrad::Index, tapegrad::Index) {
+                                                             if (part == 0) tapegrad::set_threads(2);
+                                                           }),
+                       "[threads] set_threads() inside a parallel computation", tapegrad::Error);
+  CHECK(tapegrad::threads() == 3);
+  CHECK(product().isApprox(inside[0], 1e-5F));
+  tapegrad::set_threads(1);
+  for (const auto& each : inside) CHECK(each == product());
+}
+
+TEST_CASE("threads: out of memory while helpers start") {
+  const std::size_t points = refusing::at_each_allocation(
+      [] {
+        tapegrad::set_threads(1);
+        tapegrad::set_threads(4);
+      },
+      [] {
+        CHECK(tapegrad::threads() == 1);
+        tapegrad::set_threads(2);
+        tapegrad::set_threads(1);
+      });
+  CHECK((points > 4 || !refusing::possible()));
+  tapegrad::set_threads(1);
 }
 
 TEST_CASE_TEMPLATE("threads: parts of a general product are what one thread computes", T, float, double) {
