@@ -55,9 +55,10 @@ template <class T> void BasicTape<T>::make_room() {
   }
 }
 
-template <class T> void BasicTape<T>::restore_on_failure(void* state, std::size_t bytes) {
+template <class T>
+void BasicTape<T>::restore_on_failure(std::shared_ptr<void> owner, void* state, std::size_t bytes) {
   const std::byte* const now = static_cast<const std::byte*>(state);
-  states_.push_back({state, remember(std::span(now, bytes)).data(), bytes});
+  states_.push_back({std::move(owner), state, remember(std::span(now, bytes)).data(), bytes});
 }
 
 template <class T> void BasicTape<T>::restore_states() {

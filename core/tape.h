@@ -241,9 +241,9 @@ template <class T> class alignas(64) BasicTape {
     std::copy(values.begin(), values.end(), copy);
     return {copy, values.size()};
   }
-  /** For a module with state that a forward pass in training changes, called before the change: an array (running means,
-   * a generator) gets these bytes back if the step fails before backward() is done, so that it can be repeated. */
-  void restore_on_failure(void* state, std::size_t bytes);
+  /** For a module with state that a forward pass in training changes, called before the change: these bytes (running means,
+   * a generator) come back if the step fails before backward() is done, so that it can be repeated. `owner` keeps them. */
+  void restore_on_failure(std::shared_ptr<void> owner, void* state, std::size_t bytes);
   /** Called where a step fails: out of memory, in a module, in backward(). */
   void restore_states();
   /** Appends the node of `value`, computed by `Rule`, which has a static Op<T> `op`. The parents are given as
@@ -345,6 +345,7 @@ template <class T> class alignas(64) BasicTape {
   bool showing_ = false;  ///< an observer runs
   RecordedParameters<T> parameters_;
   struct SavedState {
+    std::shared_ptr<void> owner;
     void* state;
     const std::byte* copy;
     std::size_t bytes;

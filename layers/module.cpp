@@ -27,9 +27,9 @@ EvalScope::EvalScope() : scope_(in_eval_scope, true) {}
 
 template <class T> BasicModule<T>::~BasicModule() {
   // Those inside go one after the other: destructors that call each other may run out of stack.
-  std::vector<std::unique_ptr<Content>> rest;
+  std::vector<std::shared_ptr<Content>> rest;
   for (rest.push_back(std::move(content_)); !rest.empty();) {
-    const std::unique_ptr<Content> content = std::move(rest.back());
+    const std::shared_ptr<Content> content = std::move(rest.back());
     rest.pop_back();
     if (content == nullptr) continue;
     for (const auto& [name, child] : content->children) rest.push_back(std::move(child->content_));

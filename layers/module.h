@@ -83,6 +83,10 @@ template <class T> class BasicModule {
   BasicModule& add_module(std::string name, std::unique_ptr<BasicModule> module);
   /** What was added, in order. */
   const std::vector<Parameter>& own_parameters() const { return content().parameters; }
+  /** Before a forward pass changes a buffer: it comes back if the step fails. */
+  void restore_on_failure(BasicTape<T>& tape, BasicMatrix<T>& buffer) const {
+    tape.restore_on_failure(content_, buffer.data(), static_cast<std::size_t>(buffer.size()) * sizeof(T));
+  }
   BasicMatrix<T>& buffer(std::size_t index) const { return content().buffers.at(index).second; }
   const Named<std::unique_ptr<BasicModule>>& children() const { return content().children; }
 
@@ -103,7 +107,7 @@ template <class T> class BasicModule {
   /// From this module to one inside it; empty when it is not there.
   std::string path_of(const BasicModule& inner);
 
-  std::unique_ptr<Content> content_ = std::make_unique<Content>();
+  std::shared_ptr<Content> content_ = std::make_shared<Content>();
 };
 
 /** While it lives, every module that its thread calls is in eval mode, whatever the module's own mode is. */

@@ -43,8 +43,8 @@ template <class T> BasicVar<T> BasicBatchNorm1d<T>::normalized(BasicVar<T> x) {
   const BasicVar<T> y = standardize(x, Axis::rows, options_.eps);
   const auto values = x.value();
   const T momentum = static_cast<T>(options_.momentum);
-  for (BasicMatrix<T>* running : {&running_mean(), &running_var()})
-    x.tape().restore_on_failure(running->data(), static_cast<std::size_t>(running->size()) * sizeof(T));
+  this->restore_on_failure(x.tape(), running_mean());
+  this->restore_on_failure(x.tape(), running_var());
   for (Index col = 0; col < x.cols(); ++col) {
     const auto column = values.col(col).template cast<double>().array();
     const double m = column.mean();

@@ -121,3 +121,16 @@ TEST_CASE("a second backward() adds to leaves, not to what is computed") {
     CHECK(product.grad()(0) == 12);
   }
 }
+
+TEST_CASE("a step may fail after the network is gone, whose state it would restore") {
+  tg::Tape tape;
+  const tg::Matrix x = tg::Matrix::Random(4, 3);
+  {
+    tg::Rng rng(1);
+    tg::Sequential net{tg::BatchNorm1d(3), tg::Dropout(0.5, rng)};
+    net(tape.input(x));
+  }
+  tg::Rng rng(2);
+  tg::Sequential other{tg::Linear(7, 2, rng)};
+  CHECK_THROWS_AS(other(tape.input(x)), tg::Error);
+}
