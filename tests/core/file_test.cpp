@@ -122,11 +122,12 @@ TEST_CASE("a file that cannot be written is refused with the reason, before and 
   fs::create_directory(folder / "folder");
   const std::string missing = folder / "no/such";
   const std::string below = folder / "old/below";
-  for (const auto& [path, why] : {std::pair(missing, "No such file or directory"),
-                                  {below, "Not a directory"},
-                                  {folder / "folder", "Is a directory"},
-                                  {folder / "old", "Permission denied"},
-                                  {std::string(), "No such file or directory"}}) {
+  for (const auto& [given, why] : {std::pair(missing, "No such file or directory"),
+                                   {below, "Not a directory"},
+                                   {folder / "folder", "Is a directory"},
+                                   {folder / "old", "Permission denied"},
+                                   {std::string(), "No such file or directory"}}) {
+    const std::string& path = given;  // a structured binding cannot be captured
     CAPTURE(path);
     CHECK_THROWS_WITH_AS(check_writable("report", path), refusal(path, why).c_str(), Error);
     CHECK_THROWS_WITH_AS(write_whole_file("report", path, "new"), refusal(path, why).c_str(), Error);
