@@ -29,13 +29,11 @@ tg::Matrix terms(tg::Index rows, tg::Index cols, float value, bool equal) {
 TEST_CASE("sum and mean of long matrices") {
   for (const bool equal : {true, false}) {
     for (const float value : {1.F, 0.1F, 1.7F}) {
-      for (const auto [rows, cols] :
-           {std::array<tg::Index, 2>{3'000'000, 1}, {1, 3'000'000}, {600'000, 5}, {300, 1000}}) {
+      for (const tg::Shape shape : {tg::Shape{3'000'000, 1}, {1, 3'000'000}, {600'000, 5}, {300, 1000}}) {
         CAPTURE(equal);
         CAPTURE(value);
-        CAPTURE(rows);
-        CAPTURE(cols);
-        const tg::Matrix m = terms(rows, cols, value, equal);
+        CAPTURE(tg::to_string(shape));
+        const tg::Matrix m = terms(shape.rows, shape.cols, value, equal);
         const tg::f64::Matrix exact = m.cast<double>();
         tg::Tape tape;
         const tg::Var x = tape.borrow(m);
@@ -43,9 +41,9 @@ TEST_CASE("sum and mean of long matrices") {
         CHECK(error(tg::mean(x).item(), exact.mean()) < tolerance);
         const tg::Var columns = tg::sum(x, tg::Axis::rows);
         const tg::Var lines = tg::mean(x, tg::Axis::cols);
-        for (tg::Index col = 0; col < std::min<tg::Index>(cols, 100); ++col)
+        for (tg::Index col = 0; col < std::min<tg::Index>(shape.cols, 100); ++col)
           CHECK(error(columns.value()(0, col), exact.col(col).sum()) < tolerance);
-        for (tg::Index row = 0; row < std::min<tg::Index>(rows, 100); ++row)
+        for (tg::Index row = 0; row < std::min<tg::Index>(shape.rows, 100); ++row)
           CHECK(error(lines.value()(row, 0), exact.row(row).mean()) < tolerance);
       }
     }
