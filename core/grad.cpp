@@ -18,7 +18,6 @@ std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs
   if (y.shape() != seed.shape())
     fail("grad", fmt::format("the seed is {}, variable {} is {}", to_string(seed.shape()), y.label(),
                              to_string(y.shape())));
-  tape.check_parameters("grad", y.index());
   // Only what lies between an input and y can carry a gradient from one to the other.
   std::vector<char> on_path(y.index() + std::size_t{1}, 0);
   for (const BasicVar<T>& input : inputs) {
@@ -31,6 +30,7 @@ std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs
     if (!node.requires_grad || node.op->vjp == nullptr) continue;
     for (std::uint32_t k = 0; k < node.parent_count; ++k) on_path[i] = on_path[i] || on_path[node.parents[k]];
   }
+  tape.check_parameters("grad", y.index(), on_path);
   std::vector<BasicVar<T>> cotangents(y.index() + std::size_t{1});
   std::vector<char> reached(y.index() + std::size_t{1}, 0);
   cotangents[y.index()] = seed;

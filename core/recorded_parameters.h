@@ -18,8 +18,9 @@ template <class T> struct RecordedParameters {
     std::shared_ptr<Data> data;
     std::uint32_t node = 0;     ///< where it is on the tape
     std::uint32_t version = 0;  ///< of the value that was recorded
+    const T* value = nullptr;   ///< where it was
 
-    bool changed() const { return data->version != version; }
+    bool changed() const { return data->version != version || data->value.data() != value; }
   };
 
   bool next_is(const Data* data) const { return used < list.size() && list[used].data.get() == data; }

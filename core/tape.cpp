@@ -26,6 +26,7 @@ template <class T> BasicObserver<T>::~BasicObserver() {
 
 template <class T> BasicTape<T>::~BasicTape() {
   for (BasicObserver<T>* observer : observers_) std::erase(observer->tapes_, this);
+  if (failed_) step_failed(0);
   if (pass_ == 0) return;
   for (const auto& recorded : parameters_.of_this_step()) recorded.data->step_is_over = true;
 }
@@ -38,7 +39,8 @@ template <class T> void BasicTape<T>::reset() {
     for (const auto& recorded : parameters_.list) recorded.data->has_grad = false;
   parameters_.used = 0;
   parameters_.superseded.clear();
-  states_.clear();
+  if (failed_) step_failed(0);
+  forget_states();
   nodes_.swap(previous_);
   size_ = 0;
   pass_ = 0;
@@ -50,20 +52,24 @@ template <class T> void BasicTape<T>::make_room() {
   try {
     nodes_.resize(2 * size_ + 16);
   } catch (...) {
-    restore_states();
+    failed_ = true;
     throw;
   }
 }
 
-template <class T>
-void BasicTape<T>::restore_on_failure(std::shared_ptr<void> owner, void* state, std::size_t bytes) {
-  const std::byte* const now = static_cast<const std::byte*>(state);
-  states_.push_back({std::move(owner), state, remember(std::span(now, bytes)).data(), bytes});
+template <class T> void BasicTape<T>::step_failed(std::size_t first) {
+  failed_ = true;
+  for (; states_.size() > first; states_.pop_back()) {  // the first state of each last
+    const SavedState& saved = states_.back();
+    if (*saved.changes != saved.change) continue;
+    saved.restore(saved);
+    --*saved.changes;
+  }
 }
 
-template <class T> void BasicTape<T>::restore_states() {
-  for (; !states_.empty(); states_.pop_back())  // the first state of each last
-    std::copy_n(states_.back().copy, states_.back().bytes, static_cast<std::byte*>(states_.back().state));
+template <class T> void BasicTape<T>::forget_states() {
+  states_.clear();
+  failed_ = false;
 }
 
 template <class T> void BasicTape<T>::attach(BasicObserver<T>& observer) {
@@ -163,6 +169,7 @@ template <class T> BasicVar<T> BasicTape<T>::parameter(const BasicParameter<T>& 
   auto& recorded = parameters_.list[parameters_.used++];
   recorded.node = index;
   recorded.version = data->version;
+  recorded.value = data->value.data();
   return shown(index);
 }
 
@@ -171,7 +178,8 @@ template <class T> BasicVar<T> BasicTape<T>::unexpected_parameter(const BasicPar
   if (parameter.empty()) fail("tape", "the parameter is empty");
   ParameterData& data = *parameter.data_;
   auto* const recorded = parameters_.find_in_step(parameter.data_);
-  if (recorded != nullptr && !recorded->changed()) return var(recorded->node);
+  if (recorded != nullptr && !recorded->changed() && nodes_[recorded->node].requires_grad == data.requires_grad)
+    return var(recorded->node);
   if (is_too_large(parameter.shape())) fail_too_large(parameter.shape());
   if (data.grad.rows() != data.value.rows() || data.grad.cols() != data.value.cols()) {
     data.grad.resize(data.value.rows(), data.value.cols());
@@ -188,7 +196,8 @@ template <class T> BasicVar<T> BasicTape<T>::unexpected_parameter(const BasicPar
   return this->parameter(parameter);
 }
 
-template <class T> void BasicTape<T>::check_parameters(std::string_view op, NodeIndex from) const {
+template <class T>
+void BasicTape<T>::check_parameters(std::string_view op, NodeIndex from, std::span<const char> marked) const {
   if (!parameters_.any_changed()) [[likely]]
     return;
   std::vector<const ParameterData*> changed_at(from + std::size_t{1});
@@ -201,7 +210,7 @@ template <class T> void BasicTape<T>::check_parameters(std::string_view op, Node
   std::vector<char> reached(from + std::size_t{1});
   reached[from] = 1;
   for (NodeIndex i = from + 1; i-- > 0;) {
-    if (!reached[i]) continue;
+    if (!reached[i] || (!marked.empty() && !marked[i])) continue;
     for (const NodeIndex parent : std::span(nodes_[i].parents, nodes_[i].parent_count)) {
       if (nodes_[parent].requires_grad) reached[parent] = 1;
       if (const ParameterData* data = changed_at[parent])
@@ -221,6 +230,8 @@ template <class T> GradSink<T> BasicTape<T>::leaf_sink(Node<T>& node) {
   bool add = node.pass != 0;
   if (node.op == &parameter_op<T>) {
     ParameterData& data = parameter_of(node);
+    if (data.grad.data() != node.grad) [[unlikely]]
+      find_grad(node);
     add = data.has_grad;
     data.has_grad = true;
   } else if (node.grad == nullptr) {
@@ -230,23 +241,30 @@ template <class T> GradSink<T> BasicTape<T>::leaf_sink(Node<T>& node) {
   return {node.grad, add};
 }
 
+/// Where the gradient is now: somebody may have put another matrix there.
+template <class T> void BasicTape<T>::find_grad(Node<T>& node) {
+  BasicMatrix<T>& grad = parameter_of(node).grad;
+  if (node.shape() != Shape{grad.rows(), grad.cols()}) fail_resized(node);
+  node.grad = grad.data();
+}
+
 template <class T> void BasicTape<T>::backward(NodeIndex from, const T* seed) {
   check_no_observer_runs();
   check_parameters("backward", from);
   ++pass_;
   for (const auto& recorded : parameters_.of_this_step()) {
     if (!recorded.data->step_is_over) continue;
-    recorded.data->has_grad = false;
+    if (pass_ == 1) recorded.data->has_grad = false;  // else this step goes on, though another tape is gone
     recorded.data->step_is_over = false;
   }
   try {
     pull_back(from, seed);
   } catch (...) {
     forget_gradients();  // some are written in part, or not at all
-    restore_states();
+    step_failed(0);
     throw;
   }
-  states_.clear();
+  forget_states();
 }
 
 template <class T> void BasicTape<T>::forget_gradients() {
@@ -305,7 +323,7 @@ template <class T> const T* BasicTape<T>::readable_grad(NodeIndex index) {
   Node<T>& node = nodes_[index];
   if (node.op == &parameter_op<T>) {
     ParameterData& data = parameter_of(node);
-    if (data.grad.data() != node.grad) fail_resized(node);
+    if (data.grad.data() != node.grad) find_grad(node);
     if (!data.has_grad) data.grad.setZero();
   } else if (node.pass == 0) {
     if (node.grad == nullptr) node.grad = memory_for(node);
@@ -327,8 +345,15 @@ template <class T> void BasicTape<T>::check_readable(const Node<T>& node) {
 
 template <class T> void BasicTape<T>::fail_resized(const Node<T>& node) {
   const ParameterData& data = parameter_of(node);
-  fail("tape", fmt::format("parameter '{}' was {} when it was recorded, now it is {}", data.name,
-                           to_string(node.shape()), to_string(Shape{data.value.rows(), data.value.cols()})));
+  const auto shape = [](const BasicMatrix<T>& m) { return Shape{m.rows(), m.cols()}; };
+  if (shape(data.value) != node.shape())
+    fail("tape", fmt::format("parameter '{}' was {} when it was recorded, now it is {}", data.name,
+                             to_string(node.shape()), to_string(shape(data.value))));
+  if (shape(data.grad) != node.shape())
+    fail("tape", fmt::format("the gradient of parameter '{}' is {}, its value {}", data.name,
+                             to_string(shape(data.grad)), to_string(node.shape())));
+  fail("tape", fmt::format("parameter '{}' got the memory of another matrix after it was recorded: use set_value()",
+                           data.name));
 }
 
 template <class T> std::string_view BasicVar<T>::op_name() const {

@@ -165,7 +165,7 @@ template <class Rule> inline const bool listed = list_op(Rule::op.name);
  * Not thread-safe: one tape belongs to one thread at a time. */
 template <class T> class alignas(64) BasicTape {
  public:
-  BasicTape() : arena_([](void* tape) { static_cast<BasicTape*>(tape)->restore_states(); }, this) {}
+  BasicTape() : arena_([](void* tape) { static_cast<BasicTape*>(tape)->failed_ = true; }, this) {}
   BasicTape(const BasicTape&) = delete;
   BasicTape& operator=(const BasicTape&) = delete;
   ~BasicTape();
@@ -241,11 +241,30 @@ template <class T> class alignas(64) BasicTape {
     std::copy(values.begin(), values.end(), copy);
     return {copy, values.size()};
   }
-  /** For a module with state that a forward pass in training changes, called before the change: these bytes (running means,
-   * a generator) come back if the step fails before backward() is done, so that it can be repeated. `owner` keeps them. */
-  void restore_on_failure(std::shared_ptr<void> owner, void* state, std::size_t bytes);
-  /** Called where a step fails: out of memory, in a module, in backward(). */
-  void restore_states();
+  /** For a module with state that a forward pass in training changes (running means, a generator), called before the
+   * change: the state comes back if the step fails before a backward() is done, so that it can be repeated. `owner` keeps
+   * it, and `changes` counts these calls on all tapes: what another tape changed since then stays. */
+  template <class State>
+  void restore_on_failure(std::shared_ptr<void> owner, State& state, std::uint32_t& changes) {
+    if constexpr (std::is_trivially_copyable_v<State>) {
+      const auto restore = [](const SavedState& saved) {
+        *static_cast<State*>(saved.state) = *static_cast<const State*>(saved.copy);
+      };
+      states_.push_back({std::move(owner), &state, remember(state), 1, restore, &changes, ++changes});
+    } else {
+      const auto restore = [](const SavedState& saved) {
+        State& matrix = *static_cast<State*>(saved.state);
+        if (matrix.size() == saved.size) std::copy_n(static_cast<const T*>(saved.copy), saved.size, matrix.data());
+      };
+      const std::span<const T> values(state.data(), static_cast<std::size_t>(state.size()));
+      const T* const copy = remember(values).data();
+      states_.push_back({std::move(owner), &state, copy, state.size(), restore, &changes, ++changes});
+    }
+  }
+  std::size_t saved_states() const { return states_.size(); }
+  /** Called where a call of a module fails: what was saved since there were `first` comes back now, the rest at reset(), or
+   * when the tape goes, unless a backward() is done before. */
+  void step_failed(std::size_t first);
   /** Appends the node of `value`, computed by `Rule`, which has a static Op<T> `op`. The parents are given as
    * `{x, weight, bias}`, or as a `std::span<const Var>`. */
   template <class Rule, std::size_t N>
@@ -273,8 +292,9 @@ template <class T> class alignas(64) BasicTape {
                      .requires_grad = requires_grad && grad_enabled_ && Rule::op.vjp != nullptr},
                     shape);
   }
-  /** Throws when a gradient of `from` needs the value of a parameter that was changed after it was recorded. */
-  void check_parameters(std::string_view op, NodeIndex from) const;
+  /** Throws when a gradient of `from` needs the value of a parameter that was changed after it was recorded. When nodes are
+   * marked, only the rules of those run. */
+  void check_parameters(std::string_view op, NodeIndex from, std::span<const char> marked = {}) const;
   bool needs_grad(NodeIndex node) const { return nodes_[node].requires_grad; }
   /** Where to put the gradient of `node` in this backward pass. */
   EIGEN_ALWAYS_INLINE GradSink<T> grad_sink(NodeIndex index) {
@@ -323,10 +343,12 @@ template <class T> class alignas(64) BasicTape {
   void backward(NodeIndex from, const T* seed);
   void pull_back(NodeIndex from, const T* seed);
   void forget_gradients();
+  void forget_states();
   [[gnu::noinline]] void pull_back_by_rule(NodeIndex self);
   const T* readable_grad(NodeIndex node);
   T* memory_for(const Node<T>& node) { return allocate_array<T>(static_cast<std::size_t>(node.size())); }
   GradSink<T> leaf_sink(Node<T>& node);
+  static void find_grad(Node<T>& parameter);
   static void check_readable(const Node<T>& parameter);
   [[noreturn]] static void fail_resized(const Node<T>& parameter);
   static ParameterData& parameter_of(const Node<T>& node) {
@@ -347,10 +369,14 @@ template <class T> class alignas(64) BasicTape {
   struct SavedState {
     std::shared_ptr<void> owner;
     void* state;
-    const std::byte* copy;
-    std::size_t bytes;
+    const void* copy;
+    Index size;
+    void (*restore)(const SavedState&);
+    std::uint32_t* changes;
+    std::uint32_t change;
   };
   std::vector<SavedState> states_;  ///< of this step, until its backward() is done
+  bool failed_ = false;             ///< something in this step failed, and no backward() was done since
   std::vector<Node<T>> previous_;   ///< nodes of the step before, for the names in error messages
 };
 

@@ -15,7 +15,7 @@ template <class T> class BasicDropout : public BasicModule<T> {
  public:
   BasicDropout(double probability, Rng& rng)
       : probability_(check_setting("dropout", "the probability", SettingDomain::below_one, probability)),
-        rng_(std::make_shared<Rng>(rng.split())) {}
+        random_(std::make_shared<Random>(Random{rng.split()})) {}
   std::string_view kind() const override { return "dropout"; }
   Index out_features(Index in) const override { return in; }
   double probability() const { return probability_; }
@@ -25,10 +25,10 @@ template <class T> class BasicDropout : public BasicModule<T> {
     if (!this->training() || probability_ == 0) return x;
     const auto threshold = static_cast<std::uint64_t>(probability_ * 0x1p32);
     const T kept = static_cast<T>(1 / (1 - probability_));
-    x.tape().restore_on_failure(rng_, rng_.get(), sizeof(Rng));
+    x.tape().restore_on_failure(random_, random_->rng, random_->changes);
     return x * x.tape().input(x.shape(), [&](T* out) {
       for (Index i = 0, size = x.shape().size(); i < size; i += 2) {
-        const std::uint64_t bits = rng_->bits();  // two decisions of 32 bits
+        const std::uint64_t bits = random_->rng.bits();  // two decisions of 32 bits
         out[i] = (bits & 0xffffffff) < threshold ? T(0) : kept;
         if (i + 1 < size) out[i + 1] = (bits >> 32) < threshold ? T(0) : kept;
       }
@@ -36,8 +36,12 @@ template <class T> class BasicDropout : public BasicModule<T> {
   }
 
  private:
+  struct Random {
+    Rng rng;
+    std::uint32_t changes = 0;
+  };
   double probability_;
-  std::shared_ptr<Rng> rng_;
+  std::shared_ptr<Random> random_;
 };
 
 }  // namespace tapegrad

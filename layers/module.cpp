@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace tapegrad::inline TAPEGRAD_ABI {
@@ -27,12 +28,17 @@ EvalScope::EvalScope() : scope_(in_eval_scope, true) {}
 
 template <class T> BasicModule<T>::~BasicModule() {
   // Those inside go one after the other: destructors that call each other may run out of stack.
-  std::vector<std::shared_ptr<Content>> rest;
-  for (rest.push_back(std::move(content_)); !rest.empty();) {
-    const std::shared_ptr<Content> content = std::move(rest.back());
-    rest.pop_back();
-    if (content == nullptr) continue;
-    for (const auto& [name, child] : content->children) rest.push_back(std::move(child->content_));
+  thread_local Named<std::unique_ptr<BasicModule>>* waiting = nullptr;
+  if (content_ == nullptr) return;
+  Named<std::unique_ptr<BasicModule>> mine = std::move(content_->children);
+  if (waiting != nullptr) {
+    std::move(mine.begin(), mine.end(), std::back_inserter(*waiting));
+    return;
+  }
+  const Scoped<Named<std::unique_ptr<BasicModule>>*> outermost(waiting, &mine);
+  while (!mine.empty()) {
+    const auto next = std::move(mine.back());
+    mine.pop_back();
   }
 }
 
@@ -41,6 +47,7 @@ template <class T> BasicVar<T> BasicModule<T>::operator()(Var x) {
   BasicTape<T>& tape = x.tape();
   const void* const caller = tape.owner();
   const auto owner = tape.set_owner(this);
+  const std::size_t saved = tape.saved_states();
   try {
     content();
     const Var y = forward(x);
@@ -49,14 +56,14 @@ template <class T> BasicVar<T> BasicModule<T>::operator()(Var x) {
   } catch (const Error& error) {
     // Whoever called this module knows its name. The origin adds its kind, outer modules only prepend.
     if (caller == nullptr) {
-      tape.restore_states();
+      tape.step_failed(saved);
       throw;
     }
     const std::string path = static_cast<BasicModule*>(const_cast<void*>(caller))->path_of(*this);
     if (path.empty()) throw;
     throw error.inside(path, kind());
   } catch (...) {
-    if (caller == nullptr) tape.restore_states();
+    if (caller == nullptr) tape.step_failed(saved);
     throw;
   }
 }

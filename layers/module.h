@@ -85,7 +85,7 @@ template <class T> class BasicModule {
   const std::vector<Parameter>& own_parameters() const { return content().parameters; }
   /** Before a forward pass changes a buffer: it comes back if the step fails. */
   void restore_on_failure(BasicTape<T>& tape, BasicMatrix<T>& buffer) const {
-    tape.restore_on_failure(content_, buffer.data(), static_cast<std::size_t>(buffer.size()) * sizeof(T));
+    tape.restore_on_failure(content_, buffer, content().changes);
   }
   BasicMatrix<T>& buffer(std::size_t index) const { return content().buffers.at(index).second; }
   const Named<std::unique_ptr<BasicModule>>& children() const { return content().children; }
@@ -96,6 +96,7 @@ template <class T> class BasicModule {
     std::deque<std::pair<std::string, BasicMatrix<T>>> buffers;  // which stay where they are
     Named<std::unique_ptr<BasicModule>> children;
     bool training = true;
+    std::uint32_t changes = 0;  ///< of the buffers
   };
   /// Throws when the module was moved from.
   Content& content() const {

@@ -1,5 +1,7 @@
 #include "tapegrad/layers/normalization.h"
 
+#include <fmt/core.h>
+
 #include "tapegrad/core/arithmetic.h"
 #include "tapegrad/core/check.h"
 #include "tapegrad/core/reduction.h"
@@ -35,6 +37,12 @@ BasicBatchNorm1d<T>::BasicBatchNorm1d(Index features, BatchNormOptions options)
 template <class T> BasicVar<T> BasicBatchNorm1d<T>::normalized(BasicVar<T> x) {
   BasicMatrix<T>& mean = running_mean();
   BasicMatrix<T>& variance = running_var();
+  for (const BasicMatrix<T>* const kept : {&mean, &variance}) {
+    const Shape shape{kept->rows(), kept->cols()};
+    if (shape != Shape{1, x.cols()})
+      fail("batch_norm", fmt::format("running_{} is {}, should be 1x{}", kept == &mean ? "mean" : "var",
+                                     to_string(shape), x.cols()));
+  }
   if (!this->training()) {
     const BasicVar<T> scale = x.tape().input((variance.array() + static_cast<T>(options_.eps)).rsqrt().matrix());
     return (x - x.tape().input(mean)) * scale;

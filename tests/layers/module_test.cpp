@@ -581,3 +581,94 @@ TEST_CASE("module: nests of modules: deep ones work, too deep ones are an error,
   }
   CHECK(error_of([&] { from_outside.parameters(); }) == text);
 }
+
+TEST_CASE("module: a destructor of one's own may still look inside") {
+  struct Counts : tg::Module {
+    explicit Counts(std::vector<std::size_t>& to) : to_(to) {
+      tg::Rng rng(1);
+      add_module("inner", std::make_unique<tg::Linear>(2, 2, rng));
+      add_parameter("own", tg::Matrix::Ones(1, 1));
+    }
+    Counts(Counts&&) = default;
+    ~Counts() override {
+      if (!children().empty()) to_.push_back(parameters().size());
+    }
+    std::string_view kind() const override { return "counts"; }
+    tg::Var forward(tg::Var x) override { return x; }
+    std::vector<std::size_t>& to_;
+  };
+  std::vector<std::size_t> counts;
+  {
+    auto inner = std::make_unique<Counts>(counts);
+    tg::Sequential outer;
+    outer.add(std::move(inner));
+  }
+  CHECK(counts == std::vector<std::size_t>{3});
+}
+
+namespace {
+struct Throws : tg::Module {
+  std::string_view kind() const override { return "throws"; }
+  tg::Var forward(tg::Var) override { throw std::runtime_error("no"); }
+};
+}  // namespace
+
+TEST_CASE("module: what a failed step restores") {
+  tg::BatchNorm1d norm(2);
+  Throws throws;
+  tg::Matrix x(3, 2);
+  x << 1, 2, 3, 4, 5, 9;
+  const auto mean = [&] { return tg::Matrix(norm.running_mean()); };
+  const tg::Matrix start = mean();
+  tg::Matrix once;
+  {
+    tg::BatchNorm1d same(2);
+    tg::Tape tape;
+    same(tape.input(x));
+    once = same.running_mean();
+  }
+
+  SUBCASE("an error that is caught, and the step goes on") {
+    tg::Tape tape;
+    const tg::Var y = norm(tape.input(x));
+    CHECK_THROWS_AS(throws(y), std::runtime_error);
+    tg::sum(y * y).backward();
+    tape.reset();
+    CHECK(mean() == once);
+  }
+  SUBCASE("an error in the second network of a step that is repeated") {
+    tg::Tape tape;
+    CHECK_THROWS_AS(throws(norm(tape.input(x))), std::runtime_error);
+    tape.reset();
+    CHECK(mean() == start);
+    tg::sum(norm(tape.input(x))).backward();
+    CHECK(mean() == once);
+  }
+  SUBCASE("the same, and the tape goes") {
+    {
+      tg::Tape tape;
+      CHECK_THROWS_AS(throws(norm(tape.input(x))), std::runtime_error);
+    }
+    CHECK(mean() == start);
+  }
+  SUBCASE("what another tape changed since stays") {
+    tg::Tape probe, tape;
+    norm(probe.input(x));
+    tg::sum(norm(tape.input(x))).backward();
+    const tg::Matrix trained = mean();
+    CHECK_THROWS_AS(throws(probe.input(x)), std::runtime_error);
+    probe.reset();
+    CHECK(mean() == trained);
+  }
+  SUBCASE("a buffer with other memory, or of another size") {
+    tg::Tape tape;
+    norm(tape.input(x));
+    norm.running_mean() = tg::Matrix(tg::Matrix::Constant(1, 2, 8));
+    norm.running_var() = tg::Matrix(tg::Matrix::Constant(1, 5, 8));
+    CHECK_THROWS_AS(throws(tape.input(x)), std::runtime_error);
+    tape.reset();
+    CHECK(mean() == start);
+    CHECK(norm.running_var() == tg::Matrix::Constant(1, 5, 8));
+    CHECK(error_of([&] { norm(tape.input(x)); }) == "[batch_norm] running_var is 1x5, should be 1x2");
+  }
+}
