@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
@@ -24,6 +25,7 @@ Arena::~Arena() {
 }
 
 void* Arena::allocate_in_new_block(std::size_t bytes) {
+  const bool before = std::exchange(refused_, true);
   const std::size_t capacity =
       std::max({first_block, 2 * capacity_, (bytes + red_zone::bytes + 63) & ~std::size_t{63}});
   full_blocks_.reserve(full_blocks_.size() + 1);
@@ -36,12 +38,14 @@ void* Arena::allocate_in_new_block(std::size_t bytes) {
   capacity_ = capacity;
   used_ = bytes + red_zone::bytes;
   red_zone::open(block_, bytes);
+  refused_ = before;
   return block_;
 }
 
 void Arena::reset() {
   red_zone::close(block_, used_);
   used_ = 0;
+  refused_ = false;
   if (full_blocks_.empty()) return;
   const std::size_t total = capacity();
   for (std::byte* block : full_blocks_) delete_block(block);

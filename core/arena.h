@@ -39,9 +39,7 @@ inline void close(const void*, std::size_t) {}
  * allocates nothing from the second time on. */
 class Arena {
  public:
-  /** Calls `on_failure(context)` where there is no memory, before the exception leaves. */
-  explicit Arena(void (*on_failure)(void*) = nullptr, void* context = nullptr)
-      : on_failure_(on_failure), context_(context) {}
+  Arena() = default;
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
   ~Arena();
@@ -52,7 +50,7 @@ class Arena {
   [[gnu::always_inline]] void* allocate(std::size_t bytes, std::size_t alignment) {
     const std::size_t start = (used_ + alignment - 1) & ~(alignment - 1);
     if (start + bytes + red_zone::bytes > capacity_) [[unlikely]]
-      return allocate_slowly(bytes);
+      return allocate_in_new_block(bytes);
     used_ = start + bytes + red_zone::bytes;
     red_zone::open(block_ + start, bytes);
     return block_ + start;
@@ -79,25 +77,18 @@ class Arena {
   /** Bytes handed out since the last reset (with alignment gaps), and bytes held. */
   std::size_t used() const { return full_bytes_ + used_; }
   std::size_t capacity() const { return full_bytes_ + capacity_; }
+  /** Whether there was no memory since the last reset. */
+  bool refused() const { return refused_; }
 
  private:
-  [[gnu::noinline]] void* allocate_slowly(std::size_t bytes) {
-    try {
-      return allocate_in_new_block(bytes);
-    } catch (...) {
-      if (on_failure_ != nullptr) on_failure_(context_);
-      throw;
-    }
-  }
-  void* allocate_in_new_block(std::size_t bytes);
+  [[gnu::noinline]] void* allocate_in_new_block(std::size_t bytes);
 
   std::byte* block_ = nullptr;  ///< the block that is being filled
   std::size_t used_ = 0;
   std::size_t capacity_ = 0;
   std::vector<std::byte*> full_blocks_;
   std::size_t full_bytes_ = 0;
-  void (*on_failure_)(void*);
-  void* context_;
+  bool refused_ = false;
 };
 
 }  // namespace tapegrad

@@ -26,7 +26,7 @@ template <class T> BasicObserver<T>::~BasicObserver() {
 
 template <class T> BasicTape<T>::~BasicTape() {
   for (BasicObserver<T>* observer : observers_) std::erase(observer->tapes_, this);
-  if (failed_) step_failed(0);
+  if (arena_.refused()) states_.fail(0);
   if (pass_ == 0) return;
   for (const auto& recorded : parameters_.of_this_step()) recorded.data->step_is_over = true;
 }
@@ -39,8 +39,8 @@ template <class T> void BasicTape<T>::reset() {
     for (const auto& recorded : parameters_.list) recorded.data->has_grad = false;
   parameters_.used = 0;
   parameters_.superseded.clear();
-  if (failed_) step_failed(0);
-  forget_states();
+  if (arena_.refused()) states_.fail(0);
+  states_.end_step();
   nodes_.swap(previous_);
   size_ = 0;
   pass_ = 0;
@@ -52,24 +52,9 @@ template <class T> void BasicTape<T>::make_room() {
   try {
     nodes_.resize(2 * size_ + 16);
   } catch (...) {
-    failed_ = true;
+    states_.fail(states_.size());
     throw;
   }
-}
-
-template <class T> void BasicTape<T>::step_failed(std::size_t first) {
-  failed_ = true;
-  for (; states_.size() > first; states_.pop_back()) {  // the first state of each last
-    const SavedState& saved = states_.back();
-    if (*saved.changes != saved.change) continue;
-    saved.restore(saved);
-    --*saved.changes;
-  }
-}
-
-template <class T> void BasicTape<T>::forget_states() {
-  states_.clear();
-  failed_ = false;
 }
 
 template <class T> void BasicTape<T>::attach(BasicObserver<T>& observer) {
@@ -261,10 +246,10 @@ template <class T> void BasicTape<T>::backward(NodeIndex from, const T* seed) {
     pull_back(from, seed);
   } catch (...) {
     forget_gradients();  // some are written in part, or not at all
-    step_failed(0);
+    states_.fail(0);
     throw;
   }
-  forget_states();
+  states_.succeed();
 }
 
 template <class T> void BasicTape<T>::forget_gradients() {

@@ -13,6 +13,7 @@
 #include "tapegrad/core/kernels/map.h"
 #include "tapegrad/core/parameter.h"
 #include "tapegrad/core/recorded_parameters.h"
+#include "tapegrad/core/saved_states.h"
 #include "tapegrad/core/types.h"
 
 /// The engine, in reading order: Node and Op, Observer, Var, Tape, and what a rule is given (At, TapedAt).
@@ -165,7 +166,7 @@ template <class Rule> inline const bool listed = list_op(Rule::op.name);
  * Not thread-safe: one tape belongs to one thread at a time. */
 template <class T> class alignas(64) BasicTape {
  public:
-  BasicTape() : arena_([](void* tape) { static_cast<BasicTape*>(tape)->failed_ = true; }, this) {}
+  BasicTape() = default;
   BasicTape(const BasicTape&) = delete;
   BasicTape& operator=(const BasicTape&) = delete;
   ~BasicTape();
@@ -241,30 +242,8 @@ template <class T> class alignas(64) BasicTape {
     std::copy(values.begin(), values.end(), copy);
     return {copy, values.size()};
   }
-  /** For a module with state that a forward pass in training changes (running means, a generator), called before the
-   * change: the state comes back if the step fails before a backward() is done, so that it can be repeated. `owner` keeps
-   * it, and `changes` counts these calls on all tapes: what another tape changed since then stays. */
-  template <class State>
-  void restore_on_failure(std::shared_ptr<void> owner, State& state, std::uint32_t& changes) {
-    if constexpr (std::is_trivially_copyable_v<State>) {
-      const auto restore = [](const SavedState& saved) {
-        *static_cast<State*>(saved.state) = *static_cast<const State*>(saved.copy);
-      };
-      states_.push_back({std::move(owner), &state, remember(state), 1, restore, &changes, ++changes});
-    } else {
-      const auto restore = [](const SavedState& saved) {
-        State& matrix = *static_cast<State*>(saved.state);
-        if (matrix.size() == saved.size) std::copy_n(static_cast<const T*>(saved.copy), saved.size, matrix.data());
-      };
-      const std::span<const T> values(state.data(), static_cast<std::size_t>(state.size()));
-      const T* const copy = remember(values).data();
-      states_.push_back({std::move(owner), &state, copy, state.size(), restore, &changes, ++changes});
-    }
-  }
-  std::size_t saved_states() const { return states_.size(); }
-  /** Called where a call of a module fails: what was saved since there were `first` comes back now, the rest at reset(), or
-   * when the tape goes, unless a backward() is done before. */
-  void step_failed(std::size_t first);
+  /** For modules with state that a forward pass in training changes. */
+  SavedStates& states() { return states_; }
   /** Appends the node of `value`, computed by `Rule`, which has a static Op<T> `op`. The parents are given as
    * `{x, weight, bias}`, or as a `std::span<const Var>`. */
   template <class Rule, std::size_t N>
@@ -343,7 +322,6 @@ template <class T> class alignas(64) BasicTape {
   void backward(NodeIndex from, const T* seed);
   void pull_back(NodeIndex from, const T* seed);
   void forget_gradients();
-  void forget_states();
   [[gnu::noinline]] void pull_back_by_rule(NodeIndex self);
   const T* readable_grad(NodeIndex node);
   T* memory_for(const Node<T>& node) { return allocate_array<T>(static_cast<std::size_t>(node.size())); }
@@ -366,18 +344,8 @@ template <class T> class alignas(64) BasicTape {
   bool grad_enabled_ = true;
   bool showing_ = false;  ///< an observer runs
   RecordedParameters<T> parameters_;
-  struct SavedState {
-    std::shared_ptr<void> owner;
-    void* state;
-    const void* copy;
-    Index size;
-    void (*restore)(const SavedState&);
-    std::uint32_t* changes;
-    std::uint32_t change;
-  };
-  std::vector<SavedState> states_;  ///< of this step, until its backward() is done
-  bool failed_ = false;             ///< something in this step failed, and no backward() was done since
-  std::vector<Node<T>> previous_;   ///< nodes of the step before, for the names in error messages
+  SavedStates states_;
+  std::vector<Node<T>> previous_;  ///< nodes of the step before, for the names in error messages
 };
 
 /** What a fused kernel and pieces() are given: a node, and short names for what they read of it. Passed by value, in two

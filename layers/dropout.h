@@ -25,7 +25,7 @@ template <class T> class BasicDropout : public BasicModule<T> {
     if (!this->training() || probability_ == 0) return x;
     const auto threshold = static_cast<std::uint64_t>(probability_ * 0x1p32);
     const T kept = static_cast<T>(1 / (1 - probability_));
-    x.tape().restore_on_failure(random_, random_->rng, random_->changes);
+    x.tape().states().save(random_, random_->rng, random_->changes);
     return x * x.tape().input(x.shape(), [&](T* out) {
       for (Index i = 0, size = x.shape().size(); i < size; i += 2) {
         const std::uint64_t bits = random_->rng.bits();  // two decisions of 32 bits

@@ -47,7 +47,7 @@ template <class T> BasicVar<T> BasicModule<T>::operator()(Var x) {
   BasicTape<T>& tape = x.tape();
   const void* const caller = tape.owner();
   const auto owner = tape.set_owner(this);
-  const std::size_t saved = tape.saved_states();
+  const std::size_t saved = tape.states().size();
   try {
     content();
     const Var y = forward(x);
@@ -56,14 +56,14 @@ template <class T> BasicVar<T> BasicModule<T>::operator()(Var x) {
   } catch (const Error& error) {
     // Whoever called this module knows its name. The origin adds its kind, outer modules only prepend.
     if (caller == nullptr) {
-      tape.step_failed(saved);
+      tape.states().fail(saved);
       throw;
     }
     const std::string path = static_cast<BasicModule*>(const_cast<void*>(caller))->path_of(*this);
     if (path.empty()) throw;
     throw error.inside(path, kind());
   } catch (...) {
-    if (caller == nullptr) tape.step_failed(saved);
+    if (caller == nullptr) tape.states().fail(saved);
     throw;
   }
 }

@@ -85,7 +85,7 @@ template <class T> class BasicModule {
   const std::vector<Parameter>& own_parameters() const { return content().parameters; }
   /** Before a forward pass changes a buffer: it comes back if the step fails. */
   void restore_on_failure(BasicTape<T>& tape, BasicMatrix<T>& buffer) const {
-    tape.restore_on_failure(content_, buffer, content().changes);
+    tape.states().save(content_, buffer, content().changes);
   }
   BasicMatrix<T>& buffer(std::size_t index) const { return content().buffers.at(index).second; }
   const Named<std::unique_ptr<BasicModule>>& children() const { return content().children; }
