@@ -14,9 +14,13 @@ using Rule = FindingRule;
 using Layers = std::vector<const LayerRecord*>;
 using Check = Findings(const RunRecord& record, const Rule& rule, const Findings& found);
 
-Check not_finite, dying_relu, dead_at_birth, saturation, vanishing_gradient, exploding_gradient, bad_initialization,
-    learning_rate_too_high, learning_rate_too_low, constant_output, loss_at_ln_c, labels_shuffled, labels_constant,
-    unscaled_inputs;
+Check input_not_finite, labels_constant, class_imbalance, unscaled_targets, unscaled_inputs, constant_input;
+Check output_activation, softmax_of_one_unit, no_activation, too_few_units, dropout_too_high, not_in_training_mode;
+Check identical_units, bad_initialization, dead_at_birth;
+Check uphill, frozen_parameter, learning_rate_gone, weight_decay, momentum_too_high, learning_rate_too_high,
+    loss_rose_again, learning_rate_too_low;
+Check not_finite, vanishing_gradient, exploding_gradient, dying_relu, saturation, no_gradient;
+Check evaluated_in_training_mode, memorizes, constant_output, loss_at_ln_c, labels_shuffled, does_not_learn;
 
 /// Whether a check that stands before this one in the list of rules has found something.
 bool fired(const Findings& found, Check* check);
@@ -24,6 +28,14 @@ bool fired(const Findings& found, Check* check);
 std::optional<Severity> judged(const Rule& rule, double value);
 /// What a rule says of a number that it calls bad.
 Finding finding(const Rule& rule, std::string where, double value, std::string text);
+/// The same, and as information from `worth_saying` on.
+std::optional<Finding> finding_or_note(const Rule& rule, double worth_saying, std::string where, double value,
+                                       std::string text);
+/// What a rule says whatever the number is.
+Finding warning(const Rule& rule, std::string where, double value, std::string text,
+                Severity severity = Severity::warning);
+/// Whether any check before has found more than information.
+bool any(const Findings& found);
 
 // Numbers in words.
 
@@ -55,6 +67,10 @@ template <class Entry> double lately(const std::vector<Entry>& all, double Entry
 
 // What a run is like.
 
+/// Steps after which a loss that stands still, or has risen, says something: in the plane many networks that will learn
+/// do so for some hundred steps first, with many inputs hardly any does.
+Index enough_steps(const RunRecord& record);
+
 Index last_step(const RunRecord& record);
 /// Layers with steps, but for the output.
 Layers hidden_layers(const RunRecord& record);
@@ -66,5 +82,27 @@ struct Course {
   double first, lowest, last;  ///< loss: at first, in the best stretch, lately
 };
 Course course_of(const RunRecord& record);
+
+/// The loss of a network that knows nothing: ln C, the variance of the targets, or else the first loss.
+double guessing(const RunRecord& record);
+/// Loss of the last quarter: its median or its mean, whichever is larger, as few large losses are a sign, too.
+double late_loss(const RunRecord& record);
+/// Whether the loss has fallen below half of guessing: then some dead or saturated units are no harm.
+bool learns_well(const RunRecord& record);
+/// The last linear layer, whose output is the network's.
+bool is_last_linear(const RunRecord& record, const ParameterRecord& parameter);
+/// The optimizer's learning rate at a step, and as " (0.1)".
+double lr_at(const RunRecord& record, Index step);
+std::string lr_text(double lr);
+/// The network's last layer that was recorded.
+const LayerRecord* output_of(const RunRecord& record);
+
+/// The stretch in which the update ratio of a weight was largest on average.
+struct Peak {
+  std::string path;
+  Index step = 0;
+  double ratio = 0;
+};
+Peak peak_update(const RunRecord& record);
 
 }  // namespace tapegrad::judging

@@ -13,6 +13,11 @@ enum class Severity { info, warning, critical };
 /** "info", "warning", "critical" */
 std::string_view to_string(Severity severity);
 
+/** Where a rule looks: at the numbers of the run, at what the network is made of, at the data. */
+enum class Source { run, structure, data };
+/** "run", "structure", "data" */
+std::string_view to_string(Source source);
+
 /** Something that is wrong with a run, in plain words. */
 struct Finding {
   std::string rule = {};   ///< "dying relu"
@@ -21,6 +26,8 @@ struct Finding {
   double threshold = 0;    ///< what it was held against
   Severity severity = Severity::warning;
   std::string text = {};  ///< number, what is usual, cause and remedy in one line
+  Source source = Source::run;
+  std::string effect_of = {};  ///< the rule of the finding that leads; empty for that one
 };
 
 /** One way in which a run goes wrong: a name, the number from which on it is a warning and the one from which on it
@@ -32,27 +39,17 @@ struct FindingRule {
   double critical;
   std::vector<Finding> (*check)(const RunRecord& record, const FindingRule& rule,
                                 const std::vector<Finding>& found);
+  Source source;
+  std::string_view measures;
 };
 
-/** All rules. Judged is the last quarter of a run, unless the rule is about its beginning:
- *
- *      not finite              the loss became NaN or infinite: by the inputs, the targets, or the updates
- *      dying relu              share of a layer's units that are dead and were not at first; any f with flat pieces
- *      dead at birth           share of a layer's units that have been off since the first batch
- *      saturation              share of (sample, unit) with |f′| < 0.1·sup|f′|; not of relu, where half is usual
- *      vanishing gradient      RMS ∂L/∂z of the first hidden layer over that of the last one
- *      exploding gradient      the same the other way, and the growth of the gradient's norm over the run
- *      bad initialization      change of std z from the first to the last hidden layer in step 0, of RMS ∂L/∂z back
- *      learning rate too high  largest update ratio of a weight, where the loss does not fall or rises again
- *      learning rate too low   largest typical update ratio of a weight, where the loss hardly falls
- *      constant output         std of the output over the samples; of logits below 0.01
- *      loss at ln C            loss over ln C, the loss of guessing among C classes
- *      labels shuffled         loss at ln C with nothing else wrong: the labels do not belong to their inputs
- *      labels constant         loss of almost 0 within 100 steps, with nearly the same output for all samples; one class
- *      unscaled inputs         the larger of |mean| and std of the network's input */
+/** All rules, causes before what they bring about. Judged is the last quarter of a run, unless the rule is about its
+ * beginning. docs/findings.md is made of this table. */
 std::span<const FindingRule> finding_rules();
 
-/** What is wrong with a run, the worst first; nothing for a healthy one.
+/** What is wrong with a run; nothing for a healthy one. The first is the most likely cause of all, and the others are its
+ * effects or stand beside it (effect_of). What is usual in a network that learns well, as some dead units are, is only
+ * information then, and comes last.
  *
  *      layer 1 (1.relu): 67 % of the units are dead, half of them by step 214; the update ratio was
  *      0.31, usual is 0.001: lower the learning rate (0.5), or use leaky_relu */

@@ -4,100 +4,23 @@
 
 #include "tapegrad/inspect/finding_rules.h"
 
-/// Rules of the loss, the learning rate, the labels and the inputs.
+/// Rules of the loss: where it is not finite, where it stays, and how it compares with other data.
 
 namespace tapegrad::inline TAPEGRAD_ABI::judging {
-namespace {
 
-struct Peak {
-  std::string path;
-  Index step = 0;
-  double ratio = 0;
-};
-
-/// The stretch in which the update ratio of a weight was largest on average.
-Peak peak_update(const RunRecord& record) {
-  Peak peak;
-  for (const ParameterRecord& parameter : record.parameters) {
-    if (!is_weight(parameter)) continue;
-    const std::size_t length = std::max<std::size_t>(parameter.steps.size() / 20, 1);
-    for (std::size_t from = 0; from + length <= parameter.steps.size(); from += length) {
-      double sum = 0;
-      for (std::size_t i = from; i < from + length; ++i) sum += parameter.steps[i].update_ratio;
-      const double mean = sum / static_cast<double>(length);
-      if (std::isfinite(mean) && mean > peak.ratio) peak = {parameter.path, parameter.steps[from].step, mean};
-    }
-  }
-  return peak;
-}
-
-double lr_at(const RunRecord& record, Index step) {
-  double lr = 0;
-  for (const LossStep& each : record.loss)
-    if (each.step <= step) lr = each.lr;
-  return lr;
-}
-
-std::string lr_text(double lr) { return lr > 0 ? fmt::format(" ({})", number(lr)) : ""; }
-
-/// The network's last layer that was recorded.
 const LayerRecord* output_of(const RunRecord& record) {
   for (auto layer = record.layers.rbegin(); layer != record.layers.rend(); ++layer)
     if (!layer->steps.empty()) return &*layer;
   return nullptr;
 }
 
+namespace {
+
 /// Whether the loss of the last quarter is that of guessing, down to the share `rule.warning` of it.
 bool at_ln_c(const RunRecord& record, const Rule& rule) {
-  if (record.classes < 2 || last_step(record) < 100 || record.nan_step) return false;
-  const double guessing = std::log(static_cast<double>(record.classes));
-  const double share = lately(record.loss, &LossStep::loss) / guessing;
-  return share >= rule.warning && share < 1.02;
+  if (record.classes < 2 || last_step(record) < enough_steps(record) || record.nan_step) return false;
+  return late_loss(record) >= rule.warning * guessing(record);
 }
-
-}  // namespace
-
-Findings learning_rate_too_high(const RunRecord& record, const Rule& rule, const Findings&) {
-  const Peak peak = peak_update(record);
-  if (record.loss.size() < 10 || !judged(rule, peak.ratio)) return {};
-  const Course course = course_of(record);
-  std::string behaviour;
-  if (course.last > 1.5 * course.lowest && course.last - course.lowest > 0.1 * course.first)
-    behaviour = fmt::format("rose again (from {} to {})", number(course.lowest), number(course.last));
-  else if (course.last > 0.8 * course.first)
-    behaviour = fmt::format("does not fall ({} at first, {} now)", number(course.first), number(course.last));
-  else
-    return {};
-  return {finding(
-      rule, peak.path, peak.ratio,
-      fmt::format("the update ratio of {} reached {} around step {}, usual is 0.001, and the loss {}: lower "
-                  "the learning rate{}",
-                  peak.path, number(peak.ratio), peak.step, behaviour, lr_text(lr_at(record, peak.step))))};
-}
-
-Findings learning_rate_too_low(const RunRecord& record, const Rule& rule, const Findings&) {
-  if (last_step(record) < 100) return {};
-  double ratio = 0;
-  double update = 0;
-  std::string path;
-  for (const ParameterRecord& parameter : record.parameters) {
-    if (!is_weight(parameter) || parameter.steps.empty()) continue;
-    const double typical = median_of(parameter.steps, &ParameterStep::update_ratio, 0, 1);
-    update = std::max(update, median_of(parameter.steps, &ParameterStep::update_norm, 0, 1));
-    if (typical <= ratio && !path.empty()) continue;
-    ratio = typical;
-    path = parameter.path;
-  }
-  const Course course = course_of(record);
-  if (update == 0 || !judged(rule, ratio) || course.last < 0.8 * course.first) return {};
-  return {finding(
-      rule, path, ratio,
-      fmt::format("the update ratio is {} at most (of {}), usual is 0.001, and the loss hardly falls ({} at "
-                  "first, {} now): raise the learning rate{}",
-                  number(ratio), path, number(course.first), number(course.last), lr_text(record.loss.back().lr)))};
-}
-
-namespace {
 
 /// Whether the network's last output was of an ordinary size in that step.
 bool output_was_sound(const RunRecord& record, Index step) {
@@ -138,7 +61,7 @@ Findings not_finite(const RunRecord& record, const Rule& rule, const Findings&) 
 
 Findings constant_output(const RunRecord& record, const Rule& rule, const Findings&) {
   const LayerRecord* output = output_of(record);
-  if (output == nullptr || output->steps.size() < 2) return {};
+  if (output == nullptr || last_step(record) < enough_steps(record)) return {};
   const double spread = lately(output->steps, &LayerStep::sample_std);
   if (spread < 0) return {};
   // Logits have a scale of their own; other outputs are held against their size.
@@ -155,8 +78,8 @@ Findings constant_output(const RunRecord& record, const Rule& rule, const Findin
 
 Findings loss_at_ln_c(const RunRecord& record, const Rule& rule, const Findings& found) {
   if (!at_ln_c(record, rule)) return {};
-  const double loss = lately(record.loss, &LossStep::loss);
-  const double guessing = std::log(static_cast<double>(record.classes));
+  const double loss = late_loss(record);
+  const double at_chance = guessing(record);
   std::string_view cause = "check the labels";
   if (fired(found, dying_relu) || fired(found, dead_at_birth))
     cause = "its units are dead";
@@ -170,75 +93,87 @@ Findings loss_at_ln_c(const RunRecord& record, const Rule& rule, const Findings&
     cause = "the learning rate is too low";
   else if (fired(found, learning_rate_too_high))
     cause = "the learning rate is too high";
-  Finding result =
-      finding(rule, "", loss / guessing,
-              fmt::format("the loss is {:.3f} after {} steps, guessing among {} classes gives ln {} = {:.3f}: "
-                          "the network has learned {} yet; {}",
-                          loss, last_step(record) + 1, record.classes, record.classes, guessing,
-                          loss < rule.critical * guessing ? "hardly anything" : "nothing", cause));
-  return {std::move(result)};
+  else if (!found.empty())
+    cause = "see what stands above";
+  return {finding(rule, "", loss / at_chance,
+                  fmt::format("the loss is {:.3f} after {} steps, guessing among {} classes gives ln {} = {:.3f}: "
+                              "the network has learned {} yet; {}",
+                              loss, last_step(record) + 1, record.classes, record.classes, at_chance,
+                              loss < rule.critical * at_chance ? "hardly anything" : "nothing", cause))};
 }
 
 Findings labels_shuffled(const RunRecord& record, const Rule& rule, const Findings& found) {
   if (!at_ln_c(record, rule)) return {};
-  for (const auto other : {dying_relu, dead_at_birth, vanishing_gradient, exploding_gradient, saturation,
-                           constant_output, learning_rate_too_low, learning_rate_too_high})
-    if (fired(found, other)) return {};
+  if (any(found)) return {};  // which is reason enough to learn nothing
   std::vector<double> ratios;
   for (const ParameterRecord& parameter : record.parameters)
     if (is_weight(parameter) && !parameter.steps.empty())
       ratios.push_back(median_of(parameter.steps, &ParameterStep::update_ratio, 0, 1));
   if (ratios.empty() || median(ratios) == 0) return {};
-  const double loss = lately(record.loss, &LossStep::loss);
-  const double guessing = std::log(static_cast<double>(record.classes));
+  const double loss = late_loss(record);
+  if (loss > 1.1 * guessing(record)) return {};  // that is worse than to know nothing
   return {finding(
-      rule, "", loss / guessing,
+      rule, "", loss / guessing(record),
       fmt::format("the loss stays at {:.3f} (ln {} = {:.3f}) although gradients and updates are healthy (update "
                   "ratio {}): the labels seem to say nothing about the inputs; check that both are in the "
                   "same order",
-                  loss, record.classes, guessing, number(median(ratios))))};
+                  loss, record.classes, guessing(record), number(median(ratios))))};
 }
 
-Findings labels_constant(const RunRecord& record, const Rule& rule, const Findings&) {
-  if (record.classes == 1)
-    return {{std::string(rule.name), "", 1, 2, Severity::critical,
-             "there is only one class, so the loss is 0 whatever the network says: check which column holds the "
-             "labels, "
-             "and how they are read"}};
-  const LayerRecord* output = output_of(record);
-  if (record.classes < 2 || output == nullptr || record.loss.empty()) return {};
-  const double first = record.loss.front().loss;
-  const auto solved = std::find_if(record.loss.begin(), record.loss.end(),
-                                   [&](const LossStep& step) { return step.loss < 0.05 * first; });
-  if (solved == record.loss.end() || solved->step > 100) return {};
-  const double spread = lately(output->steps, &LayerStep::sample_std);
-  const double size = std::hypot(lately(output->steps, &LayerStep::mean), lately(output->steps, &LayerStep::std));
-  if (spread < 0 || size == 0 || !judged(rule, spread / size)) return {};
+Findings memorizes(const RunRecord& record, const Rule& rule, const Findings&) {
+  if (last_step(record) < enough_steps(record)) return {};
+  std::vector<double> train, other;
+  for (std::size_t i = record.validation.size() * 3 / 4; i < record.validation.size(); ++i) {
+    const ValidationStep& step = record.validation[i];
+    if (step.training_mode || step.accuracy < 0 || step.train_accuracy < 0) continue;
+    train.push_back(step.train_accuracy);
+    other.push_back(step.accuracy);
+  }
+  if (train.empty()) return {};
+  const double chance = record.classes >= 2 ? 1 / static_cast<double>(record.classes) : 0.5;
+  const double learned = median(train), kept = median(other);
+  // Where labels are noisy much of what is learned holds for the training data only; here next to nothing holds.
+  if (!judged(rule, learned - kept) || kept - chance > 0.3 * (learned - chance)) return {};
   return {finding(
-      rule, "", spread / size,
-      fmt::format("the loss fell from {} to {} within {} steps, and the output is nearly the same for all "
-                  "samples (it varies by {} of its size): the labels seem to be constant; check how they are "
-                  "read",
-                  number(first), number(solved->loss), solved->step, percent(spread / size)))};
+      rule, "", learned - kept,
+      fmt::format(
+          "on its training batches the network is right on {}, on other data on {}: {}", percent(learned),
+          percent(kept),
+          kept < 0.5 * chance
+              ? "worse than guessing, so the labels of the two are not the same ones; check how both are read"
+              : "it remembers its samples and has learned nothing that holds for others; check that "
+                "labels and inputs are in the same order, and that both data sets are alike"))};
 }
 
-Findings unscaled_inputs(const RunRecord& record, const Rule& rule, const Findings&) {
-  constexpr double too_narrow = 0.01;
-  const double mean = record.input_mean;
-  const double std = record.input_std;
-  if (!std::isfinite(mean) || !std::isfinite(std)) return {};  // not_finite says so
-  const std::string text = fmt::format(
-      "the inputs have mean {} and standard deviation {}, usual is about 0 and 1: ", number(mean), number(std));
-  const std::string_view remedy = "; scale them to [0, 1], or to mean 0 and standard deviation 1";
-  const double largest = std::max(std::abs(mean), std);
-  if (judged(rule, largest))
-    return {finding(
-        rule, "", largest,
-        text + "units saturate or die at once, and no learning rate fits all layers" + std::string(remedy))};
-  if (std > 0 && std < too_narrow)
-    return {{std::string(rule.name), "", std, too_narrow, Severity::warning,
-             text + "the network hardly sees a difference between them" + std::string(remedy)}};
-  return {};
+Findings does_not_learn(const RunRecord& record, const Rule& rule, const Findings& found) {
+  if (any(found) || last_step(record) < enough_steps(record) || record.nan_step || record.loss.empty()) return {};
+  double start = guessing(record);
+  if (record.classes < 2) start = std::max(start, at_first(record.loss, &LossStep::loss));
+  const double share = late_loss(record) / start;
+  // A loss that has fallen a little may be about to fall more.
+  if (!judged(rule, share) || (share < 0.95 && last_step(record) < 2 * enough_steps(record))) return {};
+  // Where the gradient is weakest, or the weights move least.
+  const LayerRecord* flattest = nullptr;
+  for (const LayerRecord* layer : hidden_layers(record))
+    if (flattest == nullptr ||
+        lately(layer->steps, &LayerStep::slope_factor) < lately(flattest->steps, &LayerStep::slope_factor))
+      flattest = layer;
+  const ParameterRecord* slowest = nullptr;
+  const auto speed = [](const ParameterRecord& p) { return lately(p.steps, &ParameterStep::update_ratio); };
+  for (const ParameterRecord& parameter : record.parameters)
+    if (is_weight(parameter) && !parameter.steps.empty() &&
+        (slowest == nullptr || speed(parameter) < speed(*slowest)))
+      slowest = &parameter;
+  std::string where = flattest != nullptr ? flattest->path : slowest != nullptr ? slowest->path : "";
+  std::string text = fmt::format("the loss is {} after {} steps, {} of what guessing gives",
+                                 number(late_loss(record)), last_step(record) + 1, percent(share));
+  if (flattest != nullptr)
+    text += fmt::format("; {} lets {} of the gradient through", name_of(record, *flattest),
+                        percent(lately(flattest->steps, &LayerStep::slope_factor)));
+  if (slowest != nullptr)
+    text += fmt::format("; {} moves least (update ratio {})", slowest->path, number(speed(*slowest)));
+  text += ": train longer, or give the network more units and another learning rate";
+  return {finding(rule, std::move(where), share, std::move(text))};
 }
 
 }  // namespace tapegrad::judging

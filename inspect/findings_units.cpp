@@ -22,11 +22,6 @@ double share_of(const std::vector<Death>& deaths, const LayerRecord& layer) {
   return static_cast<double>(deaths.size()) / static_cast<double>(std::max<Index>(layer.units, 1));
 }
 
-bool has_learned(const RunRecord& record) {
-  const Course course = course_of(record);
-  return course.last < 0.1 * course.first;
-}
-
 /// Of many layers in the same state the worst one stands for all.
 Findings summarized(Findings all) {
   if (all.size() <= 3) return all;
@@ -39,13 +34,14 @@ Findings summarized(Findings all) {
 }  // namespace
 
 Findings dying_relu(const RunRecord& record, const Rule& rule, const Findings&) {
+  constexpr double worth_saying = 0.1;
   Findings result;
   for (const LayerRecord* layer : hidden_layers(record)) {
     // Where a network blows up, the f′ of tanh or softplus rounds to 0 on the way: that is a symptom.
     if (record.nan_step && layer->facts.kinks.empty()) continue;
     const std::vector<Death> deaths = deaths_of(*layer, false);
     const double share = share_of(deaths, *layer);
-    if (!judged(rule, share)) continue;
+    if (share < worth_saying) continue;
     std::vector<double> ratios;
     for (const Death& death : deaths)
       if (death.weight_norm > 0) ratios.push_back(death.weight_jump / death.weight_norm);
@@ -53,41 +49,56 @@ Findings dying_relu(const RunRecord& record, const Rule& rule, const Findings&) 
     const double ratio = median(ratios);
     std::string text = fmt::format("{}: {} of the units are dead, half of them by step {}", name_of(record, *layer),
                                    percent(share), middle.step);
+    if (const double born = share_of(deaths_of(*layer, true), *layer); born > 0)
+      text += fmt::format(" ({} more were dead from the first batch on)", percent(born));
     const std::string_view other = layer->activation == "leaky_relu" ? "elu" : "leaky_relu";
     if (ratio > 0.01)
       text += fmt::format("; the update ratio was {}, usual is 0.001: lower the learning rate ({}), or use {}",
                           number(ratio), number(middle.lr), other);
     else
       text += fmt::format(": no gradient moves their weights any more; use {}, or revive them", other);
-    result.push_back(finding(rule, layer->path, share, std::move(text)));
+    if (auto found = finding_or_note(rule, worth_saying, layer->path, share, std::move(text)))
+      result.push_back(std::move(*found));
   }
   return summarized(std::move(result));
 }
 
 Findings dead_at_birth(const RunRecord& record, const Rule& rule, const Findings&) {
+  constexpr double worth_saying = 0.25;
   Findings result;
   for (const LayerRecord* layer : hidden_layers(record)) {
     const double share = share_of(deaths_of(*layer, true), *layer);
-    if (!judged(rule, share)) continue;
-    result.push_back(finding(
-        rule, layer->path, share,
+    auto found = finding_or_note(
+        rule, worth_saying, layer->path, share,
         fmt::format(
             "{}: {} of the units have been dead since the first batch, usual is below {}: their biases are too "
             "negative, or the layers before are narrow; use bias 0 and he_normal weights, or leaky_relu",
-            name_of(record, *layer), percent(share), percent(rule.warning))));
+            name_of(record, *layer), percent(share), percent(rule.warning)));
+    if (found) result.push_back(std::move(*found));
   }
   return summarized(std::move(result));
 }
 
+namespace {
+/// Share of the samples on the flat side of an f that is flat on one side only and smooth (elu, swish, softplus).
+constexpr double one_sided = 0.9;
+}  // namespace
+
 Findings saturation(const RunRecord& record, const Rule& rule, const Findings&) {
   Findings result;
-  if (has_learned(record)) return result;  // a network that is sure of its answers may well be saturated
   for (const LayerRecord* layer : hidden_layers(record)) {
     if (!std::isfinite(layer->steps.back().mean)) continue;  // NaN is another finding
     const double low = lately(layer->steps, &LayerStep::saturated_low);
     const double high = lately(layer->steps, &LayerStep::saturated_high);
     const double asleep = lately(layer->steps, &LayerStep::asleep);
-    if (layer->facts.saturates_left && layer->facts.saturates_right) {
+    if (is_rectifier(*layer)) {
+      if (!layer->facts.saturates_right || !judged(rule, high)) continue;
+      result.push_back(finding(rule, layer->path, high,
+                               fmt::format("{}: {} of its outputs are at their upper limit, usual is below {}: f′ "
+                                           "is 0 there and stops the gradient; "
+                                           "use smaller weights at first, normalization before the layer, or relu",
+                                           name_of(record, *layer), percent(high), percent(rule.warning))));
+    } else if (layer->facts.saturates_left && layer->facts.saturates_right) {
       if (!judged(rule, low + high)) continue;
       result.push_back(finding(
           rule, layer->path, low + high,
@@ -96,7 +107,14 @@ Findings saturation(const RunRecord& record, const Rule& rule, const Findings&) 
                       "(xavier_normal), normalization before the layer, or relu",
                       name_of(record, *layer), percent(low + high), percent(low), percent(high),
                       percent(rule.warning))));
-    } else if (judged(rule, asleep) && !is_rectifier(*layer)) {
+    } else if (low >= one_sided && late_loss(record) > 0.5 * guessing(record)) {
+      result.push_back(
+          warning(rule, layer->path, low,
+                  fmt::format("{}: z is on the flat side of f on {} of the samples, so that hardly any gradient "
+                              "comes through; lower "
+                              "the learning rate, use smaller weights at first, or normalization before the layer",
+                              name_of(record, *layer), percent(low))));
+    } else if (judged(rule, asleep)) {
       result.push_back(finding(
           rule, layer->path, asleep,
           fmt::format(
@@ -190,7 +208,43 @@ Findings exploding_gradient(const RunRecord& record, const Rule& rule, const Fin
   return result;
 }
 
+namespace {
+
+/// What E[W²]·fan_in should be about: 2 where half of all z are cut off, else 1.
+double usual_gain(const RunRecord& record) {
+  const Layers layers = hidden_layers(record);
+  return !layers.empty() && is_rectifier(*layers.front()) ? 2 : 1;
+}
+
+/// Hidden weights that are much too large or too small for what their layer adds up.
+Findings wrong_gain(const RunRecord& record, const Rule& rule) {
+  constexpr double too_small = 1. / 30, too_large = 20;
+  for (const ParameterRecord& parameter : record.parameters) {
+    if (!is_weight(parameter) || parameter.steps.empty() || is_last_linear(record, parameter)) continue;
+    if (parameter.shape.rows < 2 || parameter.unit_spread < 1e-3) continue;  // identical_units says more
+    const auto in = static_cast<double>(parameter.shape.cols), out = static_cast<double>(parameter.shape.rows);
+    const double variance = std::pow(parameter.steps.front().weight_norm, 2) / (in * out);
+    const double usual = usual_gain(record);
+    // xavier_normal takes the mean of fan_in and fan_out, which may be much larger than fan_in.
+    const double low = std::max(in, (in + out) / 2) * variance / usual, high = in * variance / usual;
+    if (low > too_small && high < too_large) continue;
+    if (!std::isfinite(variance)) continue;
+    const bool small = low <= too_small;
+    return {warning(
+        rule, parameter.path, small ? low : high,
+        fmt::format("the weights of {} are too {} at first: their variance is {}/fan_in, usual is {}/fan_in ({}); "
+                    "{} signal and gradient by {} per layer",
+                    parameter.path, small ? "small" : "large", number(in * variance), usual,
+                    usual == 2 ? "he_normal" : "xavier_normal", small ? "they shrink" : "they blow up",
+                    number(std::sqrt(in * variance / usual))))};
+  }
+  return {};
+}
+
+}  // namespace
+
 Findings bad_initialization(const RunRecord& record, const Rule& rule, const Findings&) {
+  if (Findings wrong = wrong_gain(record, rule); !wrong.empty()) return wrong;
   const Layers layers = hidden_layers(record);
   if (layers.size() < 3) return {};
   const LayerStep& first = layers.front()->steps.front();
@@ -223,7 +277,39 @@ Findings bad_initialization(const RunRecord& record, const Rule& rule, const Fin
     text += fmt::format("{} shrinks the gradient whatever they are; use tanh or relu", layer.activation);
   else
     text += fmt::format("{} needs about 1/fan_in (xavier_normal)", layer.activation);
-  return {finding(rule, layers.front()->path, worst, std::move(text))};
+  Finding result = finding(rule, layers.front()->path, worst, std::move(text));
+  if (learns_well(record) && worst > 0.2 * rule.warning) result.severity = Severity::info;
+  return {std::move(result)};
+}
+
+Findings identical_units(const RunRecord& record, const Rule& rule, const Findings&) {
+  for (const ParameterRecord& parameter : record.parameters) {
+    if (parameter.unit_spread < 0 || is_last_linear(record, parameter) || !judged(rule, parameter.unit_spread))
+      continue;
+    const bool zero = parameter.steps.empty() || parameter.steps.front().weight_norm == 0;
+    return {finding(
+        rule, parameter.path, parameter.unit_spread,
+        fmt::format("all units of {} begin with {}, get the same gradient and stay alike: the layer is worth one "
+                    "unit; start from random weights (he_normal for relu, xavier_normal for tanh)",
+                    parameter.path, zero ? "weights 0" : "the same weights"))};
+  }
+  return {};
+}
+
+Findings no_gradient(const RunRecord& record, const Rule& rule, const Findings&) {
+  if (record.structure.linear.size() < 2 || record.nan_step) return {};
+  std::string where;
+  for (const ParameterRecord& parameter : record.parameters) {
+    if (!is_weight(parameter) || !parameter.requires_grad || is_last_linear(record, parameter)) continue;
+    if (parameter.steps.size() < 10 || lately(parameter.steps, &ParameterStep::gradient_norm) != 0) return {};
+    if (where.empty()) where = parameter.path;
+  }
+  if (where.empty()) return {};
+  return {warning(
+      rule, where, 1,
+      "the gradient of every hidden layer is exactly 0, so that none of them learns: their units are dead, or "
+      "weights of 0 behind them let nothing through; start from random weights and bias 0",
+      Severity::critical)};
 }
 
 }  // namespace tapegrad::judging

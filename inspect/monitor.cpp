@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "tapegrad/inspect/statistics.h"
+#include "tapegrad/inspect/structure.h"
 #include "tapegrad/inspect/unit_health.h"
 #include "tapegrad/inspect/watched_parameter.h"
 #include "tapegrad/layers/activation.h"
@@ -99,8 +100,12 @@ template <class T> struct BasicMonitor<T>::Implementation {
     record.name = options.name;
     record.classes = options.classes;
     record.steps_per_epoch = options.steps_per_epoch;
-    for (const auto& [path, module] : net.named_modules()) {
-      modules.push_back(module);
+    record.optimizer = options.optimizer;
+    record.data = std::move(options.data);
+    modules = net.named_modules();
+    modal = with_modes(modules);
+    if (!modal.empty()) record.modal_path = modal.front().first;
+    for (const auto& [path, module] : modules) {
       const auto* layer = dynamic_cast<const BasicActivationLayer<T>*>(module);
       if (layer == nullptr) continue;
       layers.push_back({layer, steps, histograms, Thinning(1, std::max<Index>(options.most_records / 4, 2))});
@@ -118,11 +123,17 @@ template <class T> struct BasicMonitor<T>::Implementation {
       ParameterRecord& to = record.parameters.emplace_back();
       to.path = path;
       to.shape = parameter.shape();
+      to.requires_grad = parameter.requires_grad();
     }
   }
 
   bool is_ours(const void* owner) const {
-    return owner != nullptr && std::find(modules.begin(), modules.end(), owner) != modules.end();
+    return owner != nullptr &&
+           std::any_of(modules.begin(), modules.end(), [&](const auto& each) { return each.second == owner; });
+  }
+
+  bool in_training() const {
+    return std::any_of(modal.begin(), modal.end(), [](const auto& each) { return each.second->training(); });
   }
 
   // What may fail. Nothing of it is in the record yet, nor in what is remembered.
@@ -131,6 +142,8 @@ template <class T> struct BasicMonitor<T>::Implementation {
     const BasicTape<T>& tape = loss.tape();
     const NodeIndex end = loss.index();
     look_at_input(tape, loss);
+    if (count == 0) structure = structure_of(loss, modules);
+    in_eval = !modal.empty() && !in_training();
     for (std::size_t i = 0; i < layers.size(); ++i) look_at_layer(tape, end, i);
     look_at_output(tape, end);
     attribute();
@@ -331,7 +344,10 @@ template <class T> struct BasicMonitor<T>::Implementation {
       record.nan_step = count;
       record.nan_input = !std::isfinite(input_mean);
     }
+    ++record.looks;
+    record.looks_in_eval += in_eval;
     if (count == 0) {
+      record.structure = std::move(structure);
       record.input_mean = input_mean;
       record.input_std = input_std;
     }
@@ -343,6 +359,17 @@ template <class T> struct BasicMonitor<T>::Implementation {
     }
     for (std::size_t i = 0; i < watched.size(); ++i) watched[i].commit(record.parameters[i]);
     last_lr = info.lr;
+    if (info.accuracy < 0) return;
+    accuracies += info.accuracy;
+    ++batches;
+  }
+
+  void validation(double loss, double accuracy, bool training_mode) {
+    Thinning::make_room(record.validation);
+    const double train_accuracy = batches > 0 ? accuracies / static_cast<double>(batches) : -1;
+    validation_steps.append(record.validation, {count, loss, accuracy, train_accuracy, training_mode});
+    accuracies = 0;
+    batches = 0;
   }
 
   void commit(Layer& layer, LayerRecord& to) noexcept {
@@ -393,7 +420,13 @@ template <class T> struct BasicMonitor<T>::Implementation {
   Thinning loss_steps;
   Thinning output_steps = loss_steps;
   RunRecord record;
-  std::vector<const void*> modules;
+  NamedModules<T> modules;
+  StructureRecord structure;  ///< seen in the first step
+  NamedModules<T> modal;      ///< which act differently in training
+  bool in_eval = false;       ///< none of them is in training mode
+  Thinning validation_steps{1, options.most_records};
+  double accuracies = 0;  ///< of the batches since the last evaluation
+  Index batches = 0;      ///< with an accuracy
   std::vector<Layer> layers;
   std::vector<WatchedParameter<T>> watched;
   Look output;  ///< the logits
@@ -435,6 +468,15 @@ template <class T> void BasicMonitor<T>::step(BasicVar<T> loss, StepInfo info) {
   if (next_looks)  // keep what the next update will change
     for (auto& each : me.watched) each.remember();
   if (me.options.steps_per_epoch > 0 && me.count % me.options.steps_per_epoch == 0) me.begin_epoch();
+}
+
+template <class T> void BasicMonitor<T>::validation(double loss, double accuracy) {
+  self().validation(loss, accuracy, false);
+}
+
+template <class T> void BasicMonitor<T>::validation(BasicVar<T> loss, double accuracy) {
+  Implementation& me = self();
+  me.validation(static_cast<double>(loss.item()), accuracy, me.in_training());
 }
 
 template <class T> void BasicMonitor<T>::end_epoch() { self().begin_epoch(); }

@@ -16,8 +16,10 @@ struct MonitorOptions {
   Index confirm_after = 100;   ///< further looks at which a unit must still be off to be called dead since then
   Index most_records = 400;  ///< of a kind; when more have come together, every other one is dropped (of deaths, of
                              ///< those that are over)
-  Index steps_per_epoch = 0;  ///< for the horizon "this epoch"; 0: the caller says end_epoch()
-  Index classes = 0;          ///< lets findings compare the loss with ln C
+  Index steps_per_epoch = 0;       ///< for the horizon "this epoch"; 0: the caller says end_epoch()
+  Index classes = 0;               ///< lets findings compare the loss with ln C
+  OptimizerRecord optimizer = {};  ///< lets findings judge its settings
+  DataRecord data = {};            ///< describe(inputs, labels): lets findings judge the data
 };
 
 /** What the caller knows of a step and the tape does not show. */
@@ -50,6 +52,10 @@ template <class T> class BasicMonitor {
    * called again. Throws when the network recorded nothing that the loss could depend on, and when a parameter has another
    * shape than before. */
   void step(BasicVar<T> loss, StepInfo info = {});
+  /** Notes what an evaluation on other data gave: lets findings compare it with the training. */
+  void validation(double loss, double accuracy = -1);
+  /** The same with a loss that is on a tape, which shows whether the network was still in training mode. */
+  void validation(BasicVar<T> loss, double accuracy = -1);
   /** Ends the horizon "this epoch". Not needed with steps_per_epoch. */
   void end_epoch();
   /** Steps seen, looked at or not. */

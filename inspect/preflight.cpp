@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "tapegrad/core/losses.h"
+#include "tapegrad/inspect/describe.h"
 #include "tapegrad/inspect/monitor.h"
 #include "tapegrad/inspect/text.h"
 #include "tapegrad/layers/activation.h"
@@ -207,7 +208,7 @@ void try_rates(BasicModule<T>& net, const Loss& loss_of, const PreflightOptions&
 
 template <class T>
 PreflightReport check(BasicModule<T>& net, const BasicMatrixRef<T>& inputs,
-                      const std::function<BasicVar<T>(BasicVar<T>)>& loss, bool classifies,
+                      const std::function<BasicVar<T>(BasicVar<T>)>& loss, bool classifies, DataRecord data,
                       const PreflightOptions& options) {
   if (!(options.lr_low > 0 && options.lr_low < options.lr_high && std::isfinite(options.lr_high)))
     fail("preflight", fmt::format("the learning rates must be 0 < lr_low < lr_high, got {} and {}", options.lr_low,
@@ -230,9 +231,10 @@ PreflightReport check(BasicModule<T>& net, const BasicMatrixRef<T>& inputs,
     const BasicVar<T> first = loss_of(tape);
     first.backward();
     report.loss = static_cast<double>(first.item());
-    BasicMonitor<T> monitor(net, {.confirm_after = 0, .classes = report.classes});
+    BasicMonitor<T> monitor(net, {.confirm_after = 0, .classes = report.classes, .data = std::move(data)});
     monitor.step(first);
-    const RunRecord& record = monitor.record();
+    RunRecord& record = monitor.record();
+    record.looks_in_eval = 0;  // dropout is off for the check only
     report.input_mean = record.input_mean;
     report.input_std = record.input_std;
     report.findings = findings(record);
@@ -248,14 +250,15 @@ template <class T>
 PreflightReport preflight(BasicModule<T>& net, const std::type_identity_t<BasicMatrixRef<T>>& inputs,
                           std::span<const int> labels, const PreflightOptions& options) {
   return check<T>(
-      net, inputs, [labels](BasicVar<T> output) { return cross_entropy(output, labels); }, true, options);
+      net, inputs, [labels](BasicVar<T> output) { return cross_entropy(output, labels); }, true,
+      describe(BasicMatrix<T>(inputs), labels), options);
 }
 
 template <class T>
 PreflightReport preflight(BasicModule<T>& net, const std::type_identity_t<BasicMatrixRef<T>>& inputs,
                           const std::type_identity_t<std::function<BasicVar<T>(BasicVar<T> output)>>& loss,
                           const PreflightOptions& options) {
-  return check<T>(net, inputs, loss, false, options);
+  return check<T>(net, inputs, loss, false, describe(BasicMatrix<T>(inputs)), options);
 }
 
 #define TAPEGRAD_FUNCTIONS(T)                                                                              \

@@ -67,7 +67,8 @@ std::string to_text(const PreflightReport& report);
  * The loss is cross_entropy of the output with `labels`, or what `loss` makes of the output. Layers are in
  * training mode, but dropout is off. Afterwards everything is as before: weights, buffers, gradients, modes. (A
  * user's own random layer has drawn numbers.) The findings include what is wrong at birth: scales, dead units,
- * unscaled inputs. Throws when the options make no sweep (0 < lr_low < lr_high, lr_steps at least 3, or 0), and
+ * unscaled inputs; and of all rows given what is wrong with the data: labels of one class, columns that are constant or
+ * not finite. Throws when the options make no sweep (0 < lr_low < lr_high, lr_steps at least 3, or 0), and
  * when nothing in the network requires a gradient. */
 template <class T>
 PreflightReport preflight(BasicModule<T>& net, const std::type_identity_t<BasicMatrixRef<T>>& inputs,

@@ -92,11 +92,15 @@ struct ParameterStep {
   double gradient_norm = 0;  ///< ‖∂L/∂w‖
   double update_norm = 0;    ///< ‖Δw‖
   double update_ratio = 0;   ///< ‖Δw‖ / ‖w‖; around 1e-3 is healthy
+  double descent = 0;        ///< −⟨Δw, ∂L/∂w⟩: above 0 the update goes downhill
 };
 
 struct ParameterRecord {
   std::string path = {};  ///< "0.weight"
   Shape shape = {};
+  bool requires_grad = true;
+  double unit_spread =
+      -1;  ///< before the first update: how far the rows differ, over their size; −1: it has one row
   std::vector<ParameterStep> steps = {};
   std::vector<std::pair<Index, Histogram>> gradient_histograms = {};  ///< step, counts of log10|∂L/∂w|
 };
@@ -106,6 +110,54 @@ struct LossStep {
   double loss = 0;
   double accuracy = 0;  ///< on the batch; −1 where the caller gives none
   double lr = 0;
+};
+
+/** One evaluation on data that the network is not trained on. */
+struct ValidationStep {
+  Index step = 0;
+  double loss = 0;
+  double accuracy = -1;        ///< −1 where the caller gives none
+  double train_accuracy = -1;  ///< mean over the batches since the last evaluation; −1 where unknown
+  bool training_mode = false;  ///< whether dropout or batch normalization was in training mode
+};
+
+/** What the network is made of, as the first step shows it. */
+struct StructureRecord {
+  struct Linear {
+    std::string path = {};
+    Index inputs = 0;
+    Index outputs = 0;
+  };
+  std::vector<Linear> linear = {};     ///< layers y = x·Wᵀ + b in the order of their calls
+  bool nonlinear = false;              ///< whether any op between the input and the loss is none of a linear map
+  std::string loss = {};               ///< its op: "cross_entropy"; empty where it is made of several
+  std::string output_activation = {};  ///< the activation whose output the loss takes: "softmax"; empty: none
+  std::string output_path = {};        ///< the module of that activation
+  Index outputs = 0;                   ///< columns of what the loss takes
+  std::vector<std::pair<std::string, double>> dropout = {};  ///< path and probability
+};
+
+/** All samples a network is trained on, as describe() sees them. */
+struct DataRecord {
+  struct Place {
+    Index row = 0;
+    Index col = 0;
+  };
+  Index rows = 0;                        ///< 0: nobody has looked
+  std::vector<double> column_mean = {};  ///< of the inputs, over the values that are finite
+  std::vector<double> column_std = {};
+  Index not_finite = 0;  ///< values of the inputs that are NaN or infinite
+  Place first_not_finite = {};
+  std::vector<Index> class_counts = {};  ///< samples by label; empty where there are no labels
+  double target_std = 0;  ///< of targets that are numbers: √(mean over the columns of their variance)
+  double target_rms = 0;  ///< of targets that are numbers
+};
+
+/** The optimizer's settings, as far as the caller tells them. */
+struct OptimizerRecord {
+  std::string name = {};  ///< "sgd"
+  double momentum = -1;   ///< −1: unknown
+  double weight_decay = -1;
 };
 
 /** A decision map of a network with 2-D inputs: its output on a grid, and the line z = 0 of every first-layer unit.
@@ -133,11 +185,18 @@ struct RunRecord {
   Index classes = 0;                    ///< 0 when it is no classification
   Index steps_per_epoch = 0;            ///< 0 when unknown
   std::vector<std::string> notes = {};  ///< settings worth showing: "784-100-100-10, batch 32, sgd"
+  OptimizerRecord optimizer = {};
+  StructureRecord structure = {};
+  DataRecord data = {};
   std::vector<LossStep> loss = {};
+  std::vector<ValidationStep> validation = {};
   std::vector<LayerRecord> layers = {};  ///< activation layers from input to output, then the logits as "output"
   std::vector<ParameterRecord> parameters = {};
   double input_mean = 0;  ///< of the network's input in the first recorded step
   double input_std = 0;
+  Index looks = 0;                     ///< steps that were looked at
+  Index looks_in_eval = 0;             ///< those in which no dropout or batch normalization was in training mode
+  std::string modal_path = {};         ///< the first of these layers; empty: there is none
   std::optional<Index> nan_step = {};  ///< first step with a loss that is not finite
   bool nan_input = false;              ///< whether the network's input was not finite in that step
   std::optional<DecisionMap> map = {};

@@ -5,6 +5,22 @@
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 
+namespace {
+
+/// √(Σ variance of a weight over the units / Σ of their squares); 0 where all units are alike.
+template <class T> double unit_spread(const BasicMatrix<T>& w) {
+  if (w.rows() < 2) return -1;
+  double spread = 0, size = 0;
+  for (Index col = 0; col < w.cols(); ++col) {
+    const auto column = w.col(col).template cast<double>().array().eval();
+    spread += (column - column.mean()).square().sum();
+    size += column.square().sum();
+  }
+  return size > 0 ? std::sqrt(spread / size) : 0;
+}
+
+}  // namespace
+
 template <class T> void WatchedParameter<T>::check_shape(const ParameterRecord& to) const {
   if (parameter_.shape() != to.shape)
     fail("monitor",
@@ -19,6 +35,7 @@ template <class T> void WatchedParameter<T>::look(const ParameterRecord& to, Ind
   const bool is_row = now.rows() == 1;
   const Index rows = is_row ? now.cols() : now.rows();
   const Index cols = is_row ? 1 : now.cols();
+  if (count == 0) unit_spread_ = unit_spread(before_);
   ParameterStep step{.step = count};
   for (Index row = 0; row < rows; ++row) {
     const Values<T> w(before_.data() + row * cols, cols);
@@ -27,6 +44,7 @@ template <class T> void WatchedParameter<T>::look(const ParameterRecord& to, Ind
     const double jump = sum_of((after - w).square());
     const double norm = sum_of(w.square());
     const double slope = sum_of(g.square());
+    step.descent -= sum_of((after - w) * g);
     step.update_norm += jump;
     step.weight_norm += norm;
     step.gradient_norm += slope;
@@ -63,6 +81,7 @@ template <class T> void WatchedParameter<T>::make_room(ParameterRecord& to) cons
 }
 
 template <class T> void WatchedParameter<T>::commit(ParameterRecord& to) noexcept {
+  to.unit_spread = unit_spread_;
   steps_.append(to.steps, step_);
   if (histogram_) histograms_.append(to.gradient_histograms, *histogram_);
   last_update_.swap(update_);

@@ -50,6 +50,7 @@ template <class T> class WatchedParameter {
   BasicParameter<T> parameter_;
   Thinning steps_, histograms_;
   BasicMatrix<T> before_;
+  double unit_spread_ = -1;              ///< see ParameterRecord
   std::vector<UnitUpdate> last_update_;  ///< by row
   // What was seen and is not yet in the record.
   std::vector<UnitUpdate> update_;

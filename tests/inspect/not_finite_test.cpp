@@ -142,6 +142,8 @@ TEST_CASE("not finite: preflight says what is wrong before any update") {
         "  smaller weights (he_normal); NanBlame names the op\n");
   task.x(0, 0) = not_a_number;
   CHECK(last() ==
+        "critical: a value of the inputs is not finite, the first in row 0, column 0: one\n"
+        "  is enough to make every weight NaN; leave out such rows, or fill them in\n"
         "critical: the loss is not finite from the first step on, before any update: the\n"
         "  inputs of that step are not finite; check the data, for example for missing\n"
         "  values\n");

@@ -150,6 +150,7 @@ TEST_CASE("preflight: finds what is wrong at birth") {
   CHECK(report.findings[0].rule == "unscaled inputs");
   CHECK(report.findings[1].rule == "dead at birth");
   CHECK(report.findings[1].number == doctest::Approx(0.4));
+  CHECK(report.findings[1].severity == Severity::info);
 
   f64::Sequential small = deep(6, activation("relu"), normal(0, 0.02));
   const PreflightReport shrinking = preflight(small, normal_inputs<double>(100, 50), ten_labels(100));

@@ -1,0 +1,104 @@
+#include "tapegrad/inspect/structure.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "tapegrad/core/registry.h"
+#include "tapegrad/layers/dropout.h"
+#include "tapegrad/layers/linear.h"
+#include "tapegrad/layers/normalization.h"
+
+namespace tapegrad::inline TAPEGRAD_ABI {
+namespace {
+
+template <std::size_t N> bool is_among(const std::array<std::string_view, N>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// Losses of one op.
+constexpr std::array<std::string_view, 5> losses{"cross_entropy", "bce_with_logits", "mse", "l1", "huber"};
+
+/// Ops of a map that is linear in x, or that scales x by statistics of the batch.
+constexpr std::array<std::string_view, 17> linear_ops{
+    "input",        "parameter",  "linear",      "matmul",     "add",       "sub",
+    "neg",          "add_scalar", "mul_scalar",  "div_scalar", "transpose", "standardize",
+    "broadcast_to", "identity",   "concat_cols", "slice_cols", "slice_rows"};
+
+template <class T> bool is_leaf(const Node<T>& node) { return node.parent_count == 0; }
+
+template <class T> bool is_linear(const BasicTape<T>& tape, const Node<T>& node) {
+  // A product with a mask or a learned scale is linear in the other operand.
+  if (node.op->name == "mul") return is_leaf(tape.node(node.parents[0])) || is_leaf(tape.node(node.parents[1]));
+  return is_among(linear_ops, node.op->name);
+}
+
+/// The node of the loss itself, below what is added to it or scales it.
+template <class T> std::optional<NodeIndex> loss_node(const BasicTape<T>& tape, NodeIndex index) {
+  const Node<T>& node = tape.node(index);
+  if (is_among(losses, node.op->name)) return index;
+  if (node.shape() != Shape{1, 1}) return std::nullopt;
+  for (std::uint32_t k = 0; k < node.parent_count; ++k)
+    if (tape.node(node.parents[k]).shape() == Shape{1, 1})
+      if (const auto found = loss_node(tape, node.parents[k])) return found;
+  return std::nullopt;
+}
+
+bool is_activation(std::string_view name) {
+  const std::vector<std::string_view> names = activations();
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+}  // namespace
+
+template <class T> StructureRecord structure_of(BasicVar<T> loss, const NamedModules<T>& modules) {
+  const BasicTape<T>& tape = loss.tape();
+  StructureRecord result;
+  const auto found = loss_node(tape, loss.index());
+  NodeIndex output = found ? tape.node(*found).parents[0] : loss.index();
+  while (tape.node(output).op->name == "identity") output = tape.node(output).parents[0];
+  const Node<T>& taken = tape.node(output);
+  if (found) {
+    result.loss = tape.node(*found).op->name;
+    result.outputs = taken.shape().cols;
+    if (is_activation(taken.op->name)) result.output_activation = taken.op->name;
+  }
+  const void* before = nullptr;
+  for (NodeIndex i = 0; i <= output; ++i) {
+    const Node<T>& node = tape.node(i);
+    if (!is_leaf(node) && !is_linear(tape, node) && (i < output || !found || result.output_activation.empty()))
+      result.nonlinear = true;
+    if (node.owner == nullptr || node.owner == before) continue;
+    before = node.owner;
+    const auto module =
+        std::find_if(modules.begin(), modules.end(), [&](const auto& each) { return each.second == node.owner; });
+    if (module == modules.end()) continue;
+    const auto& [path, layer] = *module;
+    if (const auto* linear = dynamic_cast<const BasicLinear<T>*>(layer)) {
+      const Shape shape = linear->weight.shape();
+      result.linear.push_back({path, shape.cols, shape.rows});
+    }
+    if (const auto* dropout = dynamic_cast<const BasicDropout<T>*>(layer))
+      result.dropout.emplace_back(path, dropout->probability());
+  }
+  for (const auto& [path, module] : modules)
+    if (found && module == taken.owner) result.output_path = path;
+  return result;
+}
+
+template <class T> NamedModules<T> with_modes(const NamedModules<T>& modules) {
+  NamedModules<T> result;
+  for (const auto& each : modules) {
+    const auto* dropout = dynamic_cast<const BasicDropout<T>*>(each.second);
+    const bool drops = dropout != nullptr && dropout->probability() > 0;
+    if (drops || dynamic_cast<const BasicBatchNorm1d<T>*>(each.second) != nullptr) result.push_back(each);
+  }
+  return result;
+}
+
+#define TAPEGRAD_FUNCTIONS(T)                                                 \
+  template StructureRecord structure_of(BasicVar<T>, const NamedModules<T>&); \
+  template NamedModules<T> with_modes(const NamedModules<T>&);
+TAPEGRAD_INSTANTIATE(TAPEGRAD_FUNCTIONS)
+
+}  // namespace tapegrad
