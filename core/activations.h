@@ -18,19 +18,19 @@ namespace tapegrad::inline TAPEGRAD_ABI {
 /** x where it is negative, else 0: keeps exp() from overflowing in the branch that is not taken. */
 template <class X> X negative_part(const X& x) { return where(x > 0, 0.0, x); }
 
+namespace detail {
+/** g between two numbers, 0 outside and on them; a NaN in y stays. */
+template <class X> X between(double low, const X& x, double high, const X& g, const X& y) {
+  return where(x > low, where(x < high, g, 0.0), 0 * y);
+}
+}  // namespace detail
+
 /** σ(x) = 1 / (1 + e⁻ˣ) */
 struct Sigmoid {
   static constexpr std::string_view name = "sigmoid";
   template <class T> static ValueAndSlope<T> value_and_slope(Pack<T> x) { return simd::sigmoid_and_slope(x); }
   template <class X> static X vjp(const X& g, const X& x, const X&) { return g * sigmoid_slope(x); }
-  static Facts facts() {
-    return {.formula = "1 / (1 + e⁻ˣ)",
-            .lower = 0,
-            .upper = 1,
-            .sup_slope = 0.25,
-            .saturates_left = true,
-            .saturates_right = true};
-  }
+  static Facts facts() { return {.formula = "1 / (1 + e⁻ˣ)", .lower = 0, .upper = 1, .sup_slope = 0.25}; }
 };
 TAPEGRAD_ACTIVATION(sigmoid, Sigmoid)
 
@@ -39,14 +39,7 @@ struct Tanh {
   static constexpr std::string_view name = "tanh";
   template <class T> static ValueAndSlope<T> value_and_slope(Pack<T> x) { return simd::tanh_and_slope(x); }
   template <class X> static X vjp(const X& g, const X& x, const X&) { return 4 * g * sigmoid_slope(2 * x); }
-  static Facts facts() {
-    return {.formula = "(eˣ − e⁻ˣ) / (eˣ + e⁻ˣ)",
-            .lower = -1,
-            .upper = 1,
-            .sup_slope = 1,
-            .saturates_left = true,
-            .saturates_right = true};
-  }
+  static Facts facts() { return {.formula = "(eˣ − e⁻ˣ) / (eˣ + e⁻ˣ)", .lower = -1, .upper = 1, .sup_slope = 1}; }
 };
 TAPEGRAD_ACTIVATION(tanh, Tanh)
 
@@ -64,9 +57,7 @@ struct Relu {
   static constexpr std::string_view name = "relu";
   template <class X> static X value(const X& x) { return simd::max(x, 0); }
   template <class X> static X vjp(const X& g, const X&, const X& y) { return where(y > 0, g, y); }
-  static Facts facts() {
-    return {.formula = "max(x, 0)", .lower = 0, .sup_slope = 1, .kinks = {{0, 0}}, .saturates_left = true};
-  }
+  static Facts facts() { return {.formula = "max(x, 0)", .lower = 0, .sup_slope = 1, .kinks = {{0, 0}}}; }
 };
 TAPEGRAD_ACTIVATION(relu, Relu)
 
@@ -84,9 +75,7 @@ struct LeakyRelu {
     return {.formula = "x for x > 0, else negative_slope·x",
             .lower = negative_slope > 0 ? -std::numeric_limits<double>::infinity() : 0,
             .sup_slope = steepest,
-            .kinks = negative_slope == 1 ? std::vector<Kink>() : std::vector<Kink>{{0, negative_slope}},
-            .saturates_left = std::abs(negative_slope) < 0.1 * steepest,
-            .saturates_right = 1 < 0.1 * steepest};
+            .kinks = negative_slope == 1 ? std::vector<Kink>() : std::vector<Kink>{{0, negative_slope}}};
   }
 };
 TAPEGRAD_ACTIVATION(leaky_relu, LeakyRelu)
@@ -105,9 +94,7 @@ struct Elu {
             .lower = -alpha,
             .sup_slope = std::max(1.0, alpha),
             .kinks = alpha == 1 ? std::vector<Kink>() : std::vector<Kink>{{0, alpha}},
-            .bends = {0},
-            .saturates_left = true,
-            .saturates_right = 1 < 0.1 * alpha};
+            .bends = {0}};
   }
 };
 TAPEGRAD_ACTIVATION(elu, Elu)
@@ -129,8 +116,7 @@ struct Selu {
             .lower = -scale * alpha,
             .sup_slope = scale * alpha,
             .kinks = {{0, scale * alpha}},
-            .bends = {0},
-            .saturates_left = true};
+            .bends = {0}};
   }
 };
 TAPEGRAD_ACTIVATION(selu, Selu)
@@ -145,11 +131,7 @@ struct Celu {
     return where(x > 0, g, g * exp(negative_part(x) / alpha));
   }
   Facts facts() const {
-    return {.formula = "x for x > 0, else alpha·(e^(x/alpha) − 1)",
-            .lower = -alpha,
-            .sup_slope = 1,
-            .bends = {0},
-            .saturates_left = true};
+    return {.formula = "x for x > 0, else alpha·(e^(x/alpha) − 1)", .lower = -alpha, .sup_slope = 1, .bends = {0}};
   }
 };
 TAPEGRAD_ACTIVATION(celu, Celu)
@@ -161,7 +143,7 @@ struct Softplus {
     return simd::max(x, 0) + simd::log1p_of_fraction(simd::exp_minus_abs(x));
   }
   template <class X> static X vjp(const X& g, const X& x, const X&) { return g * sigmoid(x); }
-  static Facts facts() { return {.formula = "ln(1 + eˣ)", .lower = 0, .sup_slope = 1, .saturates_left = true}; }
+  static Facts facts() { return {.formula = "ln(1 + eˣ)", .lower = 0, .sup_slope = 1}; }
 };
 TAPEGRAD_ACTIVATION(softplus, Softplus)
 
@@ -172,7 +154,7 @@ struct LogSigmoid {
     return simd::min(x, 0) - simd::log1p_of_fraction(simd::exp_minus_abs(x));
   }
   template <class X> static X vjp(const X& g, const X& x, const X&) { return g * sigmoid(-x); }
-  static Facts facts() { return {.formula = "−ln(1 + e⁻ˣ)", .upper = 0, .sup_slope = 1, .saturates_right = true}; }
+  static Facts facts() { return {.formula = "−ln(1 + e⁻ˣ)", .upper = 0, .sup_slope = 1}; }
 };
 TAPEGRAD_ACTIVATION(log_sigmoid, LogSigmoid)
 
@@ -189,13 +171,7 @@ struct Softsign {
     return g * r * r;
   }
   static Facts facts() {
-    return {.formula = "x / (1 + |x|)",
-            .lower = -1,
-            .upper = 1,
-            .sup_slope = 1,
-            .bends = {0},
-            .saturates_left = true,
-            .saturates_right = true};
+    return {.formula = "x / (1 + |x|)", .lower = -1, .upper = 1, .sup_slope = 1, .bends = {0}};
   }
 };
 TAPEGRAD_ACTIVATION(softsign, Softsign)
@@ -212,10 +188,8 @@ struct Swish {
     return g * (sigmoid(u) + u * sigmoid_slope(u));
   }
   Facts facts() const {
-    return {.formula = "x / (1 + e^(−beta·x))",
-            .lower = -0.27846454276107380 / beta,
-            .sup_slope = 1.0998393201288668,
-            .saturates_left = true};
+    return {
+        .formula = "x / (1 + e^(−beta·x))", .lower = -0.27846454276107380 / beta, .sup_slope = 1.0998393201288668};
   }
 };
 TAPEGRAD_ACTIVATION(swish, Swish)
@@ -230,10 +204,7 @@ struct Gelu {
     return g * (normal_cdf(c) + c * normal_pdf(c));
   }
   static Facts facts() {
-    return {.formula = "x·Φ(x)",
-            .lower = -0.16997120747990363,
-            .sup_slope = 1.1289041451851543,
-            .saturates_left = true};
+    return {.formula = "x·Φ(x)", .lower = -0.16997120747990363, .sup_slope = 1.1289041451851543};
   }
 };
 TAPEGRAD_ACTIVATION(gelu, Gelu)
@@ -254,8 +225,7 @@ struct GeluTanh {
   static Facts facts() {
     return {.formula = "x·(1 + tanh(√(2/π)(x + 0.044715x³)))/2",
             .lower = -0.17004075057125403,
-            .sup_slope = 1.1289930686587715,
-            .saturates_left = true};
+            .sup_slope = 1.1289930686587715};
   }
 };
 TAPEGRAD_ACTIVATION(gelu_tanh, GeluTanh)
@@ -271,10 +241,7 @@ struct Mish {
     return g * (tanh(s) + c * (4 * sigmoid_slope(2 * s) * sigmoid(c)));
   }
   static Facts facts() {
-    return {.formula = "x·tanh(ln(1 + eˣ))",
-            .lower = -0.3088434130172503,
-            .sup_slope = 1.0884981612517277,
-            .saturates_left = true};
+    return {.formula = "x·tanh(ln(1 + eˣ))", .lower = -0.3088434130172503, .sup_slope = 1.0884981612517277};
   }
 };
 TAPEGRAD_ACTIVATION(mish, Mish)
@@ -284,16 +251,14 @@ struct HardSigmoid {
   static constexpr std::string_view name = "hard_sigmoid";
   template <class X> static X value(const X& x) { return simd::min(simd::max(x + 3, 0), 6) * (1.0 / 6); }
   template <class X> static X vjp(const X& g, const X& x, const X& y) {
-    return where(x > -3, where(x < 3, g * (1.0 / 6), 0.0), 0 * y);
+    return detail::between(-3, x, 3, g * (1.0 / 6), y);
   }
   static Facts facts() {
     return {.formula = "(x + 3)/6 held between 0 and 1",
             .lower = 0,
             .upper = 1,
             .sup_slope = 1.0 / 6,
-            .kinks = {{-3, 0}, {3, 0}},
-            .saturates_left = true,
-            .saturates_right = true};
+            .kinks = {{-3, 0}, {3, 0}}};
   }
 };
 TAPEGRAD_ACTIVATION(hard_sigmoid, HardSigmoid)
@@ -312,8 +277,7 @@ struct HardSwish {
     return {.formula = "x·((x + 3)/6 held between 0 and 1)",
             .lower = -0.375,
             .sup_slope = 1.5,
-            .kinks = {{-3, 0}, {3, 1}},
-            .saturates_left = true};
+            .kinks = {{-3, 0}, {3, 1}}};
   }
 };
 TAPEGRAD_ACTIVATION(hard_swish, HardSwish)
@@ -322,17 +286,10 @@ TAPEGRAD_ACTIVATION(hard_swish, HardSwish)
 struct HardTanh {
   static constexpr std::string_view name = "hard_tanh";
   template <class X> static X value(const X& x) { return simd::min(simd::max(x, -1), 1); }
-  template <class X> static X vjp(const X& g, const X& x, const X& y) {
-    return where(x > -1, where(x < 1, g, 0.0), 0 * y);
-  }
+  template <class X> static X vjp(const X& g, const X& x, const X& y) { return detail::between(-1, x, 1, g, y); }
   static Facts facts() {
-    return {.formula = "x held between −1 and 1",
-            .lower = -1,
-            .upper = 1,
-            .sup_slope = 1,
-            .kinks = {{-1, 0}, {1, 0}},
-            .saturates_left = true,
-            .saturates_right = true};
+    return {
+        .formula = "x held between −1 and 1", .lower = -1, .upper = 1, .sup_slope = 1, .kinks = {{-1, 0}, {1, 0}}};
   }
 };
 TAPEGRAD_ACTIVATION(hard_tanh, HardTanh)
@@ -341,17 +298,9 @@ TAPEGRAD_ACTIVATION(hard_tanh, HardTanh)
 struct Relu6 {
   static constexpr std::string_view name = "relu6";
   template <class X> static X value(const X& x) { return simd::min(simd::max(x, 0), 6); }
-  template <class X> static X vjp(const X& g, const X& x, const X& y) {
-    return where(x > 0, where(x < 6, g, 0.0), 0 * y);
-  }
+  template <class X> static X vjp(const X& g, const X& x, const X& y) { return detail::between(0, x, 6, g, y); }
   static Facts facts() {
-    return {.formula = "x held between 0 and 6",
-            .lower = 0,
-            .upper = 6,
-            .sup_slope = 1,
-            .kinks = {{0, 0}, {6, 0}},
-            .saturates_left = true,
-            .saturates_right = true};
+    return {.formula = "x held between 0 and 6", .lower = 0, .upper = 6, .sup_slope = 1, .kinks = {{0, 0}, {6, 0}}};
   }
 };
 TAPEGRAD_ACTIVATION(relu6, Relu6)

@@ -62,17 +62,19 @@ class Arena {
 
   void reset();
 
-  /** Takes back what was allocated since mark(), unless a new block had to be opened for it. */
-  struct Mark {
+  /** What is allocated while it lives is taken back at its end, unless a new block had to be opened. */
+  struct Scratch {
+    explicit Scratch(Arena& a) : arena(a), block(a.block_), used(a.used_) {}
+    Scratch(const Scratch&) = delete;
+    ~Scratch() {
+      if (block != arena.block_) return;
+      red_zone::close(block + used, arena.used_ - used);
+      arena.used_ = used;
+    }
+    Arena& arena;
     const std::byte* block;
     std::size_t used;
   };
-  Mark mark() const { return {block_, used_}; }
-  void release(Mark mark) {
-    if (mark.block != block_) return;
-    red_zone::close(block_ + mark.used, used_ - mark.used);
-    used_ = mark.used;
-  }
 
   /** Bytes handed out since the last reset (with alignment gaps), and bytes held. */
   std::size_t used() const { return full_bytes_ + used_; }

@@ -240,17 +240,18 @@ struct Abs {
 };
 TAPEGRAD_UNARY_RULE(abs, Abs)
 
+/** g where a > b, half of it where they are equal, else 0; y where one is NaN. */
+template <class X> X if_more(const X& g, const X& a, const X& b, const X& y) {
+  return where(a > b, g, where(b > a, 0.0, where(a >= b, 0.5 * g, y)));
+}
+
 /** The larger of two; where they are equal each gets half of the gradient */
 struct Maximum {
   static constexpr std::string_view name = "maximum";
   static std::array<double, 1> difference_seams() { return {0}; }
   template <class X> static X value(const X& a, const X& b) { return simd::max(a, b); }
-  template <class X> static X vjp_a(const X& g, const X& a, const X& b, const X& y) {
-    return where(a > b, g, where(b > a, 0.0, where(a >= b, 0.5 * g, y)));
-  }
-  template <class X> static X vjp_b(const X& g, const X& a, const X& b, const X& y) {
-    return where(b > a, g, where(a > b, 0.0, where(a >= b, 0.5 * g, y)));
-  }
+  template <class X> static X vjp_a(const X& g, const X& a, const X& b, const X& y) { return if_more(g, a, b, y); }
+  template <class X> static X vjp_b(const X& g, const X& a, const X& b, const X& y) { return if_more(g, b, a, y); }
 };
 TAPEGRAD_BINARY_RULE(maximum, Maximum)
 
@@ -259,12 +260,8 @@ struct Minimum {
   static constexpr std::string_view name = "minimum";
   static std::array<double, 1> difference_seams() { return {0}; }
   template <class X> static X value(const X& a, const X& b) { return simd::min(a, b); }
-  template <class X> static X vjp_a(const X& g, const X& a, const X& b, const X& y) {
-    return where(b > a, g, where(a > b, 0.0, where(a >= b, 0.5 * g, y)));
-  }
-  template <class X> static X vjp_b(const X& g, const X& a, const X& b, const X& y) {
-    return where(a > b, g, where(b > a, 0.0, where(a >= b, 0.5 * g, y)));
-  }
+  template <class X> static X vjp_a(const X& g, const X& a, const X& b, const X& y) { return if_more(g, b, a, y); }
+  template <class X> static X vjp_b(const X& g, const X& a, const X& b, const X& y) { return if_more(g, a, b, y); }
 };
 TAPEGRAD_BINARY_RULE(minimum, Minimum)
 

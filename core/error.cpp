@@ -2,7 +2,6 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <vector>
 
 namespace tapegrad::inline TAPEGRAD_ABI {

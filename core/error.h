@@ -43,12 +43,10 @@ template <class Make> auto with_memory(std::string_view where, Shape shape, cons
 /** The shortest text that reads back as the same number: "0.1", "nan", "-inf". */
 std::string to_string(double number);
 
-/** "; did you mean 'swish'?" when one of `known` is close to `name` or begins with it, else nothing. */
-template <class Names> std::string did_you_mean(std::string_view name, const Names& known);
-
 /** Number of single-letter edits between two names (swaps of neighbours count as one). */
 int edit_distance(std::string_view a, std::string_view b);
 
+/** "; did you mean 'swish'?" when one of `known` is close to `name` or begins with it, else nothing. */
 template <class Names> std::string did_you_mean(std::string_view name, const Names& known) {
   int best = 3;
   std::string_view answer;

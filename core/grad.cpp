@@ -6,14 +6,12 @@
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 
-template <class T> std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs) {
-  if (y.shape() != Shape{1, 1})
-    fail("grad", fmt::format("needs a scalar (1x1) or a seed, variable {} is {}", y.label(), to_string(y.shape())));
-  return grad(y, inputs, y.tape().constant(1));
-}
-
 template <class T>
-std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs, BasicVar<T> seed) {
+std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs,
+                              std::optional<std::type_identity_t<BasicVar<T>>> given) {
+  if (!given && y.shape() != Shape{1, 1})
+    fail("grad", fmt::format("needs a scalar (1x1) or a seed, variable {} is {}", y.label(), to_string(y.shape())));
+  const BasicVar<T> seed = given ? *given : y.tape().constant(1);
   BasicTape<T>& tape = common_tape("grad", y, seed);
   if (y.shape() != seed.shape())
     fail("grad", fmt::format("the seed is {}, variable {} is {}", to_string(seed.shape()), y.label(),
@@ -32,11 +30,9 @@ std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs
   }
   tape.check_parameters("grad", y.index(), on_path);
   std::vector<BasicVar<T>> cotangents(y.index() + std::size_t{1});
-  std::vector<char> reached(y.index() + std::size_t{1}, 0);
   cotangents[y.index()] = seed;
-  reached[y.index()] = 1;
   for (NodeIndex i = y.index() + 1; i-- > 0;) {
-    if (!on_path[i] || !reached[i] || tape.node(i).op->vjp == nullptr) continue;
+    if (!on_path[i] || cotangents[i].empty() || tape.node(i).op->vjp == nullptr) continue;
     const TapedAt<T> at{tape, i, cotangents[i]};
     for (std::uint32_t k = 0; k < tape.node(i).parent_count; ++k) {
       const NodeIndex parent = tape.node(i).parents[k];
@@ -44,24 +40,20 @@ std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs
       const BasicVar<T> part = tape.node(i).op->vjp(at, k);
       if (part.empty()) continue;
       detail::check_gradient(tape.node(i).op->name, k, part.shape(), tape.node(parent).shape());
-      cotangents[parent] = reached[parent] ? cotangents[parent] + part : part;
-      reached[parent] = 1;
+      cotangents[parent] = cotangents[parent].empty() ? part : cotangents[parent] + part;
     }
   }
   std::vector<BasicVar<T>> result;
   for (const BasicVar<T>& input : inputs) {
-    if (input.index() <= y.index() && reached[input.index()]) {
-      result.push_back(cotangents[input.index()]);
-    } else {
-      result.push_back(tape.input(BasicMatrix<T>::Zero(input.rows(), input.cols())));
-    }
+    const bool reached = input.index() <= y.index() && !cotangents[input.index()].empty();
+    result.push_back(reached ? cotangents[input.index()]
+                             : tape.input(BasicMatrix<T>::Zero(input.rows(), input.cols())));
   }
   return result;
 }
 
-#define TAPEGRAD_FUNCTIONS(T)                                                        \
-  template std::vector<BasicVar<T>> grad(BasicVar<T>, std::span<const BasicVar<T>>); \
-  template std::vector<BasicVar<T>> grad(BasicVar<T>, std::span<const BasicVar<T>>, BasicVar<T>);
+#define TAPEGRAD_FUNCTIONS(T) \
+  template std::vector<BasicVar<T>> grad(BasicVar<T>, std::span<const BasicVar<T>>, std::optional<BasicVar<T>>);
 TAPEGRAD_INSTANTIATE(TAPEGRAD_FUNCTIONS)
 
 }  // namespace tapegrad

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -15,14 +16,12 @@ namespace tapegrad::inline TAPEGRAD_ABI {
  *      Var curvature = grad(sum(slope), {x})[0];
  *
  * Throws when `y` is not 1x1 and no seed is given, and when an input requires no gradient. */
-template <class T> std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs);
 template <class T>
-std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs, BasicVar<T> seed);
-template <class T> std::vector<BasicVar<T>> grad(BasicVar<T> y, std::initializer_list<BasicVar<T>> inputs) {
-  return grad(y, std::span<const BasicVar<T>>(inputs.begin(), inputs.size()));
-}
+std::vector<BasicVar<T>> grad(BasicVar<T> y, std::span<const BasicVar<T>> inputs,
+                              std::optional<std::type_identity_t<BasicVar<T>>> seed = {});
 template <class T>
-std::vector<BasicVar<T>> grad(BasicVar<T> y, std::initializer_list<BasicVar<T>> inputs, BasicVar<T> seed) {
+std::vector<BasicVar<T>> grad(BasicVar<T> y, std::initializer_list<BasicVar<T>> inputs,
+                              std::optional<std::type_identity_t<BasicVar<T>>> seed = {}) {
   return grad(y, std::span<const BasicVar<T>>(inputs.begin(), inputs.size()), seed);
 }
 

@@ -4,8 +4,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "tapegrad/core/activations.h"
-#include "tapegrad/core/arithmetic.h"
 #include "tapegrad/core/indexing.h"
 #include "tapegrad/core/reduction.h"
 #include "tapegrad/core/softmax.h"
@@ -13,11 +11,6 @@
 namespace tapegrad::inline TAPEGRAD_ABI {
 
 namespace {
-
-void check_target(std::string_view op, Shape prediction, Shape target) {
-  if (prediction != target) [[unlikely]]
-    fail(op, "the prediction is " + to_string(prediction) + ", the target " + to_string(target));
-}
 
 template <class T> [[noreturn]] void fail_target_range(std::string_view op, const Node<T>& target) {
   const T* const first = target.value;
@@ -27,22 +20,21 @@ template <class T> [[noreturn]] void fail_target_range(std::string_view op, cons
                ", " + std::to_string(i % target.shape().cols) + ") is not in [0, 1]");
 }
 
-void check_batch(std::string_view op, Shape shape) {
-  if (shape.size() == 0) [[unlikely]]
-    fail(op, "empty batch: the prediction is " + to_string(shape));
+void check_target(std::string_view op, Shape prediction, Shape target) {
+  if (prediction != target) [[unlikely]]
+    fail(op, "the prediction is " + to_string(prediction) + ", the target " + to_string(target));
+  if (prediction.size() == 0) [[unlikely]]
+    fail(op, "empty batch: the prediction is " + to_string(prediction));
 }
 
 void check_labels(std::string_view op, Shape shape, std::span<const int> labels) {
+  check_target(op, shape, shape);
   if (static_cast<Index>(labels.size()) != shape.rows)
     fail(op, std::to_string(labels.size()) + " labels for a prediction of " + to_string(shape));
   for (std::size_t row = 0; row < labels.size(); ++row)
     if (labels[row] < 0 || labels[row] >= shape.cols)
       fail(op, "label " + std::to_string(labels[row]) + " in row " + std::to_string(row) + " is not in 0.." +
                    std::to_string(shape.cols - 1));
-}
-
-template <class T> BasicVar<T> reduce(BasicVar<T> errors, Reduction reduction) {
-  return reduction == Reduction::mean ? mean(errors) : sum(errors);
 }
 
 /// scale·Σ rule(prediction, target) in one node; the rule's own text is also what is differentiated.
@@ -88,7 +80,6 @@ BasicVar<T> elementwise_loss(const Rule& rule, BasicVar<T> prediction, BasicVar<
   const Node<T>& b = tape.node(target.index());
   const Shape shape = a.shape();
   check_target(Rule::loss, shape, b.shape());
-  check_batch(Rule::loss, shape);
   const bool narrow = shape.cols < Pack<T>::size;  // such a matrix is one long row
   const Index rows = narrow ? 1 : shape.rows;
   const Index cols = narrow ? shape.size() : shape.cols;
@@ -148,9 +139,8 @@ template <class T> struct CrossEntropy {
   static constexpr Op<T> op{.name = "cross_entropy", .vjp = &vjp, .pull_back = &pull_back};
 };
 
-void check_smoothing(double smoothing) {
-  if (!(smoothing >= 0 && smoothing < 1))
-    fail("cross_entropy", "label_smoothing must be in [0, 1), got " + to_string(smoothing));
+double checked_smoothing(const CrossEntropyOptions& options) {
+  return check_setting("cross_entropy", "label_smoothing", SettingDomain::below_one, options.label_smoothing);
 }
 
 }  // namespace
@@ -178,9 +168,8 @@ template <class T>
 BasicVar<T> cross_entropy(BasicVar<T> logits, std::span<const int> labels, CrossEntropyOptions options) {
   BasicTape<T>& tape = logits.tape();
   const Shape shape = logits.shape();
-  check_batch("cross_entropy", shape);
   check_labels("cross_entropy", shape, labels);
-  check_smoothing(options.label_smoothing);
+  const double smoothing = checked_smoothing(options);
   T* probabilities = tape.allocate(shape);
   double* losses = tape.template allocate_array<double>(labels.size());
   const T* values = logits.value().data();
@@ -190,13 +179,12 @@ BasicVar<T> cross_entropy(BasicVar<T> logits, std::span<const int> labels, Cross
       const T* z = values + row * shape.cols;
       const auto [largest, log_rest] = softmax_row(z, probabilities + row * shape.cols, shape.cols);
       // ln Σeᶻ − Σqz with everything measured from the largest logit
-      double loss =
-          static_cast<double>(log_rest) +
-          (1 - options.label_smoothing) * static_cast<double>(largest - z[labels[static_cast<std::size_t>(row)]]);
-      if (options.label_smoothing > 0) {
+      double loss = static_cast<double>(log_rest) +
+                    (1 - smoothing) * static_cast<double>(largest - z[labels[static_cast<std::size_t>(row)]]);
+      if (smoothing > 0) {
         double rest = 0;
         for (Index i = 0; i < shape.cols; ++i) rest += static_cast<double>(largest - z[i]);
-        loss += options.label_smoothing / static_cast<double>(shape.cols) * rest;
+        loss += smoothing / static_cast<double>(shape.cols) * rest;
       }
       losses[row] = loss;
     }
@@ -205,8 +193,8 @@ BasicVar<T> cross_entropy(BasicVar<T> logits, std::span<const int> labels, Cross
   const double scale = options.reduction == Reduction::mean ? 1 / static_cast<double>(shape.rows) : 1;
   T* out = tape.allocate({1, 1});
   *out = static_cast<T>(total * scale);
-  const typename CrossEntropy<T>::Attributes attributes{tape.remember(labels).data(), probabilities,
-                                                        options.label_smoothing, scale};
+  const typename CrossEntropy<T>::Attributes attributes{tape.remember(labels).data(), probabilities, smoothing,
+                                                        scale};
   return tape.push(CrossEntropy<T>(), {1, 1}, out, {logits}, tape.remember(attributes));
 }
 
@@ -214,9 +202,7 @@ template <class T>
 BasicVar<T> cross_entropy(BasicVar<T> logits, BasicVar<T> probabilities, CrossEntropyOptions options) {
   common_tape("cross_entropy", logits, probabilities);
   check_target("cross_entropy", logits.shape(), probabilities.shape());
-  check_batch("cross_entropy", logits.shape());
-  check_smoothing(options.label_smoothing);
-  const double smoothing = options.label_smoothing;
+  const double smoothing = checked_smoothing(options);
   const BasicVar<T> target = smoothing == 0
                                  ? probabilities
                                  : probabilities * (1 - smoothing) + smoothing / static_cast<double>(logits.cols());
@@ -228,14 +214,13 @@ template <class T>
 BasicVar<T> nll(BasicVar<T> log_probabilities, std::span<const int> labels, LossOptions options) {
   BasicTape<T>& tape = log_probabilities.tape();
   const Shape shape = log_probabilities.shape();
-  check_batch("nll", shape);
   check_labels("nll", shape, labels);
   Index* elements = tape.template allocate_array<Index>(labels.size());
   for (std::size_t row = 0; row < labels.size(); ++row)
     elements[row] = static_cast<Index>(row) * shape.cols + labels[row];
   const BasicVar<T> chosen =
       gather(log_probabilities, std::span<const Index>(elements, labels.size()), {shape.rows, 1});
-  return -reduce(chosen, options.reduction);
+  return -(options.reduction == Reduction::mean ? mean(chosen) : sum(chosen));
 }
 
 #define TAPEGRAD_FUNCTIONS(T)                                                                 \

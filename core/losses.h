@@ -4,7 +4,6 @@
 #include <type_traits>
 
 #include "tapegrad/core/activations.h"
-#include "tapegrad/core/arithmetic.h"
 
 /// Losses. All average over the elements (cross_entropy and nll over the rows), or sum on request. A prediction and
 /// its target must have the same shape: nothing broadcasts here.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "tapegrad/core/activations.h"
 #include "tapegrad/core/losses.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {

@@ -36,9 +36,7 @@ template <class Rule> ElementwiseOpEntry op_entry() {
                            .domain_from = -std::numeric_limits<double>::infinity()};
   if constexpr (requires { Rule::domain_from; }) entry.domain_from = Rule::domain_from;
   entry.apply = [](std::span<const BasicVar<double>> operands) {
-    std::array<BasicVar<double>, arity> x;
-    std::copy_n(operands.begin(), arity, x.begin());
-    return record<Rule, double, arity>(Rule{}, x);
+    return elementwise::with_indices<arity>([&](auto... k) { return tapegrad::apply(Rule{}, operands[k]...); });
   };
   return entry;
 }

@@ -24,48 +24,48 @@ template <class Body> void for_each_group(Shape shape, Axis axis, Body&& body) {
   }
 }
 
-}  // namespace
-
-void detail::require_elements(std::string_view op, Shape shape, Axis axis) {
+/// Throws "[mean] nothing to reduce: the input is 0x3" unless every group has an element.
+void require_elements(std::string_view op, Shape shape, Axis axis) {
   const Index count = axis == Axis::all ? shape.size() : axis == Axis::rows ? shape.rows : shape.cols;
   if (count == 0) fail(op, "nothing to reduce: the input is " + to_string(shape));
 }
 
+/// 1 / the number of elements in a group
+double inverse_count(Shape shape, Shape target) {
+  return static_cast<double>(target.size()) / static_cast<double>(shape.size());
+}
+
+}  // namespace
+
 /** sum and mean: scale · Σ over the dimensions in which the result has size 1. */
-template <class T> struct ScaledSum {
+template <class T, bool average> struct ScaledSum {
   static BasicVar<T> vjp(const TapedAt<T>& at, std::size_t) {
     const double scale = at.template attributes<double>();
     return broadcast_to(scale == 1 ? at.g : at.g * scale, at.x(0).shape());
   }
-  template <class Rule> static BasicVar<T> record(Rule rule, BasicVar<T> x, Shape target, double scale) {
+  static constexpr Op<T> op{.name = average ? "mean" : "sum", .vjp = &vjp};
+
+  static BasicVar<T> record(BasicVar<T> x, Shape target) {
     BasicTape<T>& tape = x.tape();
+    const double scale = average ? inverse_count(x.shape(), target) : 1;
     T* out = tape.allocate(target);
     const std::array in{operand(x.value().data(), x.shape(), x.shape())};
     accumulate(x.shape(), in, GradSink<T>{out, false}, target, [](Pack<T> v) { return v; });
     if (scale != 1)
       for (Index i = 0; i < target.size(); ++i) out[i] = static_cast<T>(static_cast<double>(out[i]) * scale);
-    return tape.push(rule, target, out, {x}, tape.remember(scale));
+    return tape.push(ScaledSum(), target, out, {x}, tape.remember(scale));
   }
 };
 
-template <class T> struct Sum : ScaledSum<T> {
-  static constexpr Op<T> op{.name = "sum", .vjp = &ScaledSum<T>::vjp};
-};
 template <class T> BasicVar<T> sum_to(BasicVar<T> x, Shape shape) {
-  return x.shape() == shape ? x : Sum<T>::record(Sum<T>(), x, shape, 1);
+  return x.shape() == shape ? x : ScaledSum<T, false>::record(x, shape);
 }
 template <class T> BasicVar<T> sum(BasicVar<T> x, Axis axis) {
-  return Sum<T>::record(Sum<T>(), x, reduced(x.shape(), axis), 1);
+  return ScaledSum<T, false>::record(x, reduced(x.shape(), axis));
 }
-
-template <class T> struct Mean : ScaledSum<T> {
-  static constexpr Op<T> op{.name = "mean", .vjp = &ScaledSum<T>::vjp};
-};
 template <class T> BasicVar<T> mean(BasicVar<T> x, Axis axis) {
-  detail::require_elements("mean", x.shape(), axis);
-  const Shape target = reduced(x.shape(), axis);
-  const double scale = static_cast<double>(target.size()) / static_cast<double>(x.shape().size());
-  return Mean<T>::record(Mean<T>(), x, target, scale);
+  require_elements("mean", x.shape(), axis);
+  return ScaledSum<T, true>::record(x, reduced(x.shape(), axis));
 }
 
 template <class T> struct BroadcastTo {
@@ -103,7 +103,7 @@ template <class T, bool largest> struct Extreme {
 
   static BasicVar<T> record(BasicVar<T> x, Axis axis) {
     BasicTape<T>& tape = x.tape();
-    detail::require_elements(op.name, x.shape(), axis);
+    require_elements(op.name, x.shape(), axis);
     const Shape target = reduced(x.shape(), axis);
     const T* in = x.value().data();
     T* out = tape.allocate(target);
@@ -129,7 +129,7 @@ template <class T> struct LogSumExp {
 template <class T> BasicVar<T> logsumexp(BasicVar<T> x, Axis axis) {
   BasicTape<T>& tape = x.tape();
   const Shape shape = x.shape();
-  detail::require_elements("logsumexp", shape, axis);
+  require_elements("logsumexp", shape, axis);
   const Shape target = reduced(shape, axis);
   const T* in = x.value().data();
   T* largest = tape.allocate(target);
@@ -146,14 +146,82 @@ template <class T> BasicVar<T> logsumexp(BasicVar<T> x, Axis axis) {
   return tape.push(LogSumExp<T>(), target, out, {x});
 }
 
-#define TAPEGRAD_FUNCTIONS(T)                        \
-  template BasicVar<T> sum_to(BasicVar<T>, Shape);   \
-  template BasicVar<T> sum(BasicVar<T>, Axis);       \
-  template BasicVar<T> mean(BasicVar<T>, Axis);      \
-  template BasicVar<T> max(BasicVar<T>, Axis);       \
-  template BasicVar<T> min(BasicVar<T>, Axis);       \
-  template BasicVar<T> logsumexp(BasicVar<T>, Axis); \
-  template BasicVar<T> broadcast_to(BasicVar<T>, Shape);
+/** dx = (g − mean(g) − y·mean(g·y)) / σ over each group. */
+template <class T> struct Standardize {
+  struct Attributes {
+    Axis axis;
+    double eps;
+    const T* inverse_std;
+  };
+
+  /// 1/σ is recorded again, because it depends on x.
+  static BasicVar<T> vjp(const TapedAt<T>& at, std::size_t) {
+    const auto& attributes = at.template attributes<Attributes>();
+    const Axis axis = attributes.axis;
+    const BasicVar<T> x = at.x(0);
+    const BasicVar<T> variance = mean(square(x - mean(x, axis)), axis);
+    const BasicVar<T> inverse_std = 1.0 / sqrt(variance + attributes.eps);
+    return (at.g - mean(at.g, axis) - at.y() * mean(at.g * at.y(), axis)) * inverse_std;
+  }
+  /// The same in three loops.
+  static void pull_back(At<T> at) {
+    const GradSink<T> sink = at.sink(0);
+    const Shape shape = at.node().shape();
+    const auto& attributes = at.template attributes<Attributes>();
+    const Shape target = reduced(shape, attributes.axis);
+    if (shape.size() == 0) return;
+    const double share = inverse_count(shape, target);
+    T* mean_g = at.tape.allocate(target);
+    T* mean_gy = at.tape.allocate(target);
+    const auto whole = [&](const T* data) { return operand(data, shape, shape); };
+    const auto group = [&](const T* data) { return operand(data, target, shape); };
+    accumulate(shape, std::array{whole(at.g())}, GradSink<T>{mean_g, false}, target,
+               [=](Pack<T> g) { return g * share; });
+    accumulate(shape, std::array{whole(at.g()), whole(at.y())}, GradSink<T>{mean_gy, false}, target,
+               [=](Pack<T> g, Pack<T> y) { return g * y * share; });
+    const std::array operands{whole(at.g()), whole(at.y()), group(mean_g), group(mean_gy),
+                              group(attributes.inverse_std)};
+    accumulate(shape, operands, sink, shape,
+               [](Pack<T> g, Pack<T> y, Pack<T> mg, Pack<T> mgy, Pack<T> s) { return (g - mg - y * mgy) * s; });
+  }
+  static constexpr Op<T> op{.name = "standardize", .vjp = &vjp, .pull_back = &pull_back};
+};
+template <class T> BasicVar<T> standardize(BasicVar<T> x, Axis axis, double eps) {
+  BasicTape<T>& tape = x.tape();
+  const Shape shape = x.shape();
+  require_elements("standardize", shape, axis);
+  if (!(eps >= 0)) fail("standardize", "eps must not be negative, got " + to_string(eps));
+  const Shape target = reduced(shape, axis);
+  const double share = inverse_count(shape, target);
+  T* mean = tape.allocate(target);
+  T* inverse_std = tape.allocate(target);
+  T* out = tape.allocate(shape);
+  const Operand<T> whole = operand(x.value().data(), shape, shape);
+  const Operand<T> centre = operand(static_cast<const T*>(mean), target, shape);
+  accumulate(shape, std::array{whole}, GradSink<T>{mean, false}, target, [=](Pack<T> v) { return v * share; });
+  // The mean of what is left makes up for rounding: without it a column of equal numbers would not become 0.
+  T* rest = tape.allocate(target);
+  accumulate(shape, std::array{whole, centre}, GradSink<T>{rest, false}, target,
+             [=](Pack<T> v, Pack<T> m) { return (v - m) * share; });
+  for (Index i = 0; i < target.size(); ++i) mean[i] += rest[i];
+  accumulate(shape, std::array{whole, centre}, GradSink<T>{inverse_std, false}, target,
+             [=](Pack<T> v, Pack<T> m) { return (v - m) * (v - m) * share; });
+  for (Index i = 0; i < target.size(); ++i) inverse_std[i] = T(1) / std::sqrt(inverse_std[i] + static_cast<T>(eps));
+  const Operand<T> scale = operand(static_cast<const T*>(inverse_std), target, shape);
+  map(shape, std::array{whole, centre, scale}, out, [](Pack<T> v, Pack<T> m, Pack<T> s) { return (v - m) * s; });
+  return tape.push(Standardize<T>(), shape, out, {x},
+                   tape.remember(typename Standardize<T>::Attributes{axis, eps, inverse_std}));
+}
+
+#define TAPEGRAD_FUNCTIONS(T)                            \
+  template BasicVar<T> sum_to(BasicVar<T>, Shape);       \
+  template BasicVar<T> sum(BasicVar<T>, Axis);           \
+  template BasicVar<T> mean(BasicVar<T>, Axis);          \
+  template BasicVar<T> max(BasicVar<T>, Axis);           \
+  template BasicVar<T> min(BasicVar<T>, Axis);           \
+  template BasicVar<T> logsumexp(BasicVar<T>, Axis);     \
+  template BasicVar<T> broadcast_to(BasicVar<T>, Shape); \
+  template BasicVar<T> standardize(BasicVar<T>, Axis, double);
 TAPEGRAD_INSTANTIATE(TAPEGRAD_FUNCTIONS)
 
 }  // namespace tapegrad

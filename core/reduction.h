@@ -28,11 +28,6 @@ template <class T> BasicVar<T> logsumexp(BasicVar<T> x, Axis axis = Axis::all);
  * layer normalization over the columns. Throws when there is no element to average. */
 template <class T> BasicVar<T> standardize(BasicVar<T> x, Axis axis, double eps = 1e-5);
 
-namespace detail {
-/** Throws "[mean] nothing to reduce: the input is 0x3" unless every group has an element. */
-void require_elements(std::string_view op, Shape shape, Axis axis);
-}
-
 /** Repeats rows or columns of size 1 until the result has `shape`. */
 template <class T> BasicVar<T> broadcast_to(BasicVar<T> x, Shape shape);
 

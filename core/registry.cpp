@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tapegrad/core/activations.h"
 #include "tapegrad/core/number.h"
 #include "tapegrad/core/softmax.h"
 
@@ -91,16 +90,17 @@ void register_activation(Activation activation) {
 
 namespace detail {
 
-Facts scanned_facts(const ActivationRule& rule) {
-  Facts facts{.formula = "", .sup_slope = 0};
-  if (!rule.elementwise) return facts;
-  for (int i = -50'000; i <= 50'000; ++i) {
+double scanned_sup_slope(const ActivationRule& rule) {
+  double largest = 0;
+  for (int i = -50'000; i <= 50'000 && rule.elementwise; ++i) {
     const double slope = std::abs(rule.at(i * 1e-3).slope);
-    if (slope > facts.sup_slope) facts.sup_slope = slope;
+    if (slope > largest) largest = slope;
   }
-  facts.saturates_left = std::abs(rule.at(-1e4).slope) < 0.1 * facts.sup_slope;
-  facts.saturates_right = std::abs(rule.at(1e4).slope) < 0.1 * facts.sup_slope;
-  return facts;
+  return largest;
+}
+
+bool saturates_at(const ActivationRule& rule, double x) {
+  return rule.elementwise && std::abs(rule.at(x).slope) < 0.1 * rule.facts.sup_slope;
 }
 
 void unknown_setting(const ActivationRule& rule, std::string_view setting) {

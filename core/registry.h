@@ -35,8 +35,9 @@ struct Facts {
   double sup_slope = 1;                                     ///< supremum of |f′|
   std::vector<Kink> kinks = {};                             ///< where f′ jumps
   std::vector<double> bends = {};                           ///< where only f″ jumps
-  bool saturates_left = false;                              ///< |f′| < 0.1·sup|f′| towards −∞
-  bool saturates_right = false;                             ///< the same towards +∞
+  // Found from f′, whatever a rule says:
+  bool saturates_left = false;   ///< |f′| < 0.1·sup|f′| towards −∞
+  bool saturates_right = false;  ///< the same towards +∞
 };
 
 /** The type-erased form of a rule: what is known of it, and what depends on its type. */
@@ -116,22 +117,16 @@ void register_activation(Activation activation);
 
 namespace detail {
 
-template <class Rule>
-concept HasSettings = requires {
-  Rule::settings;
-};
-template <class Rule>
-concept HasFacts = requires(const Rule rule) {
-  rule.facts();
-};
 /** A rule that is not elementwise says itself how it is applied to a matrix. */
 template <class Rule>
 concept Structured = requires(const Rule rule, BasicVar<float> x) {
   rule.apply(x, std::span<const BasicVar<float>>());
 };
 
-/** Facts of a rule that states none: the supremum of |f′| and the saturating sides come from a scan. */
-Facts scanned_facts(const ActivationRule& rule);
+/** sup|f′| of a rule without facts, by a scan; 0 when it is not elementwise. */
+double scanned_sup_slope(const ActivationRule& rule);
+/** Whether f saturates far to the left, x < 0, or to the right. */
+bool saturates_at(const ActivationRule& rule, double x);
 [[noreturn]] void unknown_setting(const ActivationRule& rule, std::string_view setting);
 
 template <class Rule> class ErasedRule final : public ActivationRule {
@@ -139,22 +134,24 @@ template <class Rule> class ErasedRule final : public ActivationRule {
   explicit ErasedRule(const Rule& rule) : rule_(rule) {
     name = Rule::name;
     elementwise = !Structured<Rule>;
-    if constexpr (HasSettings<Rule>) {
+    if constexpr (requires { Rule::settings; }) {
       check_settings(rule);
       for (const auto& setting : Rule::settings)
         settings.emplace_back(setting.name, static_cast<double>(rule.*setting.member));
     }
     if constexpr (requires { rule.inputs_per_output(); }) inputs_per_output = rule.inputs_per_output();
     if constexpr (requires { rule.learned(); }) learned = rule.learned();
-    if constexpr (HasFacts<Rule>)
+    if constexpr (requires { rule.facts(); })
       facts = rule.facts();
     else
-      facts = scanned_facts(*this);
+      facts.sup_slope = scanned_sup_slope(*this);
+    facts.saturates_left = saturates_at(*this, -1e30);
+    facts.saturates_right = saturates_at(*this, 1e30);
   }
 
   std::shared_ptr<const ActivationRule> with(std::string_view setting,
                                              [[maybe_unused]] double value) const override {
-    if constexpr (HasSettings<Rule>) {
+    if constexpr (requires { Rule::settings; }) {
       for (const auto& known : Rule::settings) {
         if (known.name != setting) continue;
         check_setting(Rule::name, setting, known.domain, value);

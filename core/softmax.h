@@ -20,19 +20,17 @@ struct Softmax {
   template <class T> static BasicVar<T> apply(BasicVar<T> x, std::span<const BasicVar<T>>) { return softmax(x); }
   static Facts facts() { return {.formula = "eˣ / Σeˣ", .lower = 0, .upper = 1, .sup_slope = 0.5}; }
 };
-extern TAPEGRAD_DEFINE_MAKE(Softmax)
 
-    struct LogSoftmax {
+struct LogSoftmax {
   static constexpr std::string_view name = "log_softmax";
   template <class T> static BasicVar<T> apply(BasicVar<T> x, std::span<const BasicVar<T>>) {
     return log_softmax(x);
   }
   static Facts facts() { return {.formula = "x − ln Σeˣ", .upper = 0, .sup_slope = 1}; }
 };
-extern TAPEGRAD_DEFINE_MAKE(LogSoftmax)
 
-    /** PReLU as an activation: its slopes are learned, so it is applied by a layer. */
-    struct Prelu {
+/** PReLU as an activation: its slopes are learned, so it is applied by a layer. */
+struct Prelu {
   static constexpr std::string_view name = "prelu";
   template <class T> static BasicVar<T> apply(BasicVar<T> x, std::span<const BasicVar<T>> learned) {
     if (learned.size() != 1) fail(name, "needs its learned slope: use tg::prelu(x, slope) or the layer");
@@ -41,9 +39,8 @@ extern TAPEGRAD_DEFINE_MAKE(LogSoftmax)
   static std::vector<std::pair<std::string_view, double>> learned() { return {{"weight", 0.25}}; }
   static Facts facts() { return {.formula = "x for x > 0, else a·x, a learned per feature", .kinks = {{0, 0.25}}}; }
 };
-extern TAPEGRAD_DEFINE_MAKE(Prelu)
 
-    struct Maxout {
+struct Maxout {
   int pieces = 2;
   static constexpr std::string_view name = "maxout";
   static constexpr std::array settings{Setting{"pieces", &Maxout::pieces, SettingDomain::count}};
@@ -53,9 +50,8 @@ extern TAPEGRAD_DEFINE_MAKE(Prelu)
   Index inputs_per_output() const { return pieces; }
   static Facts facts() { return {.formula = "largest of `pieces` neighbouring columns"}; }
 };
-extern TAPEGRAD_DEFINE_MAKE(Maxout)
 
-    struct Glu {
+struct Glu {
   static constexpr std::string_view name = "glu";
   template <class T> static BasicVar<T> apply(BasicVar<T> x, std::span<const BasicVar<T>>) { return glu(x); }
   static Index inputs_per_output() { return 2; }
@@ -63,16 +59,16 @@ extern TAPEGRAD_DEFINE_MAKE(Maxout)
     return {.formula = "a·σ(b), halves of the columns", .sup_slope = std::numeric_limits<double>::infinity()};
   }
 };
-extern TAPEGRAD_DEFINE_MAKE(Glu)
-#define TAPEGRAD_STRUCTURED_ACTIVATIONS(X) X(Softmax) X(LogSoftmax) X(Prelu) X(Maxout) X(Glu)
 
-    /** ln Σeˣ of a row in two parts; their sum would round away the second one at logits of ±1000. */
-    template <class T>
-    struct LogSum {
+/** ln Σeˣ of a row in two parts; their sum would round away the second one at logits of ±1000. */
+template <class T> struct LogSum {
   T largest;
   T log_rest;  ///< ln Σe^(x − largest)
 };
 /** softmax of one row into y, which may be x. For fused kernels. */
 template <class T> LogSum<T> softmax_row(const T* x, T* y, Index count);
+
+#define TAPEGRAD_STRUCTURED_ACTIVATIONS(X) X(Softmax) X(LogSoftmax) X(Prelu) X(Maxout) X(Glu)
+TAPEGRAD_STRUCTURED_ACTIVATIONS(extern TAPEGRAD_DEFINE_MAKE)
 
 }  // namespace tapegrad

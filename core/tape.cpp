@@ -2,7 +2,6 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <limits>
 
 #include "tapegrad/core/kernels/threads.h"
@@ -96,12 +95,9 @@ template <class T> template <class Call> void BasicTape<T>::show_to_each(const C
 }
 
 template <class T> BasicVar<T> BasicTape<T>::leaf(Shape shape, T* values, InputOptions options) {
-  return add_node({.op = &input_op<T>,
-                   .value = values,
-                   .owner = owner_,
-                   .requires_grad = options.requires_grad && grad_enabled_,
-                   .leaf = true},
-                  shape);
+  return add_node(
+      {.op = &input_op<T>, .value = values, .requires_grad = options.requires_grad && grad_enabled_, .leaf = true},
+      shape);
 }
 
 template <class T> BasicVar<T> BasicTape<T>::input(const BasicMatrixRef<T>& values, InputOptions options) {
@@ -134,7 +130,7 @@ template <class T> BasicVar<T> BasicTape<T>::input(double value, InputOptions op
 template <class T> BasicVar<T> BasicTape<T>::constant(double value) {
   T* copy = allocate({1, 1});
   *copy = static_cast<T>(value);
-  return add_node({.op = &constant_op<T>, .value = copy, .owner = owner_}, {1, 1});
+  return add_node({.op = &constant_op<T>, .value = copy}, {1, 1});
 }
 
 template <class T> BasicVar<T> BasicTape<T>::parameter(const BasicParameter<T>& parameter) {
@@ -147,7 +143,6 @@ template <class T> BasicVar<T> BasicTape<T>::parameter(const BasicParameter<T>& 
                                   .value = data->value.data(),
                                   .grad = data->grad.data(),
                                   .attributes = data,
-                                  .owner = owner_,
                                   .requires_grad = data->requires_grad,
                                   .leaf = true},
                                  parameter.shape());
@@ -183,15 +178,13 @@ template <class T> BasicVar<T> BasicTape<T>::unexpected_parameter(const BasicPar
 
 template <class T>
 void BasicTape<T>::check_parameters(std::string_view op, NodeIndex from, std::span<const char> marked) const {
+  using Entry = typename RecordedParameters<T>::Entry;
   if (!parameters_.any_changed()) [[likely]]
     return;
   std::vector<const ParameterData*> changed_at(from + std::size_t{1});
-  const auto mark = [&](const auto& entry) {
-    if (entry.changed() && entry.node <= from) changed_at[entry.node] = entry.data.get();
-  };
-  const auto recorded = parameters_.of_this_step();
-  std::for_each(recorded.begin(), recorded.end(), mark);
-  std::for_each(parameters_.superseded.begin(), parameters_.superseded.end(), mark);
+  for (const auto& entries : {parameters_.of_this_step(), std::span<const Entry>(parameters_.superseded)})
+    for (const Entry& entry : entries)
+      if (entry.changed() && entry.node <= from) changed_at[entry.node] = entry.data.get();
   std::vector<char> reached(from + std::size_t{1});
   reached[from] = 1;
   for (NodeIndex i = from + 1; i-- > 0;) {
@@ -214,9 +207,7 @@ template <class T> void BasicTape<T>::fail_too_large(Shape shape) {
 template <class T> GradSink<T> BasicTape<T>::leaf_sink(Node<T>& node) {
   bool add = node.pass != 0;
   if (node.op == &parameter_op<T>) {
-    ParameterData& data = parameter_of(node);
-    if (data.grad.data() != node.grad) [[unlikely]]
-      find_grad(node);
+    ParameterData& data = parameter_with_grad(node);
     add = data.has_grad;
     data.has_grad = true;
   } else if (node.grad == nullptr) {
@@ -226,11 +217,14 @@ template <class T> GradSink<T> BasicTape<T>::leaf_sink(Node<T>& node) {
   return {node.grad, add};
 }
 
-/// Where the gradient is now: somebody may have put another matrix there.
-template <class T> void BasicTape<T>::find_grad(Node<T>& node) {
-  BasicMatrix<T>& grad = parameter_of(node).grad;
-  if (node.shape() != Shape{grad.rows(), grad.cols()}) fail_resized(node);
-  node.grad = grad.data();
+/// With the gradient where it is now: somebody may have put another matrix there.
+template <class T> auto BasicTape<T>::parameter_with_grad(Node<T>& node) -> ParameterData& {
+  ParameterData& data = parameter_of(node);
+  if (data.grad.data() != node.grad) [[unlikely]] {
+    if (node.shape() != Shape{data.grad.rows(), data.grad.cols()}) fail_resized(node);
+    node.grad = data.grad.data();
+  }
+  return data;
 }
 
 template <class T> void BasicTape<T>::backward(NodeIndex from, const T* seed) {
@@ -245,17 +239,14 @@ template <class T> void BasicTape<T>::backward(NodeIndex from, const T* seed) {
   try {
     pull_back(from, seed);
   } catch (...) {
-    forget_gradients();  // some are written in part, or not at all
+    // Some gradients are written in part, or not at all.
+    for (const auto& recorded : parameters_.of_this_step()) recorded.data->has_grad = false;
+    for (std::size_t i = 0; i < size_; ++i) nodes_[i].pass = 0;
+    pass_ = 0;
     states_.fail(0);
     throw;
   }
   states_.succeed();
-}
-
-template <class T> void BasicTape<T>::forget_gradients() {
-  for (const auto& recorded : parameters_.of_this_step()) recorded.data->has_grad = false;
-  for (std::size_t i = 0; i < size_; ++i) nodes_[i].pass = 0;
-  pass_ = 0;
 }
 
 template <class T> void BasicTape<T>::pull_back(NodeIndex from, const T* seed) {
@@ -274,27 +265,15 @@ template <class T> void BasicTape<T>::pull_back(NodeIndex from, const T* seed) {
 
 /// Records what the rule says, without gradients of its own and unseen, adds it to the parents', and forgets the nodes.
 template <class T> void BasicTape<T>::pull_back_by_rule(NodeIndex self) {
-  struct Scratch {
-    explicit Scratch(BasicTape& t) : tape(t), size(t.size_), arena(t.arena_.mark()) {
-      tape.observers_.swap(observers);
-    }
-    ~Scratch() {
-      tape.size_ = size;
-      tape.observers_.swap(observers);
-      tape.arena_.release(arena);
-    }
-    BasicTape& tape;
-    std::size_t size;
-    Arena::Mark arena;
-    std::vector<BasicObserver<T>*> observers;
-  };
   const Node<T> node = nodes_[self];  // a copy: the rule records, so the list may move
   for (std::uint32_t k = 0; k < node.parent_count; ++k) {
     const NodeIndex parent = node.parents[k];
     if (!needs_grad(parent)) continue;
     if (nodes_[parent].grad == nullptr)
       nodes_[parent].grad = memory_for(nodes_[parent]);  // it outlives the scratch
-    const Scratch scratch(*this);
+    const Arena::Scratch memory(arena_);
+    const Scoped<std::size_t> nodes(size_, size_);
+    const Scoped<std::vector<BasicObserver<T>*>> unseen(observers_, {});
     const auto guard = no_grad();
     const BasicVar<T> g = leaf(node.shape(), node.grad, {});
     const BasicVar<T> part = node.op->vjp({*this, self, g}, k);
@@ -307,8 +286,7 @@ template <class T> void BasicTape<T>::pull_back_by_rule(NodeIndex self) {
 template <class T> const T* BasicTape<T>::readable_grad(NodeIndex index) {
   Node<T>& node = nodes_[index];
   if (node.op == &parameter_op<T>) {
-    ParameterData& data = parameter_of(node);
-    if (data.grad.data() != node.grad) find_grad(node);
+    ParameterData& data = parameter_with_grad(node);
     if (!data.has_grad) data.grad.setZero();
   } else if (node.pass == 0) {
     if (node.grad == nullptr) node.grad = memory_for(node);
@@ -366,40 +344,30 @@ template <class T> BasicView<T> BasicVar<T>::grad() const {
   return BasicView<T>(tape_->readable_grad(index_), n.rows, n.cols);
 }
 
-template <class T> void BasicVar<T>::check_backward() const {
+template <class T> void BasicVar<T>::backward(Shape seed, const T* values) const {
+  if (shape() != seed)
+    fail("backward",
+         fmt::format("the seed is {}, variable {} is {}", to_string(seed), label(), to_string(shape())));
   if (!requires_grad())
     fail("backward", fmt::format("variable {} depends on nothing that requires a gradient", label()));
+  tape_->backward(index_, values);
 }
 
 template <class T> void BasicVar<T>::backward() const {
   if (shape() != Shape{1, 1})
     fail("backward", fmt::format("needs a scalar (1x1) or a seed, variable {} is {}", label(), to_string(shape())));
-  check_backward();
   const T one = 1;
-  tape_->backward(index_, &one);
-}
-
-template <class T> void BasicVar<T>::check_seed(Shape seed) const {
-  if (shape() != seed)
-    fail("backward",
-         fmt::format("the seed is {}, variable {} is {}", to_string(seed), label(), to_string(shape())));
-  check_backward();
+  backward({1, 1}, &one);
 }
 
 template <class T> void BasicVar<T>::backward(const BasicMatrixRef<T>& seed) const {
-  check_seed({seed.rows(), seed.cols()});
-  if (seed.outerStride() != seed.cols()) {
-    const BasicMatrix<T> packed = seed;
-    tape_->backward(index_, packed.data());
-  } else {
-    tape_->backward(index_, seed.data());
-  }
+  if (seed.outerStride() != seed.cols()) return backward(BasicMatrix<T>(seed));
+  backward({seed.rows(), seed.cols()}, seed.data());
 }
 
 template <class T> void BasicVar<T>::backward(BasicVar<T> seed) const {
   common_tape("backward", *this, seed);
-  check_seed(seed.shape());
-  tape_->backward(index_, seed.node().value);
+  backward(seed.shape(), seed.node().value);
 }
 
 namespace detail {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <concepts>
 #include <memory>
 #include <span>
@@ -133,8 +134,7 @@ template <class T> class BasicVar {
 
  private:
   [[noreturn]] void fail_stale() const;
-  void check_backward() const;
-  void check_seed(Shape seed) const;
+  void backward(Shape seed, const T* values) const;
 
   // No more than two registers: every op passes Vars by value.
   BasicTape<T>* tape_ = nullptr;
@@ -168,7 +168,6 @@ template <class T> class alignas(64) BasicTape {
  public:
   BasicTape() = default;
   BasicTape(const BasicTape&) = delete;
-  BasicTape& operator=(const BasicTape&) = delete;
   ~BasicTape();
 
   /** Starts the next step: forgets all nodes, keeps the memory, and sets the gradients of the parameters that
@@ -266,7 +265,6 @@ template <class T> class alignas(64) BasicTape {
                      .value = value,
                      .attributes = attributes,
                      .parents = kept,
-                     .owner = owner_,
                      .parent_count = static_cast<std::uint32_t>(parents.size()) & 0x3fff'ffff,
                      .requires_grad = requires_grad && grad_enabled_ && Rule::op.vjp != nullptr},
                     shape);
@@ -300,6 +298,7 @@ template <class T> class alignas(64) BasicTape {
       make_room();
     node.rows = static_cast<std::uint32_t>(shape.rows);
     node.cols = static_cast<std::uint32_t>(shape.cols);
+    node.owner = owner_;
     nodes_[size_] = node;
     return static_cast<NodeIndex>(size_++);
   }
@@ -321,12 +320,11 @@ template <class T> class alignas(64) BasicTape {
   [[noreturn]] static void fail_too_large(Shape shape);
   void backward(NodeIndex from, const T* seed);
   void pull_back(NodeIndex from, const T* seed);
-  void forget_gradients();
   [[gnu::noinline]] void pull_back_by_rule(NodeIndex self);
   const T* readable_grad(NodeIndex node);
   T* memory_for(const Node<T>& node) { return allocate_array<T>(static_cast<std::size_t>(node.size())); }
   GradSink<T> leaf_sink(Node<T>& node);
-  static void find_grad(Node<T>& parameter);
+  static ParameterData& parameter_with_grad(Node<T>& parameter);
   static void check_readable(const Node<T>& parameter);
   [[noreturn]] static void fail_resized(const Node<T>& parameter);
   static ParameterData& parameter_of(const Node<T>& node) {
@@ -399,13 +397,7 @@ template <class T> BasicTape<T>& common_tape(std::string_view op, std::span<cons
 template <class T, class... Vars>
 requires(std::is_same_v<Vars, BasicVar<T>>&&...) BasicTape<T>
 &common_tape(std::string_view op, BasicVar<T> first, Vars... rest) {
-  BasicTape<T>& tape = first.tape();
-  const auto check = [&](BasicVar<T> var) {
-    if (&var.tape() != &tape) [[unlikely]]
-      detail::fail_different_tapes(op, first, var);
-  };
-  (check(rest), ...);
-  return tape;
+  return common_tape<T>(op, std::array{first, rest...});
 }
 
 template <class T> EIGEN_ALWAYS_INLINE const Node<T>& BasicVar<T>::node() const {

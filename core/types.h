@@ -46,10 +46,9 @@ struct Shape {
 /** Gives a variable another value until the end of the scope, also by an exception. */
 template <class Value> class Scoped {
  public:
-  Scoped(Value& variable, Value value) : variable_(variable), before_(std::exchange(variable, value)) {}
-  ~Scoped() { variable_ = before_; }
+  Scoped(Value& variable, Value value) : variable_(variable), before_(std::exchange(variable, std::move(value))) {}
+  ~Scoped() { variable_ = std::move(before_); }
   Scoped(const Scoped&) = delete;
-  Scoped& operator=(const Scoped&) = delete;
 
  private:
   Value& variable_;

@@ -21,12 +21,7 @@ struct Gaussian {
   template <class X> static X value(const X& x) { return tg::exp(-x * x); }
   template <class X> static X vjp(const X& g, const X& x, const X& y) { return -2 * g * x * y; }
   static tg::Facts facts() {
-    return {.formula = "e^(−x²)",
-            .lower = 0,
-            .upper = 1,
-            .sup_slope = std::sqrt(2 / std::exp(1)),  // at x = ±1/√2
-            .saturates_left = true,
-            .saturates_right = true};
+    return {.formula = "e^(−x²)", .lower = 0, .upper = 1, .sup_slope = std::sqrt(2 / std::exp(1))};  // at x = ±1/√2
   }
 };
 

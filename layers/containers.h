@@ -3,9 +3,14 @@
 #include <concepts>
 
 #include "tapegrad/layers/activation.h"
-#include "tapegrad/layers/module.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
+
+namespace detail {
+/** Arguments of a constructor that are not those of the copy or move constructor. */
+template <class Self, class... Given>
+concept NotCopy = sizeof...(Given) > 1 || (!std::same_as<std::remove_cvref_t<Given>, Self> || ...);
+}  // namespace detail
 
 /** Modules in a row: the output of one is the input of the next. Takes layers, activation rules and activations;
  * an error inside carries the path of the layer, "0.linear: [matmul] …".
@@ -25,11 +30,8 @@ template <class T> class BasicSequential : public BasicModule<T> {
  public:
   BasicSequential() = default;
   template <class... Layers>
-  requires(sizeof...(Layers) > 0 &&
-           !(sizeof...(Layers) == 1 && (std::same_as<std::remove_cvref_t<Layers>, BasicSequential> &&
-                                        ...))) explicit BasicSequential(Layers&&... layers) {
-    (add(std::forward<Layers>(layers)), ...);
-  }
+  requires detail::NotCopy<BasicSequential, Layers...>
+  explicit BasicSequential(Layers&&... layers) { (add(std::forward<Layers>(layers)), ...); }
 
   /// Chosen only where an argument is a function template, which has no type to deduce: Sequential{Linear(…), relu}.
   template <class Never = void>
@@ -90,9 +92,8 @@ template <class T> class BasicSequential : public BasicModule<T> {
 template <class T> class BasicResidual : public BasicModule<T> {
  public:
   template <class... Layers>
-  requires(sizeof...(Layers) > 0 &&
-           !(sizeof...(Layers) == 1 && (std::same_as<std::remove_cvref_t<Layers>, BasicResidual> &&
-                                        ...))) explicit BasicResidual(Layers&&... layers) {
+  requires detail::NotCopy<BasicResidual, Layers...>
+  explicit BasicResidual(Layers&&... layers) {
     this->add_module("inner", std::make_unique<BasicSequential<T>>(std::forward<Layers>(layers)...));
   }
   std::string_view kind() const override { return "residual"; }

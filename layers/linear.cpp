@@ -4,8 +4,7 @@
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 
-template <class T>
-BasicLinear<T>::BasicLinear(Index in, Index out, Rng& rng, const LinearOptions& options) : has_bias_(options.bias) {
+template <class T> BasicLinear<T>::BasicLinear(Index in, Index out, Rng& rng, const LinearOptions& options) {
   if (in < 1 || out < 1) fail("linear", "sizes must be at least 1, got " + to_string(Shape{out, in}));
   const auto made = [&](const char* name, const Initializer& init, Shape shape) {
     return with_memory("linear", shape, [&] {
@@ -13,13 +12,13 @@ BasicLinear<T>::BasicLinear(Index in, Index out, Rng& rng, const LinearOptions& 
     });
   };
   weight = made("weight", options.weight_init, {out, in});
-  if (has_bias_) bias = made("bias", options.bias_init, {1, out});
+  if (options.bias) bias = made("bias", options.bias_init, {1, out});
 }
 
 template <class T> BasicVar<T> BasicLinear<T>::forward(BasicVar<T> x) {
   BasicTape<T>& tape = x.tape();
   const BasicVar<T> w = tape.parameter(weight);
-  return has_bias_ ? linear(x, w, tape.parameter(bias)) : matmul(x, w, {.transpose_b = true});
+  return has_bias() ? linear(x, w, tape.parameter(bias)) : matmul(x, w, {.transpose_b = true});
 }
 
 TAPEGRAD_INSTANTIATE_SCALARS(Linear)

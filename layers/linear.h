@@ -20,16 +20,13 @@ template <class T> class BasicLinear : public BasicModule<T> {
   std::string_view kind() const override { return "linear"; }
   Index out_features(Index) const override { return this->own_parameters()[0].shape().rows; }
 
-  bool has_bias() const { return has_bias_; }
+  bool has_bias() const { return !bias.empty(); }
 
   BasicParameter<T> weight;
   BasicParameter<T> bias;  ///< empty when the layer has none
 
  protected:
   BasicVar<T> forward(BasicVar<T> x) override;
-
- private:
-  bool has_bias_ = true;
 };
 
 }  // namespace tapegrad

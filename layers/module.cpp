@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <utility>
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
@@ -20,11 +19,11 @@ std::string joined(const std::string& path, const std::string& name) {
 
 }  // namespace
 
-detail::OneDeeper::OneDeeper() : depth(nesting, nesting + 1) {
+detail::OneDeeper::OneDeeper() : Scoped(nesting, nesting + 1) {
   if (nesting > deepest) fail("module", fmt::format("more than {} modules are inside each other", deepest));
 }
 
-EvalScope::EvalScope() : scope_(in_eval_scope, true) {}
+EvalScope::EvalScope() : Scoped(in_eval_scope, true) {}
 
 template <class T> BasicModule<T>::~BasicModule() {
   // Those inside go one after the other: destructors that call each other may run out of stack.

@@ -13,9 +13,8 @@ namespace tapegrad::inline TAPEGRAD_ABI {
 
 namespace detail {
 /** A call of a module, or a look into it. Throws for one that is nested too deep for the stack. */
-struct OneDeeper {
+struct OneDeeper : Scoped<int> {
   OneDeeper();
-  Scoped<int> depth;
 };
 }  // namespace detail
 
@@ -112,12 +111,8 @@ template <class T> class BasicModule {
 };
 
 /** While it lives, every module that its thread calls is in eval mode, whatever the module's own mode is. */
-class EvalScope {
- public:
+struct EvalScope : Scoped<bool> {
   EvalScope();
-
- private:
-  Scoped<bool> scope_;
 };
 
 }  // namespace tapegrad

@@ -4,11 +4,11 @@
 
 #include "tapegrad/core/arithmetic.h"
 #include "tapegrad/core/check.h"
-#include "tapegrad/core/reduction.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 
-template <class T> BasicNormalization<T>::BasicNormalization(std::string_view kind, Index features, double eps) {
+template <class T>
+BasicNormalization<T>::BasicNormalization(std::string_view kind, Index features, double eps) : eps_(eps) {
   if (features < 1) fail(kind, "needs at least 1 feature, got " + std::to_string(features));
   check_setting(kind, "eps", SettingDomain::not_negative, eps);
   with_memory(kind, {1, features}, [&] {
@@ -28,8 +28,8 @@ template <class T> BasicVar<T> BasicNormalization<T>::forward(BasicVar<T> x) {
 
 template <class T>
 BasicBatchNorm1d<T>::BasicBatchNorm1d(Index features, BatchNormOptions options)
-    : BasicNormalization<T>("batch_norm", features, options.eps), options_(options) {
-  check_setting("batch_norm", "momentum", SettingDomain::up_to_one, options.momentum);
+    : BasicNormalization<T>("batch_norm", features, options.eps),
+      momentum_(check_setting("batch_norm", "momentum", SettingDomain::up_to_one, options.momentum)) {
   this->add_buffer("running_mean", BasicMatrix<T>::Zero(1, features));
   this->add_buffer("running_var", BasicMatrix<T>::Ones(1, features));
 }
@@ -44,15 +44,15 @@ template <class T> BasicVar<T> BasicBatchNorm1d<T>::normalized(BasicVar<T> x) {
                                      to_string(shape), x.cols()));
   }
   if (!this->training()) {
-    const BasicVar<T> scale = x.tape().input((variance.array() + static_cast<T>(options_.eps)).rsqrt().matrix());
+    const BasicVar<T> scale = x.tape().input((variance.array() + static_cast<T>(this->eps_)).rsqrt().matrix());
     return (x - x.tape().input(mean)) * scale;
   }
   if (x.rows() < 2) fail("batch_norm", "needs more than one row in training, got " + to_string(x.shape()));
-  const BasicVar<T> y = standardize(x, Axis::rows, options_.eps);
+  const BasicVar<T> y = standardize(x, Axis::rows, this->eps_);
   const auto values = x.value();
-  const T momentum = static_cast<T>(options_.momentum);
-  this->restore_on_failure(x.tape(), running_mean());
-  this->restore_on_failure(x.tape(), running_var());
+  const T momentum = static_cast<T>(momentum_);
+  this->restore_on_failure(x.tape(), mean);
+  this->restore_on_failure(x.tape(), variance);
   for (Index col = 0; col < x.cols(); ++col) {
     const auto column = values.col(col).template cast<double>().array();
     const double m = column.mean();
@@ -61,14 +61,6 @@ template <class T> BasicVar<T> BasicBatchNorm1d<T>::normalized(BasicVar<T> x) {
     variance(0, col) += momentum * (static_cast<T>(v) - variance(0, col));
   }
   return y;
-}
-
-template <class T>
-BasicLayerNorm<T>::BasicLayerNorm(Index features, LayerNormOptions options)
-    : BasicNormalization<T>("layer_norm", features, options.eps), options_(options) {}
-
-template <class T> BasicVar<T> BasicLayerNorm<T>::normalized(BasicVar<T> x) {
-  return standardize(x, Axis::cols, options_.eps);
 }
 
 TAPEGRAD_INSTANTIATE_SCALARS(Normalization)

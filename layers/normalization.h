@@ -1,5 +1,6 @@
 #pragma once
 
+#include "tapegrad/core/reduction.h"
 #include "tapegrad/layers/module.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
@@ -25,6 +26,8 @@ template <class T> class BasicNormalization : public BasicModule<T> {
   BasicNormalization(std::string_view kind, Index features, double eps);
   BasicVar<T> forward(BasicVar<T> x) override;
   virtual BasicVar<T> normalized(BasicVar<T> x) = 0;
+
+  double eps_;
 };
 
 /** y = (x − μ)/√(σ² + eps)·weight + bias per feature: batch×n → batch×n, weight and bias 1×n (Ioffe & Szegedy
@@ -41,20 +44,18 @@ template <class T> class BasicBatchNorm1d : public BasicNormalization<T> {
   BasicVar<T> normalized(BasicVar<T> x) override;
 
  private:
-  BatchNormOptions options_;
+  double momentum_;
 };
 
 /** y = (x − μ)/√(σ² + eps)·weight + bias per row: batch×n → batch×n, weight and bias 1×n (Ba et al. 2016). */
 template <class T> class BasicLayerNorm : public BasicNormalization<T> {
  public:
-  explicit BasicLayerNorm(Index features, LayerNormOptions options = {});
+  explicit BasicLayerNorm(Index features, LayerNormOptions options = {})
+      : BasicNormalization<T>("layer_norm", features, options.eps) {}
   std::string_view kind() const override { return "layer_norm"; }
 
  protected:
-  BasicVar<T> normalized(BasicVar<T> x) override;
-
- private:
-  LayerNormOptions options_;
+  BasicVar<T> normalized(BasicVar<T> x) override { return standardize(x, Axis::cols, this->eps_); }
 };
 
 }  // namespace tapegrad

@@ -6,7 +6,6 @@
 #include <functional>
 
 #include "tapegrad/core/check.h"
-#include "tapegrad/core/kernels/denormals.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 

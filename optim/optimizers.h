@@ -58,22 +58,23 @@ struct SgdOptions {
  *      m ← β₁m + (1 − β₁)·g,   v ← β₂v + (1 − β₂)·g²,   amsgrad: u ← max(u, v), else u = v
  *      w ← w − lr·m̂/(√û + ε)   with m̂ = m/(1 − β₁ᵗ), û = u/(1 − β₂ᵗ)
  *
+ * and AdamW, the same with decoupled weight decay (Loshchilov & Hutter 2019): w ← w − lr·λ·w, then Adam's step with λ = 0.
  * Throws unless lr, eps, weight_decay ≥ 0 and finite, and both betas in [0, 1). */
-struct AdamOptions {
+template <bool decoupled> struct AdamRule {
   double lr = 1e-3;
   double beta1 = 0.9;
   double beta2 = 0.999;
   double eps = 1e-8;
-  double weight_decay = 0;  ///< λ: adds λ·w to the gradient (L2 penalty)
-  bool amsgrad = false;     ///< divide by the largest v so far
+  double weight_decay = decoupled ? 0.01 : 0;  ///< λ: shrinks w by lr·λ·w, or adds λ·w to the gradient (L2 penalty)
+  bool amsgrad = false;                        ///< divide by the largest v so far
 
-  static constexpr std::string_view name = "adam";
+  static constexpr std::string_view name = decoupled ? "adamw" : "adam";
   OptimizerBuffers buffers() const { return {{"exp_avg"}, {"exp_avg_sq"}, {"max_exp_avg_sq", amsgrad}}; }
   Settings settings() const {
     return {{"beta1", beta1, SettingDomain::below_one}, {"beta2", beta2, SettingDomain::below_one}, {"eps", eps}};
   }
-  /** `shrink` multiplies w before the step. */
-  template <class T> void update(const OptimizerUpdate<T>& p, double shrink = 1) const {
+  template <class T> void update(OptimizerUpdate<T> p) const {
+    const double shrink = decoupled ? 1 - p.lr * std::exchange(p.weight_decay, 0) : 1;
     const double step_size = p.lr / (1 - std::pow(beta1, p.t));
     const double correction = 1 / std::sqrt(1 - std::pow(beta2, p.t));  // one division per element is slow enough
     p.each([=, *this, mean = p.buffer(0), square = p.buffer(1), largest = p.buffer(2)](Pack<T>& w, Pack<T> g,
@@ -85,27 +86,8 @@ struct AdamOptions {
     });
   }
 };
-
-/** Adam with decoupled weight decay (Loshchilov & Hutter 2019): w ← w − lr·λ·w, then Adam's step with λ = 0. Settings are
- * checked as those of Adam. */
-struct AdamWOptions {
-  double lr = 1e-3;
-  double beta1 = 0.9;
-  double beta2 = 0.999;
-  double eps = 1e-8;
-  double weight_decay = 0.01;  ///< λ: shrinks w itself by lr·λ·w, whatever the gradient
-  bool amsgrad = false;        ///< divide by the largest v so far
-
-  static constexpr std::string_view name = "adamw";
-  AdamOptions adam() const { return {.beta1 = beta1, .beta2 = beta2, .eps = eps, .amsgrad = amsgrad}; }
-  OptimizerBuffers buffers() const { return adam().buffers(); }
-  Settings settings() const { return adam().settings(); }
-  template <class T> void update(OptimizerUpdate<T> p) const {
-    const double shrink = 1 - p.lr * p.weight_decay;
-    p.weight_decay = 0;
-    adam().update(p, shrink);
-  }
-};
+using AdamOptions = AdamRule<false>;
+using AdamWOptions = AdamRule<true>;
 
 /** RMSprop (Tieleman & Hinton 2012; centered: Graves 2013), with g ← g + λw:
  *
