@@ -232,7 +232,7 @@ def listed():
     for line in (HERE / "mutants.txt").read_text().splitlines():
         if not line or line.startswith("#"):
             continue
-        expected, file, original, change, *test = [part.strip() for part in line.split(" | ")]
+        expected, file, original, change, *test = [part.strip() for part in re.split(r" \|(?: |$)", line)]
         path = ROOT / file
         source = path.read_text() if path.exists() else ""
         if source.count(original) != 1:
