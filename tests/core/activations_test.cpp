@@ -582,3 +582,31 @@ TEST_CASE("a user's activation is a full member") {
   CHECK(steep.with("slope", 3).value(2) == 6);
   CHECK(steep.text() == "test_steep(slope=2)");  // not registered, so nothing is a default
 }
+
+namespace {
+
+/// Its facts have to be found: flat for x → −∞ or, mirrored, for x → ∞, and steepest at 0.
+struct Step {
+  double side = 1;
+  static constexpr std::string_view name = "test_one_sided";
+  static constexpr std::array settings{tg::Setting{"side", &Step::side}};
+  template <class X> X value(const X& x) const {
+    return tapegrad::where(side * x > 0, 2 * side * x, 0.1 * side * x);
+  }
+  template <class X> X vjp(const X& g, const X& x, const X&) const {
+    return tapegrad::where(side * x > 0, 2 * side * g, 0.1 * side * g);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("which side of a user's activation saturates is found by a scan") {
+  const tg::Facts left = tg::make_activation(Step{1}).facts();
+  CHECK(left.saturates_left);
+  CHECK_FALSE(left.saturates_right);
+  CHECK(left.sup_slope == 2);
+  const tg::Facts right = tg::make_activation(Step{-1}).facts();
+  CHECK_FALSE(right.saturates_left);
+  CHECK(right.saturates_right);
+  CHECK(right.sup_slope == 2);
+}

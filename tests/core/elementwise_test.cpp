@@ -331,3 +331,27 @@ TEST_CASE("a user's op is registered and checked like a built-in one") {
     CHECK_MESSAGE(result.ok, result.message);
   }
 }
+
+TEST_CASE("minimum: the smaller operand has the gradient, equal ones half of it each") {
+  tg::Tape tape;
+  const tg::Var a = tape.input(matrix(1, 3, {0, 2, 1}), {.requires_grad = true});
+  const tg::Var b = tape.input(matrix(1, 3, {0, 1, 2}), {.requires_grad = true});
+  const tg::Var g = tape.input(matrix(1, 3, {2, 3, 5}));
+  tg::sum(tg::minimum(a, b) * g).backward();
+  CHECK(a.grad() == matrix(1, 3, {1, 0, 5}));
+  CHECK(b.grad() == matrix(1, 3, {1, 3, 0}));
+}
+
+TEST_CASE_TEMPLATE("powers of 0, of infinity and of NaN are those of std::pow", T, float, double) {
+  const std::vector<T> bases{
+      T(0), T(-0.0), T(1), T(-1), T(2), T(-2), inf<T>, -inf<T>, std::numeric_limits<T>::quiet_NaN()};
+  for (const double exponent : {0.0, 1.0, 2.0, 3.0, 0.5, -1.0, -2.0}) {
+    const std::vector<T> powers = computed<T>([&](auto x) { return tapegrad::pow(x, exponent); }, bases);
+    for (std::size_t i = 0; i < bases.size(); ++i) {
+      INFO(bases[i] << "^" << exponent);
+      const T exact = std::pow(bases[i], static_cast<T>(exponent));
+      CHECK((powers[i] == exact || (std::isnan(powers[i]) && std::isnan(exact)) ||
+             std::abs(powers[i] - exact) <= 2 * std::numeric_limits<T>::epsilon() * std::abs(exact)));
+    }
+  }
+}

@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "op_samples.h"
 
 using namespace op_samples;
@@ -88,4 +90,50 @@ OP_SAMPLES(broadcast_to) {
         return tg::broadcast_to(v[0], {0, v[0].cols()});
       },
       [](Shape s) { return s.rows == 1 && s.cols < 17; });
+}
+
+TEST_CASE("max and min give equal elements equal parts of the gradient") {
+  tg::Tape tape;
+  Matrix x(2, 3);
+  x << 3, 1, 3, 3, 1, 1;
+  const auto slope = [&](auto reduce, Axis axis, double sign) {
+    tape.reset();
+    const Var v = tape.input(sign * x, {.requires_grad = true});
+    tg::sum(reduce(v, axis) * 6.0).backward();
+    return Matrix(v.grad());
+  };
+  const auto max = [](Var v, Axis axis) { return tg::max(v, axis); };
+  const auto min = [](Var v, Axis axis) { return tg::min(v, axis); };
+  Matrix rows(2, 3), cols(2, 3), all(2, 3);
+  rows << 3, 3, 6, 3, 3, 0;
+  cols << 3, 0, 3, 6, 0, 0;
+  all << 2, 0, 2, 2, 0, 0;
+  CHECK(slope(max, Axis::rows, 1) == rows);
+  CHECK(slope(max, Axis::cols, 1) == cols);
+  CHECK(slope(max, Axis::all, 1) == all);
+  CHECK(slope(min, Axis::rows, -1) == rows);
+  CHECK(slope(min, Axis::cols, -1) == cols);
+  CHECK(slope(min, Axis::all, -1) == all);
+}
+
+TEST_CASE("reductions: values by axis, and infinite ones") {
+  tg::Tape tape;
+  Matrix m(2, 3);
+  m << 1, 5, -2, 4, -infinity, 0.5;
+  const Var x = tape.input(m);
+  CHECK(tg::max(x, Axis::rows).value() == Matrix{{4, 5, 0.5}});
+  CHECK(tg::min(x, Axis::rows).value() == Matrix{{1, -infinity, -2}});
+  CHECK(tg::max(x, Axis::cols).value() == Matrix{{5}, {4}});
+  CHECK(tg::min(x, Axis::cols).value() == Matrix{{-2}, {-infinity}});
+  CHECK(tg::max(x).item() == 5);
+  m(1, 1) = 3;
+  const Var y = tape.input(m);
+  CHECK(tg::sum(y, Axis::rows).value() == Matrix{{5, 8, -1.5}});
+  CHECK(tg::sum(y, Axis::cols).value() == Matrix{{4}, {7.5}});
+  CHECK(tg::mean(y, Axis::rows).value() == Matrix{{2.5, 4, -0.75}});
+  CHECK(tg::mean(y, Axis::cols).value().isApprox(Matrix{{4.0 / 3}, {2.5}}, 1e-15));
+  CHECK(tg::logsumexp(tape.input(Matrix{{-infinity, -infinity}})).item() == -infinity);
+  CHECK(tg::logsumexp(tape.input(Matrix{{infinity, 1}})).item() == infinity);
+  CHECK(tg::logsumexp(tape.input(Matrix{{1000, 1000}})).item() ==
+        doctest::Approx(1000 + std::log(2)).epsilon(1e-15));
 }

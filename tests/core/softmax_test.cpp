@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "op_samples.h"
 
 using namespace op_samples;
@@ -42,4 +44,23 @@ OP_SAMPLES(prelu) {
       if (shape.cols < 17 || scale == 1)
         samples.push_back({[](Vars v) { return tg::activation("prelu")(v[0], v.subspan(1)); },
                            {normal(shape, rng, scale), normal({1, shape.cols}, rng)}});
+}
+
+TEST_CASE("glu: the value is the first half times the sigmoid of the second") {
+  tg::Tape tape;
+  const Var y = tg::glu(tape.input(Matrix{{2, -3, 4, 0, 1, -50}, {0, 8, -1, 1, 0, 2}}));
+  const auto sigmoid = [](double x) { return 1 / (1 + std::exp(-x)); };
+  CHECK(y.value().isApprox(Matrix{{1, -3 * sigmoid(1), 4 * std::exp(-50)}, {0, 4, -sigmoid(2)}}, 1e-14));
+  CHECK(std::abs(y.value()(0, 2) / (4 * std::exp(-50)) - 1) < 1e-14);
+}
+
+TEST_CASE("maxout: values, the first of equal ones, and NaN") {
+  tg::Tape tape;
+  const Var x = tape.input(Matrix{{1, 5, 2, 7, 7, 7}, {-1, -3, -2, 0, NAN, 4}}, {.requires_grad = true});
+  const Var y = tg::maxout(x, 3);
+  CHECK(y.value().row(0) == Matrix{{5, 7}});
+  CHECK(y.value()(1, 0) == -1);
+  CHECK(std::isnan(y.value()(1, 1)));
+  tg::sum(y * tape.input(Matrix{{2, 3}, {4, 5}})).backward();
+  CHECK(x.grad() == Matrix{{0, 2, 0, 3, 0, 0}, {4, 0, 0, 0, 5, 0}});
 }

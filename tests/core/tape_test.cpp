@@ -522,3 +522,35 @@ TEST_CASE("the arena aligns, grows, and keeps its memory in one piece") {
   CHECK(arena.used() == 0);
   CHECK(arena.capacity() >= used);
 }
+
+TEST_CASE("two passes on a new tape add up, after another tape died") {
+  tg::Parameter w("w", matrix(1, 1, {3}));
+  {
+    tg::Tape tape;
+    (tape.parameter(w) * 5.0).backward();
+    CHECK(w.grad()(0) == 5);
+  }
+  tg::Tape tape;
+  const tg::Var loss = tape.parameter(w) * 7.0;
+  loss.backward();
+  CHECK(w.grad()(0) == 7);
+  loss.backward();
+  CHECK(w.grad()(0) == 14);
+  (tape.parameter(w) * 2.0).backward();
+  CHECK(w.grad()(0) == 16);
+}
+
+TEST_CASE("taped gradients by several paths add up, and stop where no input lies") {
+  tg::Tape tape;
+  const tg::Var x = tape.input(3, {.requires_grad = true});
+  const tg::Var z = tape.input(5, {.requires_grad = true});
+  const tg::Var unused = tape.input(7, {.requires_grad = true});
+  const tg::Var y = x * x * z + 4 * x - z;
+  const auto slopes = tg::grad(y, {x, z, unused});
+  CHECK(slopes[0].item() == 34);
+  CHECK(slopes[1].item() == 8);
+  CHECK(slopes[2].item() == 0);
+  CHECK(tg::grad(y, {y})[0].item() == 1);
+  CHECK(tg::grad(y, {x}, tape.input(-2))[0].item() == -68);
+  CHECK(tg::grad(slopes[0], {z})[0].item() == 6);
+}

@@ -14,13 +14,13 @@
 /// seconds, whether it passed, file, name, and the mutants that it reached, with tabs between.
 
 unsigned char tapegrad_mutant_reached[1 << 14];
-int tapegrad_mutant = 0;
+int tapegrad_chosen_mutant = 0;
 
 namespace {
 
 // Before anything of the library is constructed.
 [[gnu::constructor(101)]] void choose() {
-  if (const char* number = std::getenv("MUTANT")) tapegrad_mutant = std::atoi(number);
+  if (const char* number = std::getenv("MUTANT")) tapegrad_chosen_mutant = std::atoi(number);
 }
 
 struct Recorder : doctest::IReporter {
@@ -73,7 +73,7 @@ int run(int argc, char** argv, const std::string& file, std::string name) {
 
 int main(int argc, char** argv) {
   const rlimit memory{rlim_t{4} << 30, rlim_t{4} << 30};  // a mutant may ask for any number of elements
-  if (tapegrad_mutant != 0) setrlimit(RLIMIT_AS, &memory);
+  if (tapegrad_chosen_mutant != 0) setrlimit(RLIMIT_AS, &memory);
   const char* cases = std::getenv("MUTANT_CASES");
   if (cases == nullptr) return doctest::Context(argc, argv).run();
   std::ifstream lines(cases);

@@ -1,6 +1,6 @@
 """Finds places where a C++ source can be changed, and writes them into it as mutant schemata.
 
-A schema holds the original and the change, and chooses at run time: `a < b` becomes `(TAPEGRAD_MUTANT(7) ? (a <= b) : (a < b))`.
+A schema holds the original and the change, and chooses at run time: `a < b` becomes `(::tapegrad_mutant<7>() ? (a <= b) : (a < b))`.
 So one build has all mutants. Places are found in the tokens, with the spaces that clang-format puts around a binary operator
 and nowhere else (`a < b`, but `Pack<T>`; `a * b`, but `T* a`). What does not compile with its change is dropped by mutate.py.
 """
@@ -255,6 +255,8 @@ class Finder:
 
     def constants(self, i):
         text = self.text(i)
+        if self.member[i] and self.text(i - 1) == "=" and self.text(i - 2) in (")", "const", "noexcept", "override"):
+            return  # a pure function
         if match := re.fullmatch(r"(0x[\da-fA-F']+|[\d']+)([uUlL]*)", text):
             value = int(match[1].replace("'", ""), 0 if match[1].startswith("0x") else 10)
             self.add(i, i, "constant", f"{value + 1}{match[2]}")
@@ -363,7 +365,7 @@ def find(file, source):
 
 def schema(number, mutant, original):
     """The original, with its schemata inside, and the change; on the lines of the original."""
-    chosen = f"TAPEGRAD_MUTANT({number})"
+    chosen = f"::tapegrad_mutant<{number}>()"
     if mutant.kind == "statement":
         return f"{{ if ({chosen}) {{ {mutant.change} }} else {{ {original} }} }}"
     if mutant.kind == "condition":

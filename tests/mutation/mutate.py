@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Changes the library in many places, one at a time, and counts the changes that no test notices.
 
-    mutate.py sample [--count 1500] [--build DIRECTORY]   a fixed random sample of all mutants
-    mutate.py list [--ci build/ci] [--build DIRECTORY]    those of mutants.txt, which have to die (or live), beside a build of
-                                                          the preset ci: only the files that it changes are compiled again
+    mutate.py sample [--count 1500] [--only core,optim]   a fixed random sample of all mutants, or of those of some folders
+    mutate.py list                                        those of mutants.txt, which have to die (or live)
+
+Both need a build of the preset ci with its tests, and compile again only what they change; the test files themselves are not
+compiled again, so that what they have inlined from a header is not mutated, and counts as survived where nothing else uses it.
 
 Steps: (1) find mutants (mutants.py) and write them into a copy of the sources, all of them at once; (2) compile, drop those with
-which it does not compile, and repeat; (3) build one program (CMakeLists.txt, main.cpp) in which an environment variable chooses
-one; (4) run all test cases once without a mutant: what each costs and which mutants it reaches; (5) for every mutant run the test
+which it does not compile, and repeat; (3) link one program (main.cpp) in which an environment variable chooses one; (4) run all test cases once without a mutant: what each costs and which mutants it reaches; (5) for every mutant run the test
 cases that reach it until one fails: first those in the test file of its name, then the others, the cheapest first. A mutant that
 no test case reaches has survived. Test cases that take longer than `slow` are left out, and so is what goes beyond `most`: they
 train networks, nearly everything in them is reached by cheap ones, and every survivor would have to wait for them.
@@ -89,9 +90,9 @@ def wrong_mutants(errors, build, chosen, all_on_line):
         file = path[len(copy):]
         lines = Path(path).read_bytes().split(b"\n")
         text = lines[row - 1]
-        numbers = [int(n) for n in re.findall(rb"TAPEGRAD_MUTANT\((\d+)\)", text[:column + 16])]
+        numbers = [int(n) for n in re.findall(rb"::tapegrad_mutant<(\d+)>", text[:column + 18])]
         if all_on_line:
-            numbers = [int(n) for n in re.findall(rb"TAPEGRAD_MUTANT\((\d+)\)", text)]
+            numbers = [int(n) for n in re.findall(rb"::tapegrad_mutant<(\d+)>", text)]
         here = numbers if all_on_line else numbers[-1:]
         if not here:  # on a later line of an expression
             source = (ROOT / file).read_text().split("\n")
@@ -103,24 +104,55 @@ def wrong_mutants(errors, build, chosen, all_on_line):
     return wrong
 
 
-def compile_all(build, chosen, dropped):
-    """Drops mutants with which the program does not compile until it does."""
-    write_copy(build, chosen)
-    done = run(["cmake", "-G", "Ninja", "-S", HERE, "-B", build, f"-DTAPEGRAD_COPY={build / 'copy'}",
-                f"-DTAPEGRAD_TESTS={ROOT / 'tests'}", f"-DTAPEGRAD_VEGA_DIR={ROOT / 'build/ci/share/tapegrad/vega'}"])
+def command_of(ci, file):
+    """How the preset ci compiles a file, up to the name of the object."""
+    for entry in json.loads((ci / "compile_commands.json").read_text()):
+        if os.path.samefile(entry["file"], ROOT / file) and "gemm_o" not in entry["command"]:  # not for another matrix product
+            words = shlex.split(entry["command"])
+            return words[:words.index("-o")]
+    sys.exit(f"{ci} does not compile {file}: build the preset ci first")
+
+
+def compile_mutated(build, ci, files):
+    """Compiles these files of the copy: their objects, and what the compiler says where it fails."""
+    commands, objects = [], []
+    for file in ["tests/mutation/main.cpp", *files]:
+        ours = file.startswith("tests")
+        words = command_of(ci, "tests/main.cpp" if ours else file)
+        words = [f"-I{build / 'copy'}" if word == f"-I{ci / 'include'}" else word for word in words if word != "-Werror"]
+        objects.append(str(build / (file.replace("/", "_") + ".o")))
+        commands.append([*words, "-O1", "-w", "-Wno-narrowing", "-Werror=vla", "-fdiagnostics-column-unit=byte", "-include",
+                         HERE / "mutant.h", "-o", objects[-1], "-c", ROOT / file if ours else build / "copy" / "tapegrad" / file])
+    with ThreadPoolExecutor(JOBS) as pool:
+        done = list(pool.map(lambda command: run(command, cwd=ci), commands))
+    return objects, "".join(each.stderr for each in done if each.returncode)
+
+
+def link(build, ci, objects):
+    """The tests as the preset ci has built them, with these objects before those of the library, which are then not taken."""
+    words = run(["ninja", "-C", ci, "-t", "commands", "tests/tapegrad_tests"]).stdout.splitlines()[-1]
+    words = shlex.split(words.removeprefix(": && ").removesuffix(" && :"))
+    at = words.index(next(word for word in words if word.endswith("/main.cpp.o")))
+    words[at:at + 1] = objects
+    words[words.index("-o") + 1] = str(build / "mutants")
+    done = run(words, cwd=ci)
     if done.returncode:
-        sys.exit(done.stdout + done.stderr)
+        sys.exit(done.stderr)
+
+
+def compile_all(build, ci, chosen, dropped, files):
+    """Drops mutants that do not compile until everything does."""
     for attempt in range(30):
         begin = time.time()
-        done = run(["cmake", "--build", build, "--parallel", JOBS, "--", "-k", "0"])
-        if done.returncode == 0:
-            return
-        wrong = wrong_mutants(done.stdout, build, chosen, attempt >= 6)
+        write_copy(build, chosen)
+        objects, errors = compile_mutated(build, ci, files)
+        if not errors:
+            return link(build, ci, objects)
+        wrong = wrong_mutants(errors, build, chosen, attempt >= 6)
         print(f"  compiled for {time.time() - begin:.0f} s: {len(wrong)} mutants do not compile", flush=True)
         if not wrong:
-            sys.exit(done.stdout[-5000:])
+            sys.exit(errors[-5000:])
         dropped.update(chosen.pop(number).key() for number in wrong)
-        write_copy(build, chosen)
     sys.exit("the program does not compile")
 
 
@@ -186,14 +218,15 @@ def line_of(mutant):
     return (ROOT / mutant.file).read_text()[:mutant.start].count("\n") + 1
 
 
-def sample(build, count):
-    everything = sorted((m for f in library_files() for m in mutants.find(f, (ROOT / f).read_text())), key=lambda m: m.rank(SEED))
+def sample(build, ci, count, folders):
+    files = [file for file in library_files() if str(Path(file).parent) in folders]
+    everything = sorted((m for f in files for m in mutants.find(f, (ROOT / f).read_text())), key=lambda m: m.rank(SEED))
     known = build / "dropped.txt"  # spares the next build its attempts
     dropped = set(known.read_text().split("\n")) if known.exists() else set()
     candidates = [m for m in everything if m.key() not in dropped][:int(count * SPARE * (1 if dropped else 1.3))]
     chosen = dict(enumerate(candidates, 1))
     print(f"{len(everything)} mutants, {len(chosen)} of them written into the sources", flush=True)
-    compile_all(build, chosen, dropped)
+    compile_all(build, ci, chosen, dropped, [file for file in files if file.endswith(".cpp")])
     known.write_text("\n".join(sorted(dropped)))
     run(["objcopy", "--dump-section", f"mutants={build / 'present.bin'}", build / "mutants", "/dev/null"])
     data = (build / "present.bin").read_bytes()
@@ -246,45 +279,14 @@ def listed():
     return entries
 
 
-def command_of(ci, file):
-    """How the preset ci compiles a file, without the compiler cache's name, the file and the object."""
-    for entry in json.loads((ci / "compile_commands.json").read_text()):
-        if os.path.samefile(entry["file"], ROOT / file) and "openblas" not in entry["command"] and "onednn" not in entry["command"]:
-            words = shlex.split(entry["command"])
-            end = words.index("-o")
-            return words[:end]
-    sys.exit(f"{ci} does not compile {file}")
-
-
-def build_listed(build, ci, chosen):
-    """A program of what the preset ci has built, but with these files mutated."""
-    write_copy(build, chosen)
-    commands, objects = [], []
-    for file in ["tests/mutation/main.cpp", *sorted({m.file for m in chosen.values()})]:
-        ours = file.startswith("tests")
-        words = command_of(ci, "tests/main.cpp" if ours else file)
-        words = [f"-I{build / 'copy'}" if word == f"-I{ci / 'include'}" else word for word in words if word != "-Werror"]
-        objects.append(str(build / (file.replace("/", "_") + ".o")))
-        commands.append([*words, "-O1", "-w", "-include", HERE / "mutant.h", "-o", objects[-1], "-c",
-                         ROOT / file if ours else build / "copy" / "tapegrad" / file])
-    with ThreadPoolExecutor(JOBS) as pool:
-        for done in pool.map(lambda command: run(command, cwd=ci), commands):
-            if done.returncode:
-                sys.exit(done.stderr)
-    link = run(["ninja", "-C", ci, "-t", "commands", "tests/tapegrad_tests"]).stdout.splitlines()[-1]
-    words = shlex.split(link.removeprefix(": && ").removesuffix(" && :"))
-    at = words.index(next(word for word in words if word.endswith("/main.cpp.o")))
-    words[at:at + 1] = objects  # before the library, whose own objects of these files are then not taken
-    words[words.index("-o") + 1] = str(build / "mutants")
-    done = run(words, cwd=ci)
-    if done.returncode:
-        sys.exit(done.stderr)
-
-
 def run_list(build, ci):
     entries, begin = listed(), time.time()
     chosen = {number: mutant for number, (_, mutant, _) in enumerate(entries, 1)}
-    build_listed(build, ci, chosen)
+    write_copy(build, chosen)
+    objects, errors = compile_mutated(build, ci, sorted({mutant.file for mutant in chosen.values()}))
+    if errors:
+        sys.exit(errors)
+    link(build, ci, objects)
     print(f"{len(entries)} mutants, built in {time.time() - begin:.0f} s", flush=True)
     options = lambda test: ["--abort-after=1", "--minimal", f"--source-file=*/{test}"]
     begin, seconds = time.time(), {}
@@ -310,6 +312,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["sample", "list"])
     parser.add_argument("--count", type=int, default=1500)
+    parser.add_argument("--only", default=",".join(FOLDERS), help="folders that are mutated")
     parser.add_argument("--ci", type=Path, default=ROOT / "build/ci")
     parser.add_argument("--build", type=Path, help="build/mutants_WHAT")
     arguments = parser.parse_args()
@@ -317,7 +320,7 @@ def main():
     arguments.build.mkdir(parents=True, exist_ok=True)
     build = arguments.build.resolve()
     if arguments.what == "sample":
-        sample(build, arguments.count)
+        sample(build, arguments.ci.resolve(), arguments.count, arguments.only.split(","))
     else:
         run_list(build, arguments.ci.resolve())
 
