@@ -3,6 +3,7 @@
 # those that take long:
 #   format    clang-format agrees with every source file
 #   ci        GCC, optimized, warnings are errors
+#   mutants   thirty changes of the library, each of which a test notices
 #   headers   every installed header compiles by itself, without a warning that many projects use
 #   consume   other people's programs can use the library in each way, and cannot link it with another memory layout
 #   asan      AddressSanitizer and UndefinedBehaviorSanitizer, with Clang
@@ -14,6 +15,7 @@
 #   shared    the tests with shared libraries
 #   tidy      clang-tidy finds nothing in the library
 #   examples  the examples under AddressSanitizer and UndefinedBehaviorSanitizer
+#   mutation  how many of 1,500 random changes of the library no test notices
 #   coverage  how many lines and branches of the library the tests run, by folder
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -33,6 +35,19 @@ stage_ci() {
   heading "ci: GCC, warnings are errors"
   build_preset ci
   ctest --preset ci --output-on-failure --parallel "$jobs"
+}
+
+# Beside the build of stage ci, of which only the changed files are compiled again.
+stage_mutants() {
+  heading "mutants: changes of the library that a test notices"
+  build_preset ci tapegrad_tests
+  tests/mutation/mutate.py list
+}
+
+stage_mutation() {
+  heading "mutation: a random sample of changes of the library, and which of them no test notices"
+  build_preset ci tapegrad_tests
+  tests/mutation/mutate.py sample
 }
 
 stage_asan() {
@@ -220,8 +235,8 @@ stage_consume() {
   consume_mismatch
 }
 
-default_stages=(format ci headers consume asan fuzz clang)  # 22 minutes on two idle cores
-long_stages=(libcxx native shared tidy examples coverage)
+default_stages=(format ci mutants headers consume asan fuzz clang)  # 23 minutes on two idle cores
+long_stages=(libcxx native shared tidy examples mutation coverage)
 stages=("$@")
 ((${#stages[@]})) || stages=("${default_stages[@]}")
 [[ ${stages[*]} != all ]] || stages=("${default_stages[@]}" "${long_stages[@]}")
