@@ -317,7 +317,8 @@ class Finder:
         if first == i or self.is_operand(first - 1) or self.text(first - 1) in (">", "&", "*", "~", ":", ",") and not (
                 self.text(first - 1) == "," or self.tokens[first - 1].apart):
             return
-        if self.text(end + 1) in ("{", "const", "->", "mutable"):
+        if self.text(end + 1) in ("{", "const", "->", "mutable") or self.text(first) + self.text(first + 1) + self.text(first + 2) in (
+                "std::min", "std::max", "std::swap", "std::hypot"):  # the same in either order
             return
         commas, j = [i], i + 1
         while j < end:

@@ -4,8 +4,8 @@
     mutate.py sample [--count 1500] [--only core,optim]   a fixed random sample of all mutants, or of those of some folders
     mutate.py list                                        those of mutants.txt, which have to die (or live)
 
-Both need a build of the preset ci with its tests, and compile again only what they change; the test files themselves are not
-compiled again, so that what they have inlined from a header is not mutated, and counts as survived where nothing else uses it.
+Both need a build of the preset ci with its tests, and compile again only what they change: the list its files, the sample the
+folders that are mutated and the test files that mirror them. What other objects have inlined from a header is not mutated.
 
 Steps: (1) find mutants (mutants.py) and write them into a copy of the sources, all of them at once; (2) compile, drop those with
 which it does not compile, and repeat; (3) link one program (main.cpp) in which an environment variable chooses one; (4) run all test cases once without a mutant: what each costs and which mutants it reaches; (5) for every mutant run the test
@@ -47,6 +47,11 @@ def run(command, **options):
 def library_files():
     return sorted(str(path.relative_to(ROOT)) for folder in FOLDERS for path in (ROOT / folder).iterdir()
                   if path.suffix in (".h", ".cpp"))
+
+
+def test_files(folders):
+    """Those of these folders: what they inline from headers is mutated, too."""
+    return sorted(str(path.relative_to(ROOT)) for folder in folders for path in (ROOT / "tests" / folder).glob("*_test.cpp"))
 
 
 def write(path, text):
@@ -118,7 +123,7 @@ def compile_mutated(build, ci, files):
     commands, objects = [], []
     for file in ["tests/mutation/main.cpp", *files]:
         ours = file.startswith("tests")
-        words = command_of(ci, "tests/main.cpp" if ours else file)
+        words = command_of(ci, "tests/main.cpp" if file == "tests/mutation/main.cpp" else file)
         words = [f"-I{build / 'copy'}" if word == f"-I{ci / 'include'}" else word for word in words if word != "-Werror"]
         objects.append(str(build / (file.replace("/", "_") + ".o")))
         commands.append([*words, "-O1", "-w", "-Wno-narrowing", "-Werror=vla", "-fdiagnostics-column-unit=byte", "-include",
@@ -128,12 +133,14 @@ def compile_mutated(build, ci, files):
     return objects, "".join(each.stderr for each in done if each.returncode)
 
 
-def link(build, ci, objects):
+def link(build, ci, objects, files):
     """The tests as the preset ci has built them, with these objects before those of the library, which are then not taken."""
     words = run(["ninja", "-C", ci, "-t", "commands", "tests/tapegrad_tests"]).stdout.splitlines()[-1]
     words = shlex.split(words.removeprefix(": && ").removesuffix(" && :"))
     at = words.index(next(word for word in words if word.endswith("/main.cpp.o")))
     words[at:at + 1] = objects
+    again = tuple("/" + file.removeprefix("tests/") + ".o" for file in files if file.startswith("tests/"))
+    words = [word for word in words if word in objects or not (again and word.endswith(again))]
     words[words.index("-o") + 1] = str(build / "mutants")
     done = run(words, cwd=ci)
     if done.returncode:
@@ -147,7 +154,7 @@ def compile_all(build, ci, chosen, dropped, files):
         write_copy(build, chosen)
         objects, errors = compile_mutated(build, ci, files)
         if not errors:
-            return link(build, ci, objects)
+            return link(build, ci, objects, files)
         wrong = wrong_mutants(errors, build, chosen, attempt >= 6)
         print(f"  compiled for {time.time() - begin:.0f} s: {len(wrong)} mutants do not compile", flush=True)
         if not wrong:
@@ -226,7 +233,7 @@ def sample(build, ci, count, folders):
     candidates = [m for m in everything if m.key() not in dropped][:int(count * SPARE * (1 if dropped else 1.3))]
     chosen = dict(enumerate(candidates, 1))
     print(f"{len(everything)} mutants, {len(chosen)} of them written into the sources", flush=True)
-    compile_all(build, ci, chosen, dropped, [file for file in files if file.endswith(".cpp")])
+    compile_all(build, ci, chosen, dropped, [file for file in files if file.endswith(".cpp")] + test_files(folders))
     known.write_text("\n".join(sorted(dropped)))
     run(["objcopy", "--dump-section", f"mutants={build / 'present.bin'}", build / "mutants", "/dev/null"])
     data = (build / "present.bin").read_bytes()
@@ -286,7 +293,7 @@ def run_list(build, ci):
     objects, errors = compile_mutated(build, ci, sorted({mutant.file for mutant in chosen.values()}))
     if errors:
         sys.exit(errors)
-    link(build, ci, objects)
+    link(build, ci, objects, [])
     print(f"{len(entries)} mutants, built in {time.time() - begin:.0f} s", flush=True)
     options = lambda test: ["--abort-after=1", "--minimal", f"--source-file=*/{test}"]
     begin, seconds = time.time(), {}
