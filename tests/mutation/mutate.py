@@ -8,7 +8,8 @@ Both need a build of the preset ci with its tests, and compile again only what t
 folders that are mutated and the test files that mirror them. What other objects have inlined from a header is not mutated.
 
 Steps: (1) find mutants (mutants.py) and write them into a copy of the sources, all of them at once; (2) compile, drop those with
-which it does not compile, and repeat; (3) link one program (main.cpp) in which an environment variable chooses one; (4) run all test cases once without a mutant: what each costs and which mutants it reaches; (5) for every mutant run the test
+which it does not compile, and repeat; (3) link one program (main.cpp) in which an environment variable chooses one; (4) run
+all test cases once without a mutant: what each costs and which mutants it reaches; (5) for every mutant run the test
 cases that reach it until one fails: first those in the test file of its name, then the others, the cheapest first. A mutant that
 no test case reaches has survived. Test cases that take longer than `slow` are left out, and so is what goes beyond `most`: they
 train networks, nearly everything in them is reached by cheap ones, and every survivor would have to wait for them.
