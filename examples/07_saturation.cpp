@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "common/example.h"
 #include "common/terminal.h"
 #include "common/twin.h"
@@ -44,9 +46,12 @@ void show(const twin::Run& run) {
   if (run.escape_step >= 0) {
     fmt::print("{} after {} steps (mean loss below 2.2)\n", terminal::paint("learns", Color::green),
                run.escape_step + 1);
-  } else {
-    fmt::print("{}: the loss is still at ln 10 = 2.303 after {} steps\n", terminal::paint("stalls", Color::red),
+  } else if (!std::isfinite(losses.back())) {
+    fmt::print("{}: the loss is not finite after {} steps\n", terminal::paint("diverges", Color::red),
                run.options.steps);
+  } else {
+    fmt::print("{}: the loss is {:.4g} after {} steps, guessing gives ln 10 = 2.303\n",
+               terminal::paint("stalls", Color::red), losses.back(), run.options.steps);
   }
 }
 

@@ -76,6 +76,7 @@ details.more > summary { cursor: pointer; color: var(--accent); font-size: 14px;
 .findings { list-style: none; margin: 0 0 14px; padding: 0; display: grid; gap: 6px; }
 .findings li { background: var(--raised); border-radius: 6px; padding: 9px 14px; display: grid;
   grid-template-columns: 84px 1fr; gap: 12px; overflow-wrap: anywhere; }
+.findings .effect { margin-left: 2em; }
 .findings b { font-weight: 650; font-size: 13px; padding-top: 1px; }
 .bad { color: var(--bad); } .warn { color: var(--warn); } .good { color: var(--good); }
 .table { overflow-x: auto; }

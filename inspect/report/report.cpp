@@ -85,7 +85,8 @@ std::string finding_list(const RunRecord& run) {
   std::string list = "<ul class=\"findings\">\n";
   for (const Finding& finding : found) {
     const auto [kind, word] = badge(finding.severity);
-    list += fmt::format("<li><b class=\"{}\">{}</b><span>{}</span></li>\n", kind, word, escaped(finding.text));
+    list += fmt::format("<li{}><b class=\"{}\">{}</b><span>{}</span></li>\n",
+                        finding.effect_of.empty() ? "" : " class=\"effect\"", kind, word, escaped(finding.text));
   }
   return list + "</ul>\n";
 }

@@ -568,6 +568,23 @@ class SeeingInside(ExampleTest):
 
 
 class Lab(ExampleTest):
+    def test_clinic(self):
+        """Every fault is found; the first remedy repairs what training can repair."""
+        cannot = {"constant-input", "one-label", "shuffled"}
+        faults = [line.split()[0] for line in run("clinic", "--list").out.splitlines()]
+        self.assertGreaterEqual(len(faults), 24)
+        for fault in faults:
+            with self.subTest(fault=fault):
+                data = self.summary("clinic", "--fault", fault)
+                self.assertTrue(data["before"]["findings"])
+                self.assertEqual("after" not in data, fault in cannot)
+                if fault in cannot:
+                    self.assertRegex(data["remedy"], "^no training repairs this: look at ")
+                else:
+                    self.assertGreater(data["after"]["accuracy"], 0.9)
+                    self.assertGreaterEqual(data["after"]["accuracy"], data["before"]["accuracy"])
+        self.assert_fails("clinic", "--fault", "nothing", err="error: [clinic] no fault named 'nothing'; --list names them\n")
+
     def test_claims(self):
         data = self.summary("claims", "--only", "12,13")
         self.assertEqual([(c["id"], c["verdict"]) for c in data["claims"]], [(12, "Q"), (13, "T")])
