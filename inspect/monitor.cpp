@@ -14,47 +14,8 @@
 #include "tapegrad/inspect/unit_health.h"
 #include "tapegrad/inspect/watched_parameter.h"
 #include "tapegrad/layers/activation.h"
-#include "tapegrad/layers/linear.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
-namespace {
-
-template <class T> bool owns(const BasicModule<T>& module, const Node<T>& node) { return node.owner == &module; }
-
-/// Nodes of one layer in the recorded step.
-struct LayerNodes {
-  NodeIndex z = 0;
-  NodeIndex y = 0;
-  bool found = false;
-};
-
-/// The first node a module recorded gives its input, the last one its output.
-template <class T> LayerNodes find_nodes(const BasicTape<T>& tape, NodeIndex end, const BasicModule<T>& module) {
-  LayerNodes nodes;
-  for (NodeIndex i = 0; i < end; ++i) {
-    const Node<T>& node = tape.node(i);
-    if (!owns(module, node) || node.parent_count == 0) continue;
-    if (!nodes.found) nodes.z = node.parents[0];
-    nodes.y = i;
-    nodes.found = true;
-  }
-  return nodes;
-}
-
-/// The linear layer that made the units of node z, perhaps with a normalization in between.
-template <class T> const BasicLinear<T>* source_of(const BasicTape<T>& tape, NodeIndex z) {
-  const Index units = tape.node(z).shape().cols;
-  for (NodeIndex i = z; tape.node(i).parent_count > 0; i = tape.node(i).parents[0]) {
-    if (tape.node(i).shape().cols != units) return nullptr;
-    const auto* linear =
-        dynamic_cast<const BasicLinear<T>*>(static_cast<const BasicModule<T>*>(tape.node(i).owner));
-    if (linear != nullptr) return linear;
-  }
-  return nullptr;
-}
-
-}  // namespace
-
 template <class T> struct BasicMonitor<T>::Implementation {
   /// What one step says of a layer. It becomes part of the record only when all of the step has been looked at, so that a
   /// step that fails for want of memory can be repeated.

@@ -6,7 +6,6 @@
 
 #include "tapegrad/core/registry.h"
 #include "tapegrad/layers/dropout.h"
-#include "tapegrad/layers/linear.h"
 #include "tapegrad/layers/normalization.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
@@ -86,6 +85,29 @@ template <class T> StructureRecord structure_of(BasicVar<T> loss, const NamedMod
   return result;
 }
 
+template <class T> LayerNodes find_nodes(const BasicTape<T>& tape, NodeIndex end, const BasicModule<T>& module) {
+  LayerNodes nodes;
+  for (NodeIndex i = 0; i < end; ++i) {
+    const Node<T>& node = tape.node(i);
+    if (node.owner != &module || node.parent_count == 0) continue;
+    if (!nodes.found) nodes.z = node.parents[0];
+    nodes.y = i;
+    nodes.found = true;
+  }
+  return nodes;
+}
+
+template <class T> const BasicLinear<T>* source_of(const BasicTape<T>& tape, NodeIndex z) {
+  const Index units = tape.node(z).shape().cols;
+  for (NodeIndex i = z; tape.node(i).parent_count > 0; i = tape.node(i).parents[0]) {
+    if (tape.node(i).shape().cols != units) return nullptr;
+    const auto* linear =
+        dynamic_cast<const BasicLinear<T>*>(static_cast<const BasicModule<T>*>(tape.node(i).owner));
+    if (linear != nullptr) return linear;
+  }
+  return nullptr;
+}
+
 template <class T> NamedModules<T> with_modes(const NamedModules<T>& modules) {
   NamedModules<T> result;
   for (const auto& each : modules) {
@@ -96,8 +118,10 @@ template <class T> NamedModules<T> with_modes(const NamedModules<T>& modules) {
   return result;
 }
 
-#define TAPEGRAD_FUNCTIONS(T)                                                 \
-  template StructureRecord structure_of(BasicVar<T>, const NamedModules<T>&); \
+#define TAPEGRAD_FUNCTIONS(T)                                                            \
+  template StructureRecord structure_of(BasicVar<T>, const NamedModules<T>&);            \
+  template LayerNodes find_nodes(const BasicTape<T>&, NodeIndex, const BasicModule<T>&); \
+  template const BasicLinear<T>* source_of(const BasicTape<T>&, NodeIndex);              \
   template NamedModules<T> with_modes(const NamedModules<T>&);
 TAPEGRAD_INSTANTIATE(TAPEGRAD_FUNCTIONS)
 

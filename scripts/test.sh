@@ -13,6 +13,7 @@
 #   libcxx    Clang with libc++: only the library and its tests
 #   native    GCC, optimized for this machine's vector units
 #   shared    the tests with shared libraries
+#   tsan      ThreadSanitizer, with Clang: what uses threads
 #   tidy      clang-tidy finds nothing in the library
 #   examples  the examples under AddressSanitizer and UndefinedBehaviorSanitizer
 #   mutation  how many of 1,500 random changes of the library no test notices
@@ -82,6 +83,12 @@ stage_shared() {
   cmake --preset ci -B build/shared -DBUILD_SHARED_LIBS=ON -DTAPEGRAD_BUILD_EXAMPLES=OFF
   cmake --build build/shared --parallel "$jobs" --target tapegrad_tests
   ctest --test-dir build/shared --output-on-failure --parallel "$jobs" --exclude-regex '^(matmul|report)\.'
+}
+
+stage_tsan() {
+  heading "tsan: ThreadSanitizer"
+  build_preset tsan tapegrad_tests
+  "${fixed_addresses[@]}" ctest --preset tsan --output-on-failure --tests-regex '^(concurrency|threads|gemm|optimizer|module|batches)$'
 }
 
 stage_tidy() {
@@ -236,7 +243,7 @@ stage_consume() {
 }
 
 default_stages=(format ci mutants headers consume asan fuzz clang)  # 23 minutes on two idle cores
-long_stages=(libcxx native shared tidy examples mutation coverage)
+long_stages=(libcxx native shared tsan tidy examples mutation coverage)
 stages=("$@")
 ((${#stages[@]})) || stages=("${default_stages[@]}")
 [[ ${stages[*]} != all ]] || stages=("${default_stages[@]}" "${long_stages[@]}")

@@ -1,76 +1,64 @@
 #include <algorithm>
+#include <optional>
 
 #include "diagnosis/train.h"
 
 namespace diagnosis {
 namespace {
 
-/// A configuration with one more remedy applied: only what a user can change, never the fault itself taken back.
-bool apply(const tg::Remedy& remedy, Config& c) {
-  Json& j = c.json;
+/// The remedies that set one number of the configuration: its name, and the new value.
+std::optional<std::pair<const char*, Json>> setting(const tg::Remedy& remedy, const Config& c) {
+  using Set = std::pair<const char*, Json>;
   switch (remedy.change) {
     case tg::Change::learning_rate:
-      if (remedy.to == "constant")
-        j["schedule"] = "constant";
-      else
-        j["lr"] = c.num("lr", 1e-3) * remedy.value;
-      return true;
+      return remedy.to == "constant" ? Set{"schedule", "constant"} : Set{"lr", c.num("lr", 1e-3) * remedy.value};
     case tg::Change::momentum:
-      j["momentum"] = remedy.value;
-      return true;
+      return Set{"momentum", remedy.value};
     case tg::Change::weight_decay:
-      j["weight_decay"] = remedy.value;
-      return true;
+      return Set{"weight_decay", remedy.value};
     case tg::Change::dropout:
-      j["dropout"] = remedy.value;
-      return true;
-    case tg::Change::initialization:
-      j["init"] = remedy.to;
-      j["output_init"] = remedy.to;
-      j["weight_scale"] = 1;
-      j["bias"] = 0;
-      return true;
+      return Set{"dropout", remedy.value};
     case tg::Change::activation:
-      j["activation"] = remedy.to;
-      return true;
+      return Set{"activation", remedy.to};
     case tg::Change::normalization:
-      j["batch_norm"] = true;
-      return true;
-    case tg::Change::output_activation:
-      j["output_activation"] = "";
-      if (c.whole("outputs") == 1 && c.loss() == "mse") j["loss"] = "bce";
-      return true;
-    case tg::Change::units: {
-      std::vector<Index> hidden = c.hidden();
-      for (Index& units : hidden) units = std::max(units, static_cast<Index>(remedy.value));
-      j["hidden"] = hidden;
-      return true;
-    }
+      return Set{"batch_norm", true};
     case tg::Change::inputs:
-      j["standardize"] = true;
-      return true;
+      return Set{"standardize", true};
     case tg::Change::targets:
-      j["target_scale"] = c.num("target_scale", 1) / remedy.value;
-      return true;
+      return Set{"target_scale", c.num("target_scale", 1) / remedy.value};
     case tg::Change::rows:
-      j["drop_nan_rows"] = true;
-      return true;
+      return Set{"drop_nan_rows", true};
     case tg::Change::parameters:
-      j["frozen"] = -1;
-      return true;
+      return Set{"frozen", -1};
     case tg::Change::direction:
-      j["ascend"] = false;
-      return true;
+      return Set{"ascend", false};
     case tg::Change::training_mode:
-      j["mode"] = "";
-      return true;
+      return Set{"mode", ""};
     case tg::Change::training_time:
-      j["epochs"] = static_cast<Index>(static_cast<double>(c.whole("epochs", 200)) * remedy.value);
-      return true;
-    case tg::Change::data:
-      return false;
+      return Set{"epochs", static_cast<Index>(static_cast<double>(c.whole("epochs", 200)) * remedy.value)};
+    default:
+      return std::nullopt;
   }
-  return false;
+}
+
+/// Applies a remedy: only what a user can change, never the fault itself taken back. False where there is nothing to do.
+bool apply(const tg::Remedy& remedy, Config& c) {
+  Json& j = c.json;
+  if (const auto set = setting(remedy, c)) {
+    j[set->first] = set->second;
+  } else if (remedy.change == tg::Change::initialization) {
+    j.update({{"init", remedy.to}, {"output_init", remedy.to}, {"weight_scale", 1}, {"bias", 0}});
+  } else if (remedy.change == tg::Change::output_activation) {
+    j["output_activation"] = "";
+    if (c.whole("outputs") == 1 && c.loss() == "mse") j["loss"] = "bce";
+  } else if (remedy.change == tg::Change::units) {
+    std::vector<Index> hidden = c.hidden();
+    for (Index& units : hidden) units = std::max(units, static_cast<Index>(remedy.value));
+    j["hidden"] = hidden;
+  } else {
+    return false;
+  }
+  return true;
 }
 
 }  // namespace
