@@ -28,10 +28,12 @@ run() {
   local list=$1 result=$2 part
   rm -f "$result" "$result".part-*
   split --number="r/$jobs" "$list" "$result.part-"
+  local running=()
   for part in "$result".part-*; do
     OMP_NUM_THREADS=1 build/diagnosis/bench/diagnose run "$part" "$part.out" "${@:3}" &
+    running+=($!)
   done
-  wait
+  for part in "${running[@]}"; do wait "$part" || die "diagnose fails on a part of $list"; done
   cat "$result".part-*.out >"$result"
   rm -f "$result".part-*
 }

@@ -242,7 +242,7 @@ stage_consume() {
   consume_mismatch
 }
 
-default_stages=(format ci mutants headers consume asan fuzz clang)  # 23 minutes on two idle cores
+default_stages=(format ci mutants headers consume asan fuzz clang)  # 24 minutes on two idle cores
 long_stages=(libcxx native shared tsan tidy examples mutation coverage)
 stages=("$@")
 ((${#stages[@]})) || stages=("${default_stages[@]}")

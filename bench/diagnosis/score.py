@@ -54,6 +54,8 @@ def main():
     runs = [json.loads(line) for path in options.out for line in open(path)]
     failed = [r for r in runs if 'error' in r]
     for r in failed: print('error:', r['config']['id'], r['error'])
+    lost = set(told) - {r['config']['id'] for r in runs}
+    if lost: raise SystemExit(f'score.py: {len(lost)} runs of the list have no result, {sorted(lost)[0]} is one')
     runs = [r for r in runs if 'error' not in r]
     for r in runs: r['config'] = told[r['config']['id']]
     found = lambda r: alarms(r, options.both, options.source)
@@ -76,18 +78,20 @@ def main():
         for r in healthy:
             for f in found(r): print(f"false alarm: {r['config']['id']} {f['rule']}: {f['text'][:110]}")
     run_only = options.source == 'run'
-    print(f"damaged runs detected                                     {share([r for r in damaged if found(r)], damaged)}, asked: {'80' if run_only else '95'} %")
-    print(f"cause named, of all faulty                                {share([r for r in faulty if named(r)], faulty)}, asked: {'62' if run_only else '90'} %")
-    print(f"first finding right, of the detected                      {share([r for r in detected if truth.names_cause(r['config']['kind'], found(r)[0], r)], detected)}" + ('' if run_only else ', asked: 90 %'))
+    if faulty:
+        print(f"damaged runs detected                                     {share([r for r in damaged if found(r)], damaged)}, asked: {'80' if run_only else '95'} %")
+        print(f"cause named, of all faulty                                {share([r for r in faulty if named(r)], faulty)}, asked: {'62' if run_only else '90'} %")
+        print(f"first finding right, of the detected                      {share([r for r in detected if truth.names_cause(r['config']['kind'], found(r)[0], r)], detected)}" + ('' if run_only else ', asked: 90 %'))
     print(f"healthy runs with a false alarm                           {share([r for r in healthy if found(r)], healthy)}, asked: 0.4 %")
-    alarmed = [r for r in healthy if any(step[1] for step in r['detections'])]
-    print(f"healthy runs with an alarm at any time in mid-run         {share(alarmed, healthy)}, asked: 2 %")
+    if not options.source and not options.both:
+        alarmed = [r for r in healthy if any(step[1] for step in r['detections'])]
+        print(f"healthy runs with an alarm at any time in mid-run         {share(alarmed, healthy)}, asked: 2 %")
     print(f"AutoTrainer's definitions: damaged runs detected          {share([r for r in damaged if r['autotrainer']['issues']], damaged)}, false alarms {share([r for r in healthy if r['autotrainer']['issues']], healthy)}")
     print(f"DeepDiagnosis' definitions: damaged runs detected         {share([r for r in damaged if r['deepdiagnosis']['issue']], damaged)}, false alarms {share([r for r in healthy if r['deepdiagnosis']['issue']], healthy)}")
     repair_lines(faulty, found)
     if options.least:
         right = [r for r in detected if truth.names_cause(r['config']['kind'], found(r)[0], r)]
-        now = [len([r for r in damaged if found(r)]) / len(damaged), len([r for r in faulty if named(r)]) / len(faulty), len(right) / len(detected)]
+        now = [len([r for r in damaged if found(r)]) / max(len(damaged), 1), len([r for r in faulty if named(r)]) / max(len(faulty), 1), len(right) / max(len(detected), 1)]
         wrong = [r['config']['id'] for r in healthy if found(r)]
         if failed or wrong or any(100 * n < float(least) for n, least in zip(now, options.least.split(','))):
             raise SystemExit(f'score.py: worse than {options.least} %, or false alarms {wrong}, or errors')

@@ -101,6 +101,7 @@ class Run {
       train_epoch(monitor, detections);
       if (details_) evaluate(monitor, epoch);
     }
+    measure(result);
     if (details_ && c_.text("mode") == "eval_in_train") evaluate_in_training_mode(monitor);
     finish(monitor.record(), detections, result);
     result.json["seconds"] = number(cpu_seconds() - began);
@@ -191,17 +192,21 @@ class Run {
     monitor.validation(loss_of(c_, y, other_), other_.regression() ? -1 : accuracy_of(c_, y.value(), other_));
   }
 
-  void finish(const tg::RunRecord& record, const Json& detections, Result& result) {
+  /// Accuracy, as this user computes it.
+  void measure(Result& result) {
     const auto accuracy = [&](const Samples& samples) {
       return accuracy_of(c_, outputs_of(c_, net_.net, samples.set.inputs), samples);
     };
     net_.net.train(false);
     result.accuracy = accuracy(data_.test);
+    result.json["test_accuracy"] = number(result.accuracy);
+    result.json["train_accuracy"] = number(accuracy(data_.train));
+  }
+
+  void finish(const tg::RunRecord& record, const Json& detections, Result& result) {
     result.diverged = record.nan_step.has_value();
     result.findings = tg::findings(record);
     Json& j = result.json;
-    j["test_accuracy"] = number(result.accuracy);
-    j["train_accuracy"] = number(accuracy(data_.train));
     j["steps"] = step_;
     j["findings"] = json_of(result.findings);
     Json advice = Json::array();
