@@ -199,12 +199,11 @@ std::string page(std::span<const RunRecord> runs, const ReportOptions& options, 
   }
 
   std::string nav = "<a href=\"#A\"><b>A</b>Verdict</a>", views;
-  std::string body =
-      reporting::section_heading(
-          'A', "Verdict", "shares of the last recorded step",
-          "What the rules found, worst first, and the last recorded step of every layer; weights × f′ "
-          "is how the gradient changes on its way back through the layer.") +
-      verdict(runs, names) + "</section>\n";
+  std::string body = reporting::section_heading('A', "Verdict", "shares of the last recorded step",
+                                                "What the rules found, the likely cause first and its effects "
+                                                "below it, and the last recorded step of every layer; weights × f′ "
+                                                "is how the gradient changes on its way back through the layer.") +
+                     verdict(runs, names) + "</section>\n";
   for (const ReportFigure& figure : reporting::report_figures(runs, detail_share)) {
     nav += fmt::format("<a href=\"#{0}\"><b>{0}</b>{1}</a>", figure.letter, figure.name);
     body += figure_html(figure, runs, names, views);
