@@ -18,7 +18,8 @@ template <class T> BasicLinear<T>::BasicLinear(Index in, Index out, Rng& rng, co
 template <class T> BasicVar<T> BasicLinear<T>::forward(BasicVar<T> x) {
   BasicTape<T>& tape = x.tape();
   const BasicVar<T> w = tape.parameter(weight);
-  return has_bias() ? linear(x, w, tape.parameter(bias)) : matmul(x, w, {.transpose_b = true});
+  const bool made_with_bias = this->own_parameters().size() == 2;  // a bias that was taken away since is an error
+  return made_with_bias ? linear(x, w, tape.parameter(bias)) : matmul(x, w, {.transpose_b = true});
 }
 
 TAPEGRAD_INSTANTIATE_SCALARS(Linear)

@@ -109,6 +109,11 @@ TEST_CASE("linear: errors") {
   CHECK(error_of([&] { layer(tg::Var()); }) == "[tape] the variable is empty: it was never recorded");
   tape.reset();
   CHECK(error_of([&] { layer(x); }) == "[tape] variable #0 (input) is from step 1, the tape is at step 2");
+  // A bias that was moved away is missed, not taken for a layer without one.
+  tg::Linear robbed(3, 2, rng);
+  const tg::Parameter bias = std::move(robbed.bias);
+  robbed.bias = tg::Parameter();
+  CHECK(error_of([&] { robbed(tape.input(tg::Matrix::Zero(4, 3))); }) == "[tape] the parameter is empty");
 }
 
 TEST_CASE("activation layer: every name, with the widths and parameters of the activation") {
