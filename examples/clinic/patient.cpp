@@ -126,7 +126,9 @@ std::span<const Fault> faults() { return all_faults; }
 Outcome train(const Patient& p, std::uint64_t seed,
               const std::function<void(tg::Index, const tg::Finding&)>& news) {
   tg::Rng rng(seed);
-  const auto [data, test] = moons(p, rng);
+  const std::pair<tg::Dataset, tg::Dataset> sets = moons(p, rng);
+  const tg::Dataset& data = sets.first;
+  const tg::Dataset& test = sets.second;
   tg::Sequential net = network(p, rng);
   net.train(!p.trains_in_eval_mode);
   std::vector<tg::Parameter> learned = net.parameters();
