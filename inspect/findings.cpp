@@ -44,7 +44,7 @@ constexpr std::array rules{
     Rule{"weight decay", 0.3, 0.03, weight_decay, run,
          "norm of the weights now over that at first, the largest of all layers"},
     Rule{"learning rate gone", 1e-3, 1e-6, learning_rate_gone, run,
-         "learning rate now over that at first, where the loss is not below half of guessing"},
+         "learning rate now over that at first, where the loss is not below 0.3 of guessing"},
     Rule{"momentum too high", 0.99, 0.999, momentum_too_high, run,
          "momentum, where the loss rose again or does not fall"},
     Rule{"learning rate too high", 0.1, 1, learning_rate_too_high, run,
@@ -55,7 +55,9 @@ constexpr std::array rules{
     Rule{"saturation", 0.8, 0.95, saturation, run,
          "share of (sample, unit) with |f′| < 0.1·sup|f′|; not of relu, where half is usual"},
     Rule{"learning rate too low", 1e-4, 1e-6, learning_rate_too_low, run,
-         "largest typical update ratio of a weight, where the loss is not below half of guessing"},
+         "largest typical update ratio of a weight, where the loss is not below half of guessing; three times as "
+         "large "
+         "where it is not below 0.3 and still falls in the end"},
     Rule{"constant input", 1, 1000, constant_input, data, "columns of the inputs that never change, of up to 20"},
     Rule{"not finite", 0, 0, not_finite, run, "step from which on the loss is NaN or infinite"},
     Rule{"dying relu", 0.5, 0.8, dying_relu, run,
