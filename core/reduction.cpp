@@ -163,7 +163,7 @@ template <class T> struct Standardize {
     const BasicVar<T> inverse_std = 1.0 / sqrt(variance + attributes.eps);
     return (at.g - mean(at.g, axis) - at.y() * mean(at.g * at.y(), axis)) * inverse_std;
   }
-  /// The same in three loops.
+  /// The same in three loops: a step of 64-128-10 with batch normalization is 7 % faster.
   static void pull_back(At<T> at) {
     const GradSink<T> sink = at.sink(0);
     const Shape shape = at.node().shape();

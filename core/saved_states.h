@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -24,47 +23,30 @@ class SavedStates {
   /** Called before a change of `state`, a matrix or something trivially copyable. `owner` keeps it alive, and `changes`
    * counts these calls on all tapes: what another tape changed since then is not put back. */
   template <class State> void save(std::shared_ptr<void> owner, State& state, std::uint32_t& changes) {
-    const auto bytes = [](void* s) { return bytes_of(*static_cast<State*>(s)); };
-    const std::span<std::byte> now = bytes(&state);
-    list_.push_back({std::move(owner), &state, bytes, copies_.size(), now.size(), &changes, changes + 1});
-    copies_.insert(copies_.end(), now.begin(), now.end());
-    ++changes;
+    save(
+        std::move(owner), &state, [](void* s) { return bytes_of(*static_cast<State*>(s)); }, changes);
   }
   std::size_t size() const { return list_.size(); }
 
   /** Something failed: what was saved since there were `first` comes back now, the rest at the end of the step unless a
    * backward() is done before. */
-  void fail(std::size_t first) {
-    failed_ = true;
-    for (; list_.size() > first; list_.pop_back()) {  // the first state of each last
-      const Saved& saved = list_.back();
-      const std::span<std::byte> now = saved.bytes(saved.state);
-      if (*saved.changes != saved.change) continue;
-      --*saved.changes;
-      if (now.size() == saved.size) std::copy_n(copies_.data() + saved.copy, saved.size, now.data());
-    }
-  }
+  void fail(std::size_t first);
   /** A backward() is done: all states stay as they are. */
-  void succeed() {
-    list_.clear();
-    copies_.clear();
-    failed_ = false;
-  }
-  void end_step() {
-    if (failed_) fail(0);
-    succeed();
-  }
+  void succeed();
+  void end_step();
 
  private:
+  using Bytes = std::span<std::byte> (*)(void* state);
   struct Saved {
     std::shared_ptr<void> owner;
     void* state;
-    std::span<std::byte> (*bytes)(void* state);
+    Bytes bytes;
     std::size_t copy;  // where it is in copies_
     std::size_t size;
     std::uint32_t* changes;
     std::uint32_t change;
   };
+  void save(std::shared_ptr<void> owner, void* state, Bytes bytes, std::uint32_t& changes);
   template <class State> static std::span<std::byte> bytes_of(State& state) {
     if constexpr (requires { state.data(); }) {
       return std::as_writable_bytes(std::span(state.data(), static_cast<std::size_t>(state.size())));

@@ -20,7 +20,9 @@ template <class T> struct BasicDataset {
   Index size() const { return inputs.rows(); }
   /** The labels as a column (size x 1), as bce_with_logits and mse want them. */
   BasicMatrix<T> targets() const {
-    return Eigen::Map<const Eigen::VectorXi>(labels.data(), static_cast<Index>(labels.size())).template cast<T>();
+    BasicMatrix<T> column(static_cast<Index>(labels.size()), 1);
+    for (std::size_t i = 0; i < labels.size(); ++i) column.data()[i] = static_cast<T>(labels[i]);
+    return column;
   }
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <deque>
 #include <iterator>
 
 namespace tapegrad::inline TAPEGRAD_ABI {
@@ -24,6 +25,16 @@ detail::OneDeeper::OneDeeper() : Scoped(nesting, nesting + 1) {
 }
 
 EvalScope::EvalScope() : Scoped(in_eval_scope, true) {}
+
+template <class T> struct BasicModule<T>::Content {
+  std::vector<Parameter> parameters;
+  std::deque<std::pair<std::string, BasicMatrix<T>>> buffers;  // which stay where they are
+  Named<std::unique_ptr<BasicModule>> children;
+  bool training = true;
+  std::uint32_t changes = 0;  // of the buffers
+};
+
+template <class T> BasicModule<T>::BasicModule() : content_(std::make_shared<Content>()) {}
 
 template <class T> BasicModule<T>::~BasicModule() {
   // Those inside go one after the other: destructors that call each other may run out of stack.
@@ -140,6 +151,28 @@ BasicMatrix<T> BasicModule<T>::predict(const BasicMatrixRef<T>& x, Index batch, 
     first += rows;
   } while (first < x.rows());
   return result;
+}
+
+template <class T> auto BasicModule<T>::content() const -> Content& {
+  if (content_ == nullptr) [[unlikely]]
+    fail(kind(), "the module was moved from");
+  return *content_;
+}
+
+template <class T> auto BasicModule<T>::own_parameters() const -> const std::vector<Parameter>& {
+  return content().parameters;
+}
+
+template <class T> auto BasicModule<T>::children() const -> const Named<std::unique_ptr<BasicModule>>& {
+  return content().children;
+}
+
+template <class T> BasicMatrix<T>& BasicModule<T>::buffer(std::size_t index) const {
+  return content().buffers.at(index).second;
+}
+
+template <class T> void BasicModule<T>::restore_on_failure(BasicTape<T>& tape, BasicMatrix<T>& buffer) const {
+  tape.states().save(content_, buffer, content().changes);
 }
 
 template <class T> BasicParameter<T> BasicModule<T>::add_parameter(Parameter shared) {

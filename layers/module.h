@@ -1,6 +1,5 @@
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -34,7 +33,7 @@ template <class T> class BasicModule {
   /// Things with their names or paths, in order.
   template <class Thing> using Named = std::vector<std::pair<std::string, Thing>>;
 
-  BasicModule() = default;
+  BasicModule();
   /** The one that is moved from throws when it is used: "[linear] the module was moved from". */
   BasicModule(BasicModule&&) = default;
   BasicModule& operator=(BasicModule&&) = default;
@@ -81,33 +80,21 @@ template <class T> class BasicModule {
   BasicMatrix<T>& add_buffer(std::string name, BasicMatrix<T> value);
   BasicModule& add_module(std::string name, std::unique_ptr<BasicModule> module);
   /** What was added, in order. */
-  const std::vector<Parameter>& own_parameters() const { return content().parameters; }
+  const std::vector<Parameter>& own_parameters() const;
   /** Before a forward pass changes a buffer: it comes back if the step fails. */
-  void restore_on_failure(BasicTape<T>& tape, BasicMatrix<T>& buffer) const {
-    tape.states().save(content_, buffer, content().changes);
-  }
-  BasicMatrix<T>& buffer(std::size_t index) const { return content().buffers.at(index).second; }
-  const Named<std::unique_ptr<BasicModule>>& children() const { return content().children; }
+  void restore_on_failure(BasicTape<T>& tape, BasicMatrix<T>& buffer) const;
+  BasicMatrix<T>& buffer(std::size_t index) const;
+  const Named<std::unique_ptr<BasicModule>>& children() const;
 
  private:
-  struct Content {
-    std::vector<Parameter> parameters;
-    std::deque<std::pair<std::string, BasicMatrix<T>>> buffers;  // which stay where they are
-    Named<std::unique_ptr<BasicModule>> children;
-    bool training = true;
-    std::uint32_t changes = 0;  ///< of the buffers
-  };
+  struct Content;
   /// Throws when the module was moved from.
-  Content& content() const {
-    if (content_ == nullptr) [[unlikely]]
-      fail(kind(), "the module was moved from");
-    return *content_;
-  }
+  Content& content() const;
   void list(const std::string& path, Named<BasicModule*>& result);
   /// From this module to one inside it; empty when it is not there.
   std::string path_of(const BasicModule& inner);
 
-  std::shared_ptr<Content> content_ = std::make_shared<Content>();
+  std::shared_ptr<Content> content_;
 };
 
 /** While it lives, every module that its thread calls is in eval mode, whatever the module's own mode is. */

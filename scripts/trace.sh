@@ -57,4 +57,6 @@ for line in sys.stdin:
     functions.setdefault(path[1], set()).add(name)
 for path, names in sorted(functions.items(), key=lambda each: -len(each[1])):
     print(f"{len(names):4}  {path}", *(sorted(names) if "--list" in sys.argv else []), sep="\n        ")
-print(sum(map(len, functions.values())), "functions in", len(functions), "files")' "$@"
+for part, chosen in [("", ""), ("of them kernels: ", "kernels/")]:
+    counts = [len(names) for path, names in functions.items() if chosen in path]
+    print(f"{part}{sum(counts)} functions in {len(counts)} files")' "$@"
