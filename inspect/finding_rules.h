@@ -104,5 +104,8 @@ struct Peak {
   double ratio = 0;
 };
 Peak peak_update(const RunRecord& record);
+/// What the learning rate is to be multiplied by, so that this update ratio becomes 0.003. A ratio above 5 is that of weights
+/// that blow up, and says little of the rate: then 0.03.
+double toward_usual(double ratio);
 
 }  // namespace tapegrad::judging

@@ -17,11 +17,18 @@ Peak peak_update(const RunRecord& record) {
     for (std::size_t from = 0; from + length <= parameter.steps.size(); from += length) {
       double sum = 0;
       for (std::size_t i = from; i < from + length; ++i) sum += parameter.steps[i].update_ratio;
+      // Of weights that weight decay has brought to 0, any update is a large one.
+      if (parameter.steps[from].weight_norm < 1e-3 * parameter.steps.front().weight_norm) continue;
       const double mean = sum / static_cast<double>(length);
       if (std::isfinite(mean) && mean > peak.ratio) peak = {parameter.path, parameter.steps[from].step, mean};
     }
   }
   return peak;
+}
+
+double toward_usual(double ratio) {
+  if (ratio <= 0) return 100;
+  return ratio > 5 ? 0.03 : std::clamp(0.003 / ratio, 1e-4, 1e4);
 }
 
 double lr_at(const RunRecord& record, Index step) {
@@ -60,6 +67,24 @@ std::string trouble(const RunRecord& record) {
     return fmt::format("does not fall ({} at first, {} now)", number(at_first(record.loss, &LossStep::loss)),
                        number(late));
   return "";
+}
+
+/// " (0.1) to about 0.003: divide it by 30"
+std::string change_text(double lr, double factor) {
+  const auto round = [](double x) { return fmt::format("{:g}", std::stod(fmt::format("{:.1g}", x))); };
+  const std::string to = lr > 0 ? fmt::format("{} to about {}", lr_text(lr), round(lr * factor)) : "";
+  return to + (factor < 1 ? ": divide it by " + round(1 / factor) : ": multiply it by " + round(factor));
+}
+
+/// Whether the gradient of every hidden weight is 0 in a part of the run; false where there is no hidden layer.
+bool hidden_layers_get_nothing(const RunRecord& record, double from, double to) {
+  bool hidden = false;
+  for (const ParameterRecord& parameter : record.parameters) {
+    if (!is_weight(parameter) || parameter.steps.empty() || is_last_linear(record, parameter)) continue;
+    hidden = true;
+    if (median_of(parameter.steps, &ParameterStep::gradient_norm, from, to) > 0) return false;
+  }
+  return hidden;
 }
 
 /// The largest typical update ratio of a weight, and which it is.
@@ -151,6 +176,7 @@ Findings weight_decay(const RunRecord& record, const Rule& rule, const Findings&
     largest = std::max(largest, parameter.steps.back().weight_norm / parameter.steps.front().weight_norm);
   }
   if (largest < 0 || !judged(rule, largest) || learns_well(record)) return {};
+  if (hidden_layers_get_nothing(record, 0, 0)) return {};  // where nothing can be learned, it is all that moves
   const double decay = record.optimizer.weight_decay;
   return {finding(
       rule, "", largest,
@@ -177,12 +203,13 @@ Findings learning_rate_too_high(const RunRecord& record, const Rule& rule, const
   const Peak peak = peak_update(record);
   if (record.loss.size() < 50 || !judged(rule, peak.ratio)) return {};
   const std::string behaviour = trouble(record);
-  if (behaviour.empty()) return {};
+  if (behaviour.empty() || hidden_layers_get_nothing(record, 0, 0)) return {};
   return {finding(
       rule, peak.path, peak.ratio,
       fmt::format("the update ratio of {} reached {} around step {}, usual is 0.001, and the loss {}: lower "
                   "the learning rate{}",
-                  peak.path, number(peak.ratio), peak.step, behaviour, lr_text(lr_at(record, peak.step))))};
+                  peak.path, number(peak.ratio), peak.step, behaviour,
+                  change_text(lr_at(record, peak.step), std::min(toward_usual(peak.ratio), 0.3))))};
 }
 
 Findings loss_rose_again(const RunRecord& record, const Rule& rule, const Findings& found) {
@@ -211,7 +238,8 @@ Findings learning_rate_too_low(const RunRecord& record, const Rule& rule, const 
   bool gradient = false;
   for (const ParameterRecord& parameter : record.parameters)
     gradient |= !parameter.steps.empty() && lately(parameter.steps, &ParameterStep::gradient_norm) > 0;
-  if (!gradient) return {};  // no update at all is no matter of the rate
+  // Without a gradient, no update is no matter of the rate.
+  if (!gradient || hidden_layers_get_nothing(record, 0.75, 1)) return {};
   const Course course = course_of(record);
   return {warning(
       rule, typical.path, typical.ratio,
@@ -219,7 +247,7 @@ Findings learning_rate_too_low(const RunRecord& record, const Rule& rule, const 
           "the update ratio is {} at most (of {}), usual is 0.001, and the loss {} falls ({} at first, {} now): "
           "raise the learning rate{}",
           number(typical.ratio), typical.path, slow ? "hardly" : "still", number(course.first), number(course.last),
-          lr_text(record.loss.back().lr)),
+          change_text(record.loss.back().lr, std::max(toward_usual(typical.ratio), 3.))),
       slow ? *judged(rule, typical.ratio) : Severity::warning)};
 }
 

@@ -6,17 +6,16 @@
 #include <array>
 #include <cmath>
 
+#include "tapegrad/inspect/finding_rules.h"
+
 namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
-constexpr double usual_update = 0.003;  ///< ‖Δw‖/‖w‖ at first, of a network that learns fast
+using judging::toward_usual;
 
 Remedy lr(double factor) { return {Change::learning_rate, std::clamp(factor, 1e-6, 1e4)}; }
 Remedy set(Change change, double value) { return {change, value}; }
 Remedy make(Change change, std::string to = {}) { return {change, 0, std::move(to)}; }
-
-/// The factor that brings a measured update ratio to the usual one.
-double toward_usual(double ratio) { return ratio > 0 ? usual_update / ratio : 100; }
 
 using Remedies = std::vector<Remedy>;
 
@@ -26,7 +25,9 @@ struct Advice {
   Remedies (*of)(const Finding& finding);
 };
 
-Remedies relu_and_he() { return {make(Change::activation, "relu"), make(Change::initialization, "he_normal")}; }
+Remedies steeper() {
+  return {make(Change::activation, "relu"), make(Change::activation, "tanh"), make(Change::normalization)};
+}
 Remedies slower() { return {lr(0.1), lr(0.01), lr(0.001)}; }
 
 constexpr std::array advice{
@@ -39,7 +40,7 @@ constexpr std::array advice{
     Advice{"unscaled inputs", [](const Finding&) -> Remedies { return {make(Change::inputs)}; }},
     Advice{"output activation", [](const Finding&) -> Remedies { return {make(Change::output_activation)}; }},
     Advice{"softmax of one unit", [](const Finding&) -> Remedies { return {make(Change::output_activation)}; }},
-    Advice{"no activation", [](const Finding&) { return relu_and_he(); }},
+    Advice{"no activation", [](const Finding&) { return steeper(); }},
     Advice{"too few units", [](const Finding&) -> Remedies { return {set(Change::units, 16)}; }},
     Advice{"dropout too high", [](const Finding&) -> Remedies { return {set(Change::dropout, 0.2)}; }},
     Advice{"not in training mode", [](const Finding&) -> Remedies { return {make(Change::training_mode)}; }},
@@ -49,7 +50,7 @@ constexpr std::array advice{
            [](const Finding&) -> Remedies { return {make(Change::initialization, "he_normal")}; }},
     Advice{"bad initialization",
            [](const Finding& f) -> Remedies {
-             if (f.text.find("shrinks the gradient") != std::string::npos) return relu_and_he();
+             if (f.text.find("shrinks the gradient") != std::string::npos) return steeper();
              return {make(Change::initialization, "he_normal"), make(Change::normalization), lr(0.1)};
            }},
     Advice{"dead at birth",
@@ -68,7 +69,7 @@ constexpr std::array advice{
     Advice{"learning rate too high",
            [](const Finding& f) -> Remedies {
              const double factor = std::min(toward_usual(f.number), 0.3);
-             return {lr(factor), lr(factor / 10), make(Change::normalization)};
+             return {lr(factor), lr(factor / 10), lr(factor / 100)};
            }},
     Advice{"loss rose again", [](const Finding&) { return slower(); }},
     Advice{"saturation",
@@ -80,7 +81,7 @@ constexpr std::array advice{
              return {lr(std::max(toward_usual(f.number), 3.)), lr(10), lr(1000)};
            }},
     Advice{"not finite", [](const Finding&) { return slower(); }},
-    Advice{"vanishing gradient", [](const Finding&) { return relu_and_he(); }},
+    Advice{"vanishing gradient", [](const Finding&) { return steeper(); }},
     Advice{"exploding gradient",
            [](const Finding&) -> Remedies {
              return {make(Change::initialization, "he_normal"), lr(0.1)};
@@ -99,7 +100,7 @@ constexpr std::array advice{
            [](const Finding&) -> Remedies { return {make(Change::data, "the order of labels and inputs")}; }},
     Advice{"constant input",
            [](const Finding&) -> Remedies { return {make(Change::data, "the column that is constant")}; }},
-    Advice{"constant output", [](const Finding&) { return relu_and_he(); }},
+    Advice{"constant output", [](const Finding&) { return steeper(); }},
     Advice{"loss at ln C",
            [](const Finding&) -> Remedies {
              return {lr(0.1), lr(10)};
@@ -111,6 +112,13 @@ constexpr std::array advice{
 };
 
 }  // namespace
+
+std::string_view initializer_for(std::string_view activation) {
+  if (activation == "selu") return "lecun_normal";
+  constexpr std::array rectifiers{"relu", "leaky_relu", "prelu", "relu6"};
+  return std::find(rectifiers.begin(), rectifiers.end(), activation) != rectifiers.end() ? "he_normal"
+                                                                                         : "xavier_normal";
+}
 
 std::string_view to_string(Change change) {
   constexpr std::array<std::string_view, 17> names{
@@ -135,7 +143,7 @@ std::string to_string(const Remedy& r) {
     case Change::initialization:
       return fmt::format("begin with {} weights and biases 0", r.to);
     case Change::activation:
-      return fmt::format("use {} in the hidden layers", r.to);
+      return fmt::format("use {} in the hidden layers, and begin with {} weights", r.to, initializer_for(r.to));
     case Change::normalization:
       return "put batch normalization before the hidden activations";
     case Change::output_activation:

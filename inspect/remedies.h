@@ -11,13 +11,13 @@ namespace tapegrad::inline TAPEGRAD_ABI {
 
 /** What a remedy changes. */
 enum class Change {
-  learning_rate,      ///< multiply it by `value`
-  momentum,           ///< set it to `value`
-  weight_decay,       ///< set it to `value`
-  dropout,            ///< set its probability to `value`
-  initialization,     ///< weights anew by the initializer `to`, biases 0
-  activation,         ///< that of the hidden layers becomes `to`
-  normalization,      ///< a batch normalization before every hidden activation
+  learning_rate,   ///< multiply it by `value`
+  momentum,        ///< set it to `value`
+  weight_decay,    ///< set it to `value`
+  dropout,         ///< set its probability to `value`
+  initialization,  ///< weights anew by the initializer `to`, biases 0
+  activation,      ///< that of the hidden layers becomes `to`, with weights anew by initializer_for(to), biases 0
+  normalization,   ///< a batch normalization before every hidden activation
   output_activation,  ///< leave it out
   units,              ///< at least `value` in every hidden layer
   inputs,             ///< every column to mean 0 and standard deviation 1
@@ -40,6 +40,9 @@ struct Remedy {
   std::string rule = {};   ///< of the finding
   std::string where = {};  ///< its layer or parameter
 };
+/** What an activation's weights should begin with: "he_normal" where half of its inputs are cut off, "lecun_normal" for selu,
+ * else "xavier_normal". */
+std::string_view initializer_for(std::string_view activation);
 /** "multiply the learning rate by 0.0097" */
 std::string to_string(const Remedy& remedy);
 

@@ -18,8 +18,6 @@ std::optional<std::pair<const char*, Json>> setting(const tg::Remedy& remedy, co
       return Set{"weight_decay", remedy.value};
     case tg::Change::dropout:
       return Set{"dropout", remedy.value};
-    case tg::Change::activation:
-      return Set{"activation", remedy.to};
     case tg::Change::normalization:
       return Set{"batch_norm", true};
     case tg::Change::inputs:
@@ -46,8 +44,13 @@ bool apply(const tg::Remedy& remedy, Config& c) {
   Json& j = c.json;
   if (const auto set = setting(remedy, c)) {
     j[set->first] = set->second;
-  } else if (remedy.change == tg::Change::initialization) {
-    j.update({{"init", remedy.to}, {"output_init", remedy.to}, {"weight_scale", 1}, {"bias", 0}});
+  } else if (remedy.change == tg::Change::initialization || remedy.change == tg::Change::activation) {
+    std::string weights = remedy.to;
+    if (remedy.change == tg::Change::activation) {
+      j["activation"] = remedy.to;
+      weights = tg::initializer_for(remedy.to);
+    }
+    j.update({{"init", weights}, {"output_init", weights}, {"weight_scale", 1}, {"bias", 0}});
   } else if (remedy.change == tg::Change::output_activation) {
     j["output_activation"] = "";
     if (c.whole("outputs") == 1 && c.loss() == "mse") j["loss"] = "bce";

@@ -180,13 +180,13 @@ bool apply(const tg::Remedy& remedy, Patient& p) {
     case tg::Change::dropout:
       p.dropout = remedy.value;
       return true;
-    case tg::Change::initialization:
-      p.init = remedy.to;
-      p.bias = 0;
-      p.weight_scale = 1;
-      return true;
     case tg::Change::activation:
       p.activation = remedy.to;
+      [[fallthrough]];
+    case tg::Change::initialization:
+      p.init = remedy.change == tg::Change::activation ? tg::initializer_for(remedy.to) : remedy.to;
+      p.bias = 0;
+      p.weight_scale = 1;
       return true;
     case tg::Change::normalization:
       return p.batch_norm = true;

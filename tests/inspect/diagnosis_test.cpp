@@ -12,6 +12,7 @@
 #include "tapegrad/inspect/findings.h"
 #include "tapegrad/inspect/monitor.h"
 #include "tapegrad/inspect/preflight.h"
+#include "tapegrad/inspect/remedies.h"
 #include "tapegrad/io/batches.h"
 #include "tapegrad/io/toy.h"
 #include "tapegrad/layers/containers.h"
@@ -344,7 +345,46 @@ TEST_CASE("diagnosis: identical units, bad initialization, dead at birth") {
     CHECK(silent(trained(right, moons())));
   }
   Sequential dead = net(he_normal(), -10);
-  CHECK(leading(trained(dead, moons()), "dead at birth").where == "1");
+  const RunRecord born = trained(dead, moons());
+  CHECK(leading(born, "dead at birth").where == "1");
+  CHECK(silent(born, "learning rate too low"));  // no update, for want of a gradient
+  Sequential decayed = net(he_normal(), -10);
+  CHECK(leading(trained(decayed, moons(), {.weight_decay = 0.1}), "dead at birth").where == "1");
+}
+
+TEST_CASE("remedies: what to change, and by how much") {
+  const auto first = [](Sequential net, const Training& how) {
+    const std::vector<Remedy> all = remedies(findings(trained(net, moons(), how)));
+    REQUIRE(!all.empty());
+    return all[0];
+  };
+  Rng rng(1);
+  Sequential deep;
+  for (Index in = 2; deep.size() < 16; in = 16) {
+    deep.add(Linear(in, 16, rng));
+    deep.add(Sigmoid());
+  }
+  deep.add(Linear(16, 2, rng));
+  const Remedy steeper = first(std::move(deep), {});
+  CHECK(to_string(steeper) == "use relu in the hidden layers, and begin with he_normal weights");
+  CHECK(steeper.rule == "bad initialization");
+  const Remedy slower =
+      first(Sequential{Linear(2, 32, rng, starting(xavier_normal())), Tanh(), Linear(32, 2, rng)}, {.lr = 30});
+  CHECK(slower.change == Change::learning_rate);
+  CHECK(slower.value < 0.1);
+  CHECK(slower.value >= 1e-4);
+  const Remedy faster = first(healthy_net(), {.lr = 1e-6});
+  CHECK(faster.change == Change::learning_rate);
+  CHECK(faster.value > 100);
+  Dataset alike = moons();
+  std::fill(alike.labels.begin(), alike.labels.end(), 1);
+  Sequential net = healthy_net();
+  const std::vector<Remedy> none = remedies(findings(trained(net, alike)));
+  REQUIRE(none.size() == 1);
+  CHECK(to_string(none[0]) == "no training repairs this: look at the column of the labels");
+  CHECK(initializer_for("tanh") == "xavier_normal");
+  CHECK(initializer_for("leaky_relu") == "he_normal");
+  CHECK(initializer_for("selu") == "lecun_normal");
 }
 
 TEST_CASE("diagnosis: uphill") {

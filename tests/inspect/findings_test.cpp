@@ -320,14 +320,14 @@ TEST_CASE("findings: learning rate too high") {
   record.loss[0].loss = 1.9;
   check(only(record), "learning rate too high", "2.weight", Severity::warning,
         "the update ratio of 2.weight reached 0.31 around step 240, usual is 0.001, and the loss does "
-        "not fall (2 at first, 2 now): lower the learning rate (0.1)");
+        "not fall (2 at first, 2 now): lower the learning rate (0.1) to about 0.001: divide it by 100");
   record = healthy();
   for (std::size_t i = 240; i < 300; ++i) record.parameters[2].steps[i].update_ratio = 1.2;
   for (LossStep& step : record.loss)
     step.loss = step.step < 600 ? 2.3 - 0.0025 * static_cast<double>(step.step) : 1.7;
   check(only(record), "learning rate too high", "2.weight", Severity::critical,
         "the update ratio of 2.weight reached 1.2 around step 240, usual is 0.001, and the loss rose "
-        "again (from 0.95 to 1.7): lower the learning rate (0.1)");
+        "again (from 0.95 to 1.7): lower the learning rate (0.1) to about 0.0002: divide it by 400");
 }
 
 TEST_CASE("findings: learning rate too low") {
@@ -339,14 +339,14 @@ TEST_CASE("findings: learning rate too low") {
   set_loss(record, 2.0);
   check(only(record), "learning rate too low", "0.weight", Severity::warning,
         "the update ratio is 2e-05 at most (of 0.weight), usual is 0.001, and the loss hardly falls "
-        "(2 at first, 2 now): raise the learning rate (0.1)");
+        "(2 at first, 2 now): raise the learning rate (0.1) to about 20: multiply it by 200");
   // No update at all is a matter of the rate, too, unless there is no gradient.
   for (ParameterRecord& parameter : record.parameters)
     each_step(parameter.steps, [](ParameterStep& step) { step.update_ratio = step.update_norm = 0; });
   CHECK(only(record).text ==
         "the update ratio is 0 at most (of 0.weight), usual is 0.001, and the loss hardly falls (2 at first, 2 "
         "now): raise "
-        "the learning rate (0.1)");
+        "the learning rate (0.1) to about 10: multiply it by 100");
   for (ParameterRecord& parameter : record.parameters)
     each_step(parameter.steps, [](ParameterStep& step) { step.gradient_norm = 0; });
   CHECK(findings(record).empty());
