@@ -38,6 +38,7 @@
 #include "tapegrad/io/dataset.h"
 #include "tapegrad/io/idx.h"
 #include "tapegrad/io/toy.h"
+#include "tapegrad/io/weights.h"
 #include "tapegrad/layers/activation.h"
 #include "tapegrad/layers/containers.h"
 #include "tapegrad/layers/dropout.h"

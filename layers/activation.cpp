@@ -21,6 +21,14 @@ BasicActivationLayer<T>::BasicActivationLayer(Activation activation, Index featu
   }
 }
 
+template <class T> std::string BasicActivationLayer<T>::text() const {
+  std::string text = activation_.text();
+  if (this->own_parameters().empty()) return text;
+  const bool has_settings = text.ends_with(')');
+  if (has_settings) text.pop_back();
+  return fmt::format("{}{}features={})", text, has_settings ? ", " : "(", this->own_parameters()[0].size());
+}
+
 template <class T> BasicVar<T> BasicActivationLayer<T>::forward(BasicVar<T> x) {
   std::array<BasicVar<T>, 4> learned;
   std::size_t count = 0;

@@ -14,6 +14,8 @@ template <class T> class BasicActivationLayer : public BasicModule<T> {
   explicit BasicActivationLayer(Activation activation, Index features = 0);
 
   std::string_view kind() const override { return activation_.name(); }
+  /** "swish(beta=2)", and with learned parameters "prelu(features=8)" */
+  std::string text() const override;
   Index out_features(Index in) const override { return in / activation_.inputs_per_output(); }
   const Activation& activation() const { return activation_; }
 

@@ -10,6 +10,13 @@ template <class T> BasicModule<T>& BasicSequential<T>::operator[](std::size_t in
   return *this->children()[index].second;
 }
 
+template <class T> std::string BasicSequential<T>::text() const {
+  const detail::OneDeeper here;
+  std::string list;
+  for (const auto& [name, layer] : this->children()) list += (list.empty() ? "" : ", ") + layer->text();
+  return "sequential(" + list + ")";
+}
+
 template <class T> Index BasicSequential<T>::out_features(Index in) const {
   const detail::OneDeeper here;
   for (const auto& [name, layer] : this->children()) in = layer->out_features(in);
@@ -19,6 +26,10 @@ template <class T> Index BasicSequential<T>::out_features(Index in) const {
 template <class T> BasicVar<T> BasicSequential<T>::forward(BasicVar<T> x) {
   for (const auto& [name, layer] : this->children()) x = (*layer)(x);
   return x;
+}
+
+template <class T> std::string BasicResidual<T>::text() const {
+  return "residual" + this->children()[0].second->text().substr(std::string_view("sequential").size());
 }
 
 template <class T> BasicVar<T> BasicResidual<T>::forward(BasicVar<T> x) {

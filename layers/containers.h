@@ -80,6 +80,8 @@ template <class T> class BasicSequential : public BasicModule<T> {
   }
 
   std::string_view kind() const override { return "sequential"; }
+  /** "sequential(linear(784, 128), relu, linear(128, 10))" */
+  std::string text() const override;
   Index out_features(Index in) const override;
 
  protected:
@@ -97,6 +99,7 @@ template <class T> class BasicResidual : public BasicModule<T> {
     this->add_module("inner", std::make_unique<BasicSequential<T>>(std::forward<Layers>(layers)...));
   }
   std::string_view kind() const override { return "residual"; }
+  std::string text() const override;
   Index out_features(Index in) const override { return this->children()[0].second->out_features(in); }
 
  protected:

@@ -17,6 +17,7 @@ template <class T> class BasicDropout : public BasicModule<T> {
       : probability_(check_setting("dropout", "the probability", SettingDomain::below_one, probability)),
         random_(std::make_shared<Random>(Random{rng.split()})) {}
   std::string_view kind() const override { return "dropout"; }
+  std::string text() const override { return "dropout(" + to_string(probability_) + ")"; }
   Index out_features(Index in) const override { return in; }
   double probability() const { return probability_; }
 

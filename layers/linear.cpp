@@ -15,6 +15,11 @@ template <class T> BasicLinear<T>::BasicLinear(Index in, Index out, Rng& rng, co
   if (options.bias) bias = made("bias", options.bias_init, {1, out});
 }
 
+template <class T> std::string BasicLinear<T>::text() const {
+  const auto [out, in] = weight.shape();
+  return "linear(" + std::to_string(in) + ", " + std::to_string(out) + (has_bias() ? ")" : ", bias=0)");
+}
+
 template <class T> BasicVar<T> BasicLinear<T>::forward(BasicVar<T> x) {
   BasicTape<T>& tape = x.tape();
   const BasicVar<T> w = tape.parameter(weight);

@@ -18,6 +18,7 @@ template <class T> class BasicLinear : public BasicModule<T> {
   BasicLinear(Index in, Index out, Rng& rng, const LinearOptions& options = {});
 
   std::string_view kind() const override { return "linear"; }
+  std::string text() const override;
   Index out_features(Index) const override { return this->own_parameters()[0].shape().rows; }
 
   bool has_bias() const { return !bias.empty(); }

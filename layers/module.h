@@ -44,6 +44,8 @@ template <class T> class BasicModule {
   Var operator()(Var x);
   /** What it is, in lower case: "linear". Part of the path in error messages. */
   virtual std::string_view kind() const = 0;
+  /** Kind and settings, as load_network() reads them: "linear(784, 128)". */
+  virtual std::string text() const { return std::string(kind()); }
   /** Columns of the output for an input of `in` columns; 0 where that is not known, as `in` may be. A layer of your own
    * that tells it may stand before an activation with learned parameters. */
   virtual Index out_features(Index /*in*/) const { return 0; }

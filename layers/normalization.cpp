@@ -17,6 +17,10 @@ BasicNormalization<T>::BasicNormalization(std::string_view kind, Index features,
   });
 }
 
+template <class T> std::string BasicNormalization<T>::text() const {
+  return fmt::format("{}({}, eps={})", this->kind(), weight.size(), eps_);
+}
+
 template <class T> BasicVar<T> BasicNormalization<T>::forward(BasicVar<T> x) {
   if (x.cols() != weight.size())
     fail(this->kind(),
@@ -32,6 +36,11 @@ BasicBatchNorm1d<T>::BasicBatchNorm1d(Index features, BatchNormOptions options)
       momentum_(check_setting("batch_norm", "momentum", SettingDomain::up_to_one, options.momentum)) {
   this->add_buffer("running_mean", BasicMatrix<T>::Zero(1, features));
   this->add_buffer("running_var", BasicMatrix<T>::Ones(1, features));
+}
+
+template <class T> std::string BasicBatchNorm1d<T>::text() const {
+  const std::string text = BasicNormalization<T>::text();
+  return fmt::format("{}, momentum={})", text.substr(0, text.size() - 1), momentum_);
 }
 
 template <class T> BasicVar<T> BasicBatchNorm1d<T>::normalized(BasicVar<T> x) {

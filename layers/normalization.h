@@ -18,6 +18,8 @@ struct LayerNormOptions {
 template <class T> class BasicNormalization : public BasicModule<T> {
  public:
   Index out_features(Index) const override { return this->own_parameters()[0].size(); }
+  /** "layer_norm(64, eps=1e-05)" */
+  std::string text() const override;
 
   BasicParameter<T> weight;
   BasicParameter<T> bias;
@@ -37,6 +39,8 @@ template <class T> class BasicBatchNorm1d : public BasicNormalization<T> {
  public:
   explicit BasicBatchNorm1d(Index features, BatchNormOptions options = {});
   std::string_view kind() const override { return "batch_norm"; }
+  /** "batch_norm(64, eps=1e-05, momentum=0.1)" */
+  std::string text() const override;
   BasicMatrix<T>& running_mean() { return this->buffer(0); }
   BasicMatrix<T>& running_var() { return this->buffer(1); }
 
