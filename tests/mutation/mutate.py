@@ -76,10 +76,26 @@ def write_copy(build, chosen):
     write(copy / "version.h", text)
 
 
+def has_mutant(path, row):
+    return b"::tapegrad_mutant<" in Path(path).read_bytes().split(b"\n")[row - 1]
+
+
+def mutants_at(path, row, column, file, chosen, all_on_line):
+    text = Path(path).read_bytes().split(b"\n")[row - 1]
+    numbers = [int(n) for n in re.findall(rb"::tapegrad_mutant<(\d+)>", text if all_on_line else text[:column + 18])]
+    if numbers:
+        return numbers if all_on_line else numbers[-1:]
+    source = (ROOT / file).read_text().split("\n")  # an expression may begin on an earlier line
+    start = sum(len(t) + 1 for t in source[:row - 1])
+    around = sorted((m.end - m.start, n) for n, m in chosen.items()
+                    if m.file == file and m.start < start + len(source[row - 1]) and m.end > start)
+    return [n for _, n in (around if all_on_line else around[:1])]
+
+
 def wrong_mutants(errors, build, chosen, all_on_line):
     """The mutants to which these messages of the compiler point."""
     copy = str(build / "copy" / "tapegrad") + "/"
-    wrong, used_from = set(), None
+    wrong, used_from = set(), []
     for line in errors.splitlines():
         match = re.match(r"(.*?):(\d+):(\d+): +(fatal error|error|required from|.*?required from|in .constexpr. expansion)", line)
         if not match:
@@ -87,26 +103,16 @@ def wrong_mutants(errors, build, chosen, all_on_line):
         path, row, column = os.path.normpath(build / match[1]), int(match[2]), int(match[3])
         ours = path.startswith(copy)
         if "error" not in match[4]:
-            used_from = (path, row, column) if ours else used_from
+            used_from += [(path, row, column)] if ours else []
             continue
-        if not ours and used_from is None:
-            continue
-        path, row, column = (path, row, column) if ours else used_from
-        used_from = None
-        file = path[len(copy):]
-        lines = Path(path).read_bytes().split(b"\n")
-        text = lines[row - 1]
-        numbers = [int(n) for n in re.findall(rb"::tapegrad_mutant<(\d+)>", text[:column + 18])]
-        if all_on_line:
-            numbers = [int(n) for n in re.findall(rb"::tapegrad_mutant<(\d+)>", text)]
-        here = numbers if all_on_line else numbers[-1:]
-        if not here:  # on a later line of an expression
-            source = (ROOT / file).read_text().split("\n")
-            start = sum(len(t) + 1 for t in source[:row - 1])
-            around = [(m.end - m.start, n) for n, m in chosen.items()
-                      if m.file == file and m.start < start + len(source[row - 1]) and m.end > start]
-            here = [n for _, n in (sorted(around) if all_on_line else sorted(around)[:1])]
-        wrong.update(here)
+        # An error where no mutant is belongs to the first of our lines on the way to it that has one.
+        way = ([(path, row, column)] if ours else []) + [place for place in used_from if has_mutant(*place[:2])]
+        used_from = []
+        for path, row, column in way:
+            here = mutants_at(path, row, column, path[len(copy):], chosen, all_on_line)
+            wrong.update(here)
+            if here:
+                break
     return wrong
 
 
@@ -127,7 +133,7 @@ def compile_mutated(build, ci, files):
         words = command_of(ci, "tests/main.cpp" if file == "tests/mutation/main.cpp" else file)
         words = [f"-I{build / 'copy'}" if word == f"-I{ci / 'include'}" else word for word in words if word != "-Werror"]
         objects.append(str(build / (file.replace("/", "_") + ".o")))
-        commands.append([*words, "-O1", "-w", "-Wno-narrowing", "-Werror=vla", "-fdiagnostics-column-unit=byte", "-include",
+        commands.append([*words, "-O1", "-w", "-Wno-narrowing", "-Werror=vla", "-fdiagnostics-column-unit=byte", "-ftemplate-backtrace-limit=0", "-include",
                          HERE / "mutant.h", "-o", objects[-1], "-c", ROOT / file if ours else build / "copy" / "tapegrad" / file])
     with ThreadPoolExecutor(JOBS) as pool:
         done = list(pool.map(lambda command: run(command, cwd=ci), commands))
@@ -156,11 +162,12 @@ def compile_all(build, ci, chosen, dropped, files):
         objects, errors = compile_mutated(build, ci, files)
         if not errors:
             return link(build, ci, objects, files)
-        wrong = wrong_mutants(errors, build, chosen, attempt >= 6)
+        wrong = wrong_mutants(errors, build, chosen, attempt >= 2) or wrong_mutants(errors, build, chosen, True)
         print(f"  compiled for {time.time() - begin:.0f} s: {len(wrong)} mutants do not compile", flush=True)
         if not wrong:
             sys.exit(errors[-5000:])
         dropped.update(chosen.pop(number).key() for number in wrong)
+        (build / "dropped.txt").write_text("\n".join(sorted(dropped)))  # spares the next build its attempts
     sys.exit("the program does not compile")
 
 
@@ -229,13 +236,12 @@ def line_of(mutant):
 def sample(build, ci, count, folders):
     files = [file for file in library_files() if str(Path(file).parent) in folders]
     everything = sorted((m for f in files for m in mutants.find(f, (ROOT / f).read_text())), key=lambda m: m.rank(SEED))
-    known = build / "dropped.txt"  # spares the next build its attempts
+    known = build / "dropped.txt"
     dropped = set(known.read_text().split("\n")) if known.exists() else set()
     candidates = [m for m in everything if m.key() not in dropped][:int(count * SPARE * (1 if dropped else 1.3))]
     chosen = dict(enumerate(candidates, 1))
     print(f"{len(everything)} mutants, {len(chosen)} of them written into the sources", flush=True)
     compile_all(build, ci, chosen, dropped, [file for file in files if file.endswith(".cpp")] + test_files(folders))
-    known.write_text("\n".join(sorted(dropped)))
     run(["objcopy", "--dump-section", f"mutants={build / 'present.bin'}", build / "mutants", "/dev/null"])
     data = (build / "present.bin").read_bytes()
     present = {int.from_bytes(data[i:i + 4], "little") for i in range(0, len(data), 4)}
