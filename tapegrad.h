@@ -34,6 +34,7 @@
 #include "tapegrad/inspect/text.h"
 #include "tapegrad/inspect/watch.h"
 #include "tapegrad/io/batches.h"
+#include "tapegrad/io/checkpoint.h"
 #include "tapegrad/io/csv.h"
 #include "tapegrad/io/dataset.h"
 #include "tapegrad/io/idx.h"

@@ -64,13 +64,24 @@ template <class Table> std::vector<std::string_view> names_of(const Table& table
   return names;
 }
 
-/** The entry of that name: `find_named("activation", table, "swish")`. Throws
- * "[activation] no activation named 'swich'; did you mean 'swish'?" */
+/** "adam(beta1=0.9, beta2=0.999)" */
+template <class Numbers> std::string described(std::string_view name, const Numbers& settings) {
+  std::string list;
+  for (const CheckedNumber& each : settings)
+    list += (list.empty() ? "" : ", ") + std::string(each.name) + "=" + to_string(each.value);
+  return std::string(name) + "(" + list + ")";
+}
+
+/** The entry of that name: `find_named("activation", table, "swish")`. Throws "[activation] no activation named 'swich'; did you
+ * mean 'swish'?", and where no name is close lists all: "[schedule] no schedule named 'poly'; there are constant, step, …" */
 template <class Table> const auto& find_named(std::string_view what, const Table& table, std::string_view name) {
   for (const auto& entry : table)
     if (detail::name_of(entry) == name) return entry;
-  fail(what,
-       "no " + std::string(what) + " named '" + std::string(name) + "'" + did_you_mean(name, names_of(table)));
+  const auto names = names_of(table);
+  std::string hint = did_you_mean(name, names);
+  if (hint.empty())
+    for (const std::string_view each : names) hint += (hint.empty() ? "; there are " : ", ") + std::string(each);
+  fail(what, "no " + std::string(what) + " named '" + std::string(name) + "'" + hint);
 }
 
 }  // namespace tapegrad

@@ -129,6 +129,14 @@ bool make_temporary(const Target& target, Temporary& temporary, std::string_view
   return true;
 }
 
+/// Makes a crash of the system leave the new name, where the folder may be read.
+void flush_folder(const fs::path& folder) {
+  const int descriptor = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  fsync(descriptor);
+  close(descriptor);
+}
+
 /// Does `work`, and says of a failure which file it is about.
 template <class Work> void with_path(std::string_view where, const std::string& path, const Work& work) {
   try {
@@ -146,6 +154,7 @@ void write_whole_file(std::string_view where, const std::string& path, std::stri
     Temporary temporary(target.path);
     if (target.in_place() || !make_temporary(target, temporary, content)) return write_in_place(target, content);
     temporary.rename_to(target.path);
+    flush_folder(target.path.parent_path());
   });
 }
 

@@ -16,8 +16,7 @@ namespace {
 using weights::Entry;
 using weights::Tensor;
 using weights::Type;
-
-template <class T> constexpr Type type_of = std::is_same_v<T, float> ? Type::f32 : Type::f64;
+using weights::type_of;
 
 std::string joined(const std::string& path, std::string_view name) {
   return path.empty() ? std::string(name) : path + "." + std::string(name);
@@ -35,26 +34,12 @@ template <class T> Tensor tensor_of(std::string name, const BasicMatrix<T>& m, b
   return {std::move(name), type_of<T>, m.rows() == 1 && !always_two ? 1 : 2, {m.rows(), m.cols()}, m.data()};
 }
 
-struct Differences {
-  void add(const std::string& text) {
-    if (++count <= most) list += (list.empty() ? "" : ", ") + text;
-  }
-  void check(const std::string& path) const {
-    if (count > 0)
-      fail("weights", fmt::format("{} does not fit the network: {}{}", path, list,
-                                  count > most ? fmt::format(", and {} more", count - most) : ""));
-  }
-  static constexpr int most = 10;
-  int count = 0;
-  std::string list;
-};
-
 /// Sets a network to what a file holds; throws before anything is changed.
 template <class T> void load(weights::Reader& file, BasicModule<T>& net) {
   std::map<std::string, const Entry*> entries;
   for (const Entry& entry : file.entries()) entries.emplace(entry.name, &entry);
   for (const std::string& counter : paths_of(net, "batch_norm", "num_batches_tracked")) entries.erase(counter);
-  Differences differences;
+  weights::Differences differences;
   const auto take = [&](const std::string& path, Shape shape) -> const Entry* {
     const auto found = entries.find(path);
     if (found == entries.end()) {
@@ -74,7 +59,7 @@ template <class T> void load(weights::Reader& file, BasicModule<T>& net) {
   for (const auto& [path, parameter] : parameters) wanted.push_back(take(path, parameter.shape()));
   for (const auto& [path, buffer] : buffers) wanted.push_back(take(path, {buffer->rows(), buffer->cols()}));
   for (const auto& [path, entry] : entries) differences.add(path + " is only in the file");
-  differences.check(file.path());
+  differences.check("weights", file.path(), "network");
   std::vector<BasicMatrix<T>> values;
   for (const Entry* entry : wanted) values.push_back(file.read<T>(*entry));
   auto next = values.begin();

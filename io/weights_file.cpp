@@ -23,10 +23,6 @@ constexpr std::uint64_t largest_side = std::uint64_t{1} << 32;
 
 constexpr std::uint64_t size_of(Type type) { return type == Type::f32 ? 4 : 8; }
 
-constexpr std::string_view name_of(Type type) {
-  return type == Type::f32 ? "F32" : type == Type::f64 ? "F64" : "I64";
-}
-
 /// What the header says, event by event: so a key that stands twice is seen.
 class Header {
  public:
@@ -164,12 +160,15 @@ template <class Stored, class T> BasicMatrix<T> converted(const std::string& byt
 
 }  // namespace
 
-Reader::Reader(std::string path) : path_(std::move(path)), file_(path_, std::ios::binary | std::ios::ate) {
+std::string_view name_of(Type type) { return type == Type::f32 ? "F32" : type == Type::f64 ? "F64" : "I64"; }
+
+Reader::Reader(std::string path, std::string_view where)
+    : path_(std::move(path)), where_(where), file_(path_, std::ios::binary | std::ios::ate) {
   if (!file_) fail("cannot be opened");
   const std::streamoff end = file_.tellg();
   if (end < 0) fail("has no size");
   const auto size = static_cast<std::uint64_t>(end);
-  if (size < 8) fail(fmt::format("holds {} bytes, a file of weights at least 8", size));
+  if (size < 8) fail(fmt::format("holds {} bytes, a safetensors file at least 8", size));
   file_.seekg(0);
   std::uint64_t length = 0;
   std::memcpy(&length, read_bytes(8).data(), 8);
@@ -184,7 +183,7 @@ Reader::Reader(std::string path) : path_(std::move(path)), file_(path_, std::ios
   check_places(size - data_);
 }
 
-void Reader::fail(const std::string& what) const { tapegrad::fail("weights", path_ + ": " + what); }
+void Reader::fail(const std::string& what) const { tapegrad::fail(where_, path_ + ": " + what); }
 
 std::string Reader::read_bytes(std::uint64_t count) {
   std::string bytes(static_cast<std::size_t>(count), '\0');
@@ -228,14 +227,15 @@ template <class T> BasicMatrix<T> Reader::read(const Entry& entry) {
 
 template BasicMatrix<float> Reader::read(const Entry&);
 template BasicMatrix<double> Reader::read(const Entry&);
+template BasicMatrix<std::int64_t> Reader::read(const Entry&);
 
-void write(const std::string& path, std::span<const Tensor> tensors, const Texts& texts) {
+void write(const std::string& path, std::span<const Tensor> tensors, const Texts& texts, std::string_view where) {
   Json header = Json::object();
   for (const auto& [name, text] : texts) header["__metadata__"][name] = text;
   std::uint64_t end = 0;
   for (const Tensor& tensor : tensors) {
     if (header.contains(tensor.name))
-      tapegrad::fail("weights", fmt::format("{}: two tensors are named '{}'", path, tensor.name));
+      tapegrad::fail(where, fmt::format("{}: two tensors are named '{}'", path, tensor.name));
     Json shape = Json::array();
     if (tensor.dimensions == 2) shape.push_back(tensor.shape.rows);
     if (tensor.dimensions >= 1) shape.push_back(tensor.shape.cols);
@@ -247,15 +247,26 @@ void write(const std::string& path, std::span<const Tensor> tensors, const Texts
   try {
     bytes += header.dump();
   } catch (const Json::exception&) {
-    tapegrad::fail("weights", path + ": a name or text is not UTF-8");
+    tapegrad::fail(where, path + ": a name or text is not UTF-8");
   }
   bytes.append((8 - bytes.size() % 8) % 8, ' ');  // the data begins at a multiple of 8
   const std::uint64_t length = bytes.size() - 8;
   std::memcpy(bytes.data(), &length, 8);
+  bytes.reserve(bytes.size() + end);
   for (const Tensor& tensor : tensors)
     bytes.append(static_cast<const char*>(tensor.values),
                  static_cast<std::size_t>(tensor.shape.size()) * size_of(tensor.type));
-  write_whole_file("weights", path, bytes);
+  write_whole_file(where, path, bytes);
+}
+
+void Differences::add(const std::string& text) {
+  if (++count <= 10) list += (list.empty() ? "" : ", ") + text;
+}
+
+void Differences::check(std::string_view where, const std::string& path, std::string_view what) const {
+  if (count > 0)
+    tapegrad::fail(where, fmt::format("{} does not fit the {}: {}{}", path, what, list,
+                                      count > 10 ? fmt::format(", and {} more", count - 10) : ""));
 }
 
 }  // namespace tapegrad::inline TAPEGRAD_ABI::weights

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,11 @@
 namespace tapegrad::inline TAPEGRAD_ABI::weights {
 
 enum class Type { f32, f64, i64 };
+std::string_view name_of(Type type);
+template <class T>
+constexpr Type type_of = std::is_same_v<T, float>    ? Type::f32
+                         : std::is_same_v<T, double> ? Type::f64
+                                                     : Type::i64;
 
 /** A tensor of a file; of one dimension it is a row, of none a 1x1 matrix. */
 struct Entry {
@@ -32,13 +38,14 @@ using Texts = std::vector<std::pair<std::string, std::string>>;
 class Reader {
  public:
   /** Throws "[weights] net.safetensors: the header is not JSON: …" */
-  explicit Reader(std::string path);
+  explicit Reader(std::string path, std::string_view where = "weights");
 
   const std::string& path() const { return path_; }
   const std::vector<Entry>& entries() const { return entries_; }  ///< in the order of the file
   /** The text of that name in the metadata; empty when there is none. */
   std::string_view text(std::string_view name) const;
-  /** The values of a tensor. */
+  const Texts& texts() const { return texts_; }
+  /** The values of a tensor, as float, double or, one of I64, std::int64_t. */
   template <class T> BasicMatrix<T> read(const Entry& entry);
 
  private:
@@ -47,6 +54,7 @@ class Reader {
   void check_places(std::uint64_t data_size);
 
   std::string path_;
+  std::string_view where_;
   std::ifstream file_;
   std::uint64_t data_ = 0;  ///< where the first tensor begins
   std::vector<Entry> entries_;
@@ -62,6 +70,16 @@ struct Tensor {
   const void* values = nullptr;
 };
 /** Writes a file of tensors. Throws when two have one name, and when a text is not UTF-8. */
-void write(const std::string& path, std::span<const Tensor> tensors, const Texts& texts);
+void write(const std::string& path, std::span<const Tensor> tensors, const Texts& texts,
+           std::string_view where = "weights");
+
+/** What of a file does not fit, and one error for all of it. */
+struct Differences {
+  void add(const std::string& text);
+  /** Throws "[weights] net.safetensors does not fit the network: …" unless everything fits. */
+  void check(std::string_view where, const std::string& path, std::string_view what) const;
+  int count = 0;
+  std::string list;
+};
 
 }  // namespace tapegrad::inline TAPEGRAD_ABI::weights

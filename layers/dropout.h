@@ -1,10 +1,7 @@
 #pragma once
 
-#include <memory>
-
 #include "tapegrad/core/arithmetic.h"
 #include "tapegrad/core/check.h"
-#include "tapegrad/core/rng.h"
 #include "tapegrad/layers/module.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
@@ -14,8 +11,9 @@ namespace tapegrad::inline TAPEGRAD_ABI {
 template <class T> class BasicDropout : public BasicModule<T> {
  public:
   BasicDropout(double probability, Rng& rng)
-      : probability_(check_setting("dropout", "the probability", SettingDomain::below_one, probability)),
-        random_(std::make_shared<Random>(Random{rng.split()})) {}
+      : probability_(check_setting("dropout", "the probability", SettingDomain::below_one, probability)) {
+    this->add_generator("generator", rng.split());
+  }
   std::string_view kind() const override { return "dropout"; }
   std::string text() const override { return "dropout(" + to_string(probability_) + ")"; }
   Index out_features(Index in) const override { return in; }
@@ -26,10 +24,11 @@ template <class T> class BasicDropout : public BasicModule<T> {
     if (!this->training() || probability_ == 0) return x;
     const auto threshold = static_cast<std::uint64_t>(probability_ * 0x1p32);
     const T kept = static_cast<T>(1 / (1 - probability_));
-    x.tape().states().save(random_, random_->rng, random_->changes);
+    Rng& rng = this->generator(0);
+    this->restore_on_failure(x.tape(), rng);
     return x * x.tape().input(x.shape(), [&](T* out) {
       for (Index i = 0, size = x.shape().size(); i < size; i += 2) {
-        const std::uint64_t bits = random_->rng.bits();  // two decisions of 32 bits
+        const std::uint64_t bits = rng.bits();  // two decisions of 32 bits
         out[i] = (bits & 0xffffffff) < threshold ? T(0) : kept;
         if (i + 1 < size) out[i + 1] = (bits >> 32) < threshold ? T(0) : kept;
       }
@@ -37,12 +36,7 @@ template <class T> class BasicDropout : public BasicModule<T> {
   }
 
  private:
-  struct Random {
-    Rng rng;
-    std::uint32_t changes = 0;
-  };
   double probability_;
-  std::shared_ptr<Random> random_;
 };
 
 }  // namespace tapegrad

@@ -28,10 +28,11 @@ EvalScope::EvalScope() : Scoped(in_eval_scope, true) {}
 
 template <class T> struct BasicModule<T>::Content {
   std::vector<Parameter> parameters;
-  std::deque<std::pair<std::string, BasicMatrix<T>>> buffers;  // which stay where they are
+  std::deque<std::pair<std::string, BasicMatrix<T>>> buffers;  // which stay where they are, as do
+  std::deque<std::pair<std::string, Rng>> generators;
   Named<std::unique_ptr<BasicModule>> children;
   bool training = true;
-  std::uint32_t changes = 0;  // of the buffers
+  std::uint32_t changes = 0;  // of the buffers and generators
 };
 
 template <class T> BasicModule<T>::BasicModule() : content_(std::make_shared<Content>()) {}
@@ -111,6 +112,16 @@ template <class T> auto BasicModule<T>::named_parameters() const -> Named<Parame
   return result;
 }
 
+template <class T> BasicParameter<T> BasicModule<T>::parameter(std::string_view path) const {
+  const auto all = named_parameters();
+  std::vector<std::string_view> known;
+  for (const auto& [name, parameter] : all) {
+    if (name == path) return parameter;
+    known.push_back(name);
+  }
+  fail(kind(), fmt::format("no parameter '{}'{}", path, did_you_mean(path, known)));
+}
+
 template <class T> std::vector<BasicParameter<T>> BasicModule<T>::parameters() const {
   std::vector<Parameter> result;
   for (auto& [path, parameter] : named_parameters()) result.push_back(parameter);
@@ -121,6 +132,13 @@ template <class T> auto BasicModule<T>::named_buffers() -> Named<BasicMatrix<T>*
   Named<BasicMatrix<T>*> result;
   for (const auto& [path, module] : named_modules())
     for (auto& [name, buffer] : module->content().buffers) result.emplace_back(joined(path, name), &buffer);
+  return result;
+}
+
+template <class T> auto BasicModule<T>::named_generators() -> Named<Rng*> {
+  Named<Rng*> result;
+  for (const auto& [path, module] : named_modules())
+    for (auto& [name, rng] : module->content().generators) result.emplace_back(joined(path, name), &rng);
   return result;
 }
 
@@ -171,8 +189,16 @@ template <class T> BasicMatrix<T>& BasicModule<T>::buffer(std::size_t index) con
   return content().buffers.at(index).second;
 }
 
+template <class T> Rng& BasicModule<T>::generator(std::size_t index) const {
+  return content().generators.at(index).second;
+}
+
 template <class T> void BasicModule<T>::restore_on_failure(BasicTape<T>& tape, BasicMatrix<T>& buffer) const {
   tape.states().save(content_, buffer, content().changes);
+}
+
+template <class T> void BasicModule<T>::restore_on_failure(BasicTape<T>& tape, Rng& generator) const {
+  tape.states().save(content_, generator, content().changes);
 }
 
 template <class T> BasicParameter<T> BasicModule<T>::add_parameter(Parameter shared) {
@@ -183,12 +209,41 @@ template <class T> BasicMatrix<T>& BasicModule<T>::add_buffer(std::string name, 
   return content().buffers.emplace_back(std::move(name), std::move(value)).second;
 }
 
+template <class T> Rng& BasicModule<T>::add_generator(std::string name, const Rng& rng) {
+  return content().generators.emplace_back(std::move(name), rng).second;
+}
+
 template <class T>
 BasicModule<T>& BasicModule<T>::add_module(std::string name, std::unique_ptr<BasicModule> module) {
   if (module == nullptr) fail("module", "submodule '" + name + "' is null");
   return *content().children.emplace_back(std::move(name), std::move(module)).second;
 }
 
+template <class T> void copy_parameters(const BasicModule<T>& from, BasicModule<T>& to) {
+  const auto matrices_of = [](BasicModule<T>& net) {
+    std::vector<std::pair<std::string, const BasicMatrix<T>*>> all;
+    for (const auto& [path, parameter] : net.named_parameters()) all.emplace_back(path, &parameter.value());
+    for (const auto& [path, buffer] : net.named_buffers()) all.emplace_back(path, buffer);
+    return all;
+  };
+  const auto source = matrices_of(const_cast<BasicModule<T>&>(from)),
+             target = matrices_of(to);  // which are only read
+  for (std::size_t i = 0; i < std::max(source.size(), target.size()); ++i) {
+    const auto said = [i](const auto& all) {
+      return i < all.size() ? fmt::format("{} ({}x{})", all[i].first, all[i].second->rows(), all[i].second->cols())
+                            : std::string("nothing more");
+    };
+    if (said(source) != said(target))
+      fail("copy_parameters",
+           fmt::format("the networks differ: from one with {} to one with {}", said(source), said(target)));
+  }
+  auto next = source.begin();
+  for (const auto& [path, parameter] : to.named_parameters()) parameter.set_value(*(next++)->second);
+  for (const auto& [path, buffer] : to.named_buffers()) *buffer = *(next++)->second;
+}
+
+template void copy_parameters(const BasicModule<float>&, BasicModule<float>&);
+template void copy_parameters(const BasicModule<double>&, BasicModule<double>&);
 TAPEGRAD_INSTANTIATE_SCALARS(Module)
 
 }  // namespace tapegrad

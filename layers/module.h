@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "tapegrad/core/rng.h"
 #include "tapegrad/core/tape.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
@@ -54,8 +55,12 @@ template <class T> class BasicModule {
   std::vector<Parameter> parameters() const;
   /** The same with their paths: "0.weight". */
   Named<Parameter> named_parameters() const;
+  /** One of them: `net.parameter("0.weight")`. Throws "[sequential] no parameter '0.weigth'; did you mean '0.weight'?" */
+  Parameter parameter(std::string_view path) const;
   /** Values that are saved but not learned, like running means, with their paths. */
   Named<BasicMatrix<T>*> named_buffers();
+  /** What layers draw random numbers from, like dropout, with their paths. */
+  Named<Rng*> named_generators();
   /** All submodules with their paths, this one first under the path "". */
   Named<BasicModule*> named_modules();
 
@@ -80,12 +85,16 @@ template <class T> class BasicModule {
   Parameter add_parameter(Parameter shared);
   /** The returned matrix stays where it is when the module is moved. */
   BasicMatrix<T>& add_buffer(std::string name, BasicMatrix<T> value);
+  /** The generator stays where it is, too. */
+  Rng& add_generator(std::string name, const Rng& rng);
   BasicModule& add_module(std::string name, std::unique_ptr<BasicModule> module);
   /** What was added, in order. */
   const std::vector<Parameter>& own_parameters() const;
-  /** Before a forward pass changes a buffer: it comes back if the step fails. */
+  /** Before a forward pass changes a buffer or a generator: it comes back if the step fails. */
   void restore_on_failure(BasicTape<T>& tape, BasicMatrix<T>& buffer) const;
+  void restore_on_failure(BasicTape<T>& tape, Rng& generator) const;
   BasicMatrix<T>& buffer(std::size_t index) const;
+  Rng& generator(std::size_t index) const;
   const Named<std::unique_ptr<BasicModule>>& children() const;
 
  private:
@@ -103,6 +112,10 @@ template <class T> class BasicModule {
 struct EvalScope : Scoped<bool> {
   EvalScope();
 };
+
+/** Gives one network the parameters and buffers of another, as for the target network of a learner. Throws, before anything is
+ * changed, when they differ: "[copy_parameters] the networks differ: from one with 0.weight (8x2) to one with 0.weight (8x3)". */
+template <class T> void copy_parameters(const BasicModule<T>& from, BasicModule<T>& to);
 
 }  // namespace tapegrad
 

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <functional>
 
-#include "tapegrad/core/check.h"
-
 namespace tapegrad::inline TAPEGRAD_ABI {
 
 using enum SettingDomain;
@@ -103,6 +101,12 @@ template <class T> void BasicOptimizer<T>::set_lr(double lr) { lr_ = check_setti
 
 template <class T> void BasicOptimizer<T>::set_lr(Index group, double lr) {
   lr_scales_[checked(group)] = ratio(lr);
+}
+
+template <class T> std::string BasicOptimizer<T>::text() const {
+  Settings all = settings();
+  for (const double decay : weight_decays_) all.emplace_back("weight_decay", decay);
+  return described(name_, all);
 }
 
 template <class T> BasicOptimizerState<T> BasicOptimizer<T>::state() const {

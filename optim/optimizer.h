@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "tapegrad/core/check.h"
 #include "tapegrad/core/kernels/denormals.h"
 #include "tapegrad/core/kernels/map.h"
 #include "tapegrad/core/kernels/threads.h"
@@ -165,6 +166,8 @@ template <class T> class BasicOptimizer {
 
   /** "adam" */
   std::string_view name() const { return name_; }
+  /** What is set once, but for the learning rate: "adam(beta1=0.9, beta2=0.999, eps=1e-08, amsgrad=0, weight_decay=0)" */
+  std::string text() const;
   /** All parameters, group after group: the order of the state. */
   const std::vector<BasicParameter<T>>& parameters() const { return parameters_; }
 
@@ -173,6 +176,17 @@ template <class T> class BasicOptimizer {
   /** Goes on from `state`: the next steps are bitwise those that would have followed. Throws, before anything is
    * changed, when it is of another optimizer, other groups, or parameters of another number or shape. */
   void load_state(const BasicOptimizerState<T>& state);
+  /** Shows a checkpoint what changes from step to step: visit(name, value, domain of a number). */
+  template <class Visit> void each_state(const Visit& visit) {
+    visit("steps", steps_, SettingDomain::not_negative);
+    visit("lr", lr_, SettingDomain::not_negative);
+    for (std::size_t i = 0; i < lr_scales_.size(); ++i)
+      visit("lr_scale." + std::to_string(i), lr_scales_[i], SettingDomain::not_negative);
+    const std::size_t each = buffers_of_each_.size();
+    for (std::size_t i = 0; i < buffers_.size(); ++i)
+      if (buffers_of_each_[i % each].used)
+        visit(std::to_string(i / each) + "." + std::string(buffers_of_each_[i % each].name), buffers_[i]);
+  }
 
  protected:
   using Update = OptimizerUpdate<T>;
@@ -183,6 +197,7 @@ template <class T> class BasicOptimizer {
  private:
   /** Writes the new value and buffers. */
   virtual void update(const Update& p) = 0;
+  virtual Settings settings() const { return {}; }
 
   [[noreturn]] void fail_changed(std::size_t parameter) const;
   /// Throws when no parameter has a gradient though one requires it.

@@ -36,7 +36,9 @@ struct SgdOptions {
 
   static constexpr std::string_view name = "sgd";
   OptimizerBuffers buffers() const { return {{"momentum_buffer", momentum != 0}}; }
-  Settings settings() const { return {{"momentum", momentum}, {"dampening", dampening, SettingDomain::finite}}; }
+  Settings settings() const {
+    return {{"momentum", momentum}, {"dampening", dampening, SettingDomain::finite}, {"nesterov", nesterov}};
+  }
   void check() const {
     if (nesterov && (momentum == 0 || dampening != 0))
       fail(name, "nesterov needs momentum and no dampening, got momentum " + to_string(momentum) +
@@ -71,7 +73,10 @@ template <bool decoupled> struct AdamRule {
   static constexpr std::string_view name = decoupled ? "adamw" : "adam";
   OptimizerBuffers buffers() const { return {{"exp_avg"}, {"exp_avg_sq"}, {"max_exp_avg_sq", amsgrad}}; }
   Settings settings() const {
-    return {{"beta1", beta1, SettingDomain::below_one}, {"beta2", beta2, SettingDomain::below_one}, {"eps", eps}};
+    return {{"beta1", beta1, SettingDomain::below_one},
+            {"beta2", beta2, SettingDomain::below_one},
+            {"eps", eps},
+            {"amsgrad", amsgrad}};
   }
   template <class T> void update(OptimizerUpdate<T> p) const {
     const double shrink = decoupled ? 1 - p.lr * std::exchange(p.weight_decay, 0) : 1;
@@ -109,7 +114,8 @@ struct RmsPropOptions {
     return {{"square_avg"}, {"momentum_buffer", momentum != 0}, {"grad_avg", centered}};
   }
   Settings settings() const {
-    return {{"alpha", alpha, SettingDomain::below_one}, {"eps", eps}, {"momentum", momentum}};
+    return {
+        {"alpha", alpha, SettingDomain::below_one}, {"eps", eps}, {"momentum", momentum}, {"centered", centered}};
   }
   template <class T> void update(const OptimizerUpdate<T>& p) const {
     p.each([*this, rate = p.lr, square = p.buffer(0), buffer = p.buffer(1), mean = p.buffer(2)](
@@ -182,12 +188,18 @@ template <class T, class Rule> class RuleOptimizer final : public BasicOptimizer
   explicit RuleOptimizer(BasicParameterGroups<T> parameters, Rule options = {})
       : BasicOptimizer<T>(Rule::name, std::move(parameters), options.lr, options.weight_decay, options.buffers()),
         rule_(options) {
-    if constexpr (requires { options.settings(); }) check_settings(Rule::name, options.settings());
+    check_settings(Rule::name, settings());
     if constexpr (requires { options.check(); }) options.check();
   }
 
  private:
   void update(const OptimizerUpdate<T>& p) override;
+  Settings settings() const override {
+    if constexpr (requires { rule_.settings(); })
+      return rule_.settings();
+    else
+      return {};
+  }
   Rule rule_;
 };
 

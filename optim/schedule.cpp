@@ -4,8 +4,6 @@
 #include <cmath>
 #include <numbers>
 
-#include "tapegrad/core/check.h"
-
 namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
@@ -17,45 +15,52 @@ double half_cosine(double start, double end, double fraction) {
   return start * (1 + c) / 2 + end * (1 - c) / 2;
 }
 
+template <class S> void check(const S& schedule, Index step) {
+  check_settings(S::name, {{"the step", step}});
+  check_settings(S::name, schedule.settings());
+}
+
 double quotient(Index a, Index b) { return static_cast<double>(a) / static_cast<double>(b); }
 
 }  // namespace
 
 double ConstantSchedule::at(Index step) const {
-  check_settings("constant", {{"the step", step}, {"base_lr", base_lr}});
+  check(*this, step);
   return base_lr;
 }
 
 double StepSchedule::at(Index step) const {
-  check_settings("step",
-                 {{"the step", step}, {"base_lr", base_lr}, {"gamma", gamma}, {"step_size", step_size, positive}});
+  check(*this, step);
   return base_lr * std::pow(gamma, static_cast<double>(step / step_size));
 }
 
 double ExponentialSchedule::at(Index step) const {
-  check_settings("exponential", {{"the step", step}, {"base_lr", base_lr}, {"gamma", gamma}});
+  check(*this, step);
   return base_lr * std::pow(gamma, static_cast<double>(step));
 }
 
 double CosineSchedule::at(Index step) const {
-  check_settings("cosine",
-                 {{"the step", step}, {"base_lr", base_lr}, {"eta_min", eta_min}, {"t_max", t_max, positive}});
+  check(*this, step);
   return half_cosine(base_lr, eta_min, quotient(step, t_max));
 }
 
 double LinearWarmup::at(Index step) const {
-  check_settings("linear_warmup", {{"the step", step},
-                                   {"base_lr", base_lr},
-                                   {"start_factor", start_factor},
-                                   {"total_iters", total_iters, positive}});
+  check(*this, step);
   return base_lr * (start_factor + (1 - start_factor) * quotient(std::min(step, total_iters), total_iters));
 }
 
+double Warmup::at(Index step) const {
+  check_settings("warmup", {{"the step", step}, {"start_factor", start_factor}, {"steps", steps, positive}});
+  if (step >= steps) return then.at(step - steps);
+  return then.at(0) * (start_factor + (1 - start_factor) * quotient(step, steps));
+}
+
+std::string Warmup::text() const {
+  return described("warmup", Settings{{"steps", steps}, {"start_factor", start_factor}}) + " " + then.text();
+}
+
 double OneCycle::at(Index step) const {
-  check_settings("one_cycle", {{"the step", step}, {"max_lr", max_lr}, {"total_steps", total_steps, positive}});
-  check_settings("one_cycle", {{"pct_start", pct_start, up_to_one},
-                               {"div_factor", div_factor, positive},
-                               {"final_div_factor", final_div_factor, positive}});
+  check(*this, step);
   const double first = max_lr / div_factor;
   const auto end = static_cast<double>(total_steps);
   const double peak = pct_start * end;

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <array>
 #include <functional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "tapegrad/core/types.h"
+#include "tapegrad/core/check.h"
 
 /// Learning rates as pure functions of the number of steps taken, so nothing needs saving and any step can be
 /// asked:
@@ -25,6 +27,8 @@ namespace tapegrad::inline TAPEGRAD_ABI {
 /** lr(t) = base_lr */
 struct ConstantSchedule {
   double base_lr = 1e-3;
+  static constexpr std::string_view name = "constant";
+  auto settings() const { return std::array<CheckedNumber, 1>{{{"base_lr", base_lr}}}; }
   double at(Index step) const;
 };
 
@@ -33,6 +37,11 @@ struct StepSchedule {
   double base_lr = 1e-3;
   Index step_size = 1;  ///< > 0
   double gamma = 0.1;   ///< ≥ 0
+  static constexpr std::string_view name = "step";
+  auto settings() const {
+    return std::array<CheckedNumber, 3>{
+        {{"base_lr", base_lr}, {"gamma", gamma}, {"step_size", step_size, SettingDomain::positive}}};
+  }
   double at(Index step) const;
 };
 
@@ -40,6 +49,8 @@ struct StepSchedule {
 struct ExponentialSchedule {
   double base_lr = 1e-3;
   double gamma = 0.99;  ///< ≥ 0
+  static constexpr std::string_view name = "exponential";
+  auto settings() const { return std::array<CheckedNumber, 2>{{{"base_lr", base_lr}, {"gamma", gamma}}}; }
   double at(Index step) const;
 };
 
@@ -49,6 +60,11 @@ struct CosineSchedule {
   double base_lr = 1e-3;
   Index t_max = 1;     ///< > 0
   double eta_min = 0;  ///< ≥ 0
+  static constexpr std::string_view name = "cosine";
+  auto settings() const {
+    return std::array<CheckedNumber, 3>{
+        {{"base_lr", base_lr}, {"eta_min", eta_min}, {"t_max", t_max, SettingDomain::positive}}};
+  }
   double at(Index step) const;
 };
 
@@ -57,6 +73,12 @@ struct LinearWarmup {
   double base_lr = 1e-3;
   double start_factor = 1.0 / 3;  ///< ≥ 0
   Index total_iters = 5;          ///< > 0
+  static constexpr std::string_view name = "linear_warmup";
+  auto settings() const {
+    return std::array<CheckedNumber, 3>{{{"base_lr", base_lr},
+                                         {"start_factor", start_factor},
+                                         {"total_iters", total_iters, SettingDomain::positive}}};
+  }
   double at(Index step) const;
 };
 
@@ -68,6 +90,14 @@ struct OneCycle {
   double pct_start = 0.3;         ///< in [0, 1]
   double div_factor = 25;         ///< > 0
   double final_div_factor = 1e4;  ///< > 0
+  static constexpr std::string_view name = "one_cycle";
+  auto settings() const {
+    return std::array<CheckedNumber, 5>{{{"max_lr", max_lr},
+                                         {"total_steps", total_steps, SettingDomain::positive},
+                                         {"pct_start", pct_start, SettingDomain::up_to_one},
+                                         {"div_factor", div_factor, SettingDomain::positive},
+                                         {"final_div_factor", final_div_factor, SettingDomain::positive}}};
+  }
   double at(Index step) const;
 };
 
@@ -77,12 +107,34 @@ class Schedule {
  public:
   template <class S>
   requires requires(const S& s) { s.at(Index{}); }
-  Schedule(S schedule) : at_([s = std::move(schedule)](Index step) { return s.at(step); }) { at(0); }
+  Schedule(S schedule) {
+    if constexpr (requires { schedule.text(); })
+      text_ = schedule.text();
+    else if constexpr (requires { schedule.settings(); })
+      text_ = described(S::name, schedule.settings());
+    at_ = [s = std::move(schedule)](Index step) { return s.at(step); };
+    at(0);
+  }
 
   double at(Index step) const { return at_(step); }
+  /** "cosine(base_lr=0.1, eta_min=0, t_max=1000)": what a checkpoint compares. Of your own type what its text() says, or its
+   * `name` and settings(); empty when it has neither. */
+  const std::string& text() const { return text_; }
 
  private:
   std::function<double(Index)> at_;
+  std::string text_;
+};
+
+/** A way up before any schedule: lr(t) = s(0)·(start_factor + (1 − start_factor)·t/steps) for t < steps, then s(t − steps)
+ *
+ *      Schedule schedule = Warmup{.then = CosineSchedule{.base_lr = 0.1, .t_max = 900}, .steps = 100}; */
+struct Warmup {
+  Schedule then;            ///< s
+  Index steps = 1;          ///< > 0
+  double start_factor = 0;  ///< ≥ 0
+  double at(Index step) const;
+  std::string text() const;
 };
 
 /** The schedule of that name for a run of `total_steps`, for command lines:

@@ -8,7 +8,7 @@ cd "$root"
 
 seconds=${SECONDS_EACH:-$((${1:-10} * 60))}
 names=("${@:2}")
-((${#names[@]})) || names=(csv gzip idx names weights)
+((${#names[@]})) || names=(checkpoint csv gzip idx names weights)
 build_preset asan fuzzers
 for name in "${names[@]}"; do
   heading "$name: the corpus, then $seconds s"

@@ -513,8 +513,12 @@ TEST_CASE("activation() says what is wrong") {
   };
   fails("swich", "[activation] no activation named 'swich'; did you mean 'swish'?");
   fails("rleu", "[activation] no activation named 'rleu'; did you mean 'relu'?");
-  fails("perceptron", "[activation] no activation named 'perceptron'");
-  fails("", "[activation] no activation named ''");
+  std::string all;
+  for (const std::string_view name : tg::activations())
+    all += (all.empty() ? "; there are " : ", ") + std::string(name);
+  CHECK(all.starts_with("; there are identity, sigmoid, tanh, relu, "));
+  fails("perceptron", ("[activation] no activation named 'perceptron'" + all).c_str());
+  fails("", ("[activation] no activation named ''" + all).c_str());
   fails("swish(beta=2", "[activation] 'swish(beta=2': the closing ')' is missing");
   fails("swish(beta=2)x", "[activation] 'swish(beta=2)x': the closing ')' is missing");
   fails("swish(beta)", "[activation] 'swish(beta)': 'beta' is not setting=number");

@@ -81,7 +81,8 @@ TEST_CASE("check: edits between two names, where a swap of neighbours is one") {
   CHECK(edit_distance("swish", "wsih") == 2);
 }
 
-TEST_CASE("check: an unknown name asks back for one that is close, else for one that begins with it") {
+TEST_CASE(
+    "check: an unknown name asks back for one that is close, else for one that begins with it, else lists all") {
   struct Thing {
     std::string_view name;
     int value;
@@ -94,9 +95,9 @@ TEST_CASE("check: an unknown name asks back for one that is close, else for one 
   CHECK(error("he") == "[thing] no thing named 'he'; did you mean 'he_uniform'?");
   CHECK(error("eh_normla") == "[thing] no thing named 'eh_normla'; did you mean 'he_normal'?");
   CHECK(error("zer") == "[thing] no thing named 'zer'; did you mean 'zeros'?");
-  CHECK(error("h") == "[thing] no thing named 'h'");
-  CHECK(error("") == "[thing] no thing named ''");
-  CHECK(error("uniform") == "[thing] no thing named 'uniform'");
+  CHECK(error("h") == "[thing] no thing named 'h'; there are he_uniform, he_normal, zeros");
+  CHECK(error("") == "[thing] no thing named ''; there are he_uniform, he_normal, zeros");
+  CHECK(error("uniform") == "[thing] no thing named 'uniform'; there are he_uniform, he_normal, zeros");
   CHECK(error_of([] { initializer("he"); }) ==
         "[initializer] no initializer named 'he'; did you mean 'he_uniform'?");
   CHECK(error_of([] { make_schedule("linear", 1, 1); }) ==

@@ -249,7 +249,7 @@ TEST_CASE("weights: a file that breaks a rule of the format is refused") {
   const auto tensor = [](const std::string& body) { return R"({"a":{)" + body + "}}"; };
   const std::string good = R"("dtype":"F32","shape":[2],"data_offsets":[0,8])";
   CHECK(refusal(file_of(tensor(good), 8)).empty());
-  CHECK(refusal("1234567") == ": holds 7 bytes, a file of weights at least 8");
+  CHECK(refusal("1234567") == ": holds 7 bytes, a safetensors file at least 8");
   CHECK(refusal(std::string(8, '\0')) == ": the header does not begin with '{'");
   CHECK(refusal(values<std::uint64_t>(9) + "{}") == ": the header should be 9 bytes long, 2 are there");
   CHECK(refusal(values<std::uint64_t>(std::numeric_limits<std::uint64_t>::max()) + "{}") ==

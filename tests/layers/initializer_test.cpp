@@ -178,8 +178,11 @@ TEST_CASE("initializers: names") {
         "[initializer] no initializer named 'he_norml'; did you mean 'he_normal'?");
   CHECK(error_of([] { tg::initializer("kaimingnormal"); }) ==
         "[initializer] no initializer named 'kaimingnormal'; did you mean 'kaiming_normal'?");
-  CHECK(error_of([] { tg::initializer("glorot"); }) == "[initializer] no initializer named 'glorot'");
-  CHECK(error_of([] { tg::initializer(""); }) == "[initializer] no initializer named ''");
+  std::string all;
+  for (const std::string_view name : tg::initializers())
+    all += (all.empty() ? "; there are " : ", ") + std::string(name);
+  CHECK(error_of([] { tg::initializer("glorot"); }) == "[initializer] no initializer named 'glorot'" + all);
+  CHECK(error_of([] { tg::initializer(""); }) == "[initializer] no initializer named ''" + all);
 }
 
 TEST_CASE("initializers: settings outside their range") {

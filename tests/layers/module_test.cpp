@@ -119,6 +119,12 @@ TEST_CASE("module: paths of parameters, buffers and submodules") {
                          "dropout", "scale", "linear"});
   CHECK(net.named_modules()[0].second == &net);
 
+  CHECK(paths_of(net.named_generators()) == Strings{"3.generator"});
+  CHECK(net.parameter("2.weight") == net.at<tg::BatchNorm1d>(2).weight);
+  CHECK(error_of([&] { net.parameter("2.wieght"); }) ==
+        "[sequential] no parameter '2.wieght'; did you mean '2.weight'?");
+  CHECK(error_of([&] { net.parameter(""); }) == "[sequential] no parameter ''");
+
   Scale scale;
   CHECK(paths_of(scale.named_parameters()) == Strings{"factor"});
   tg::BatchNorm1d norm(2);
@@ -671,4 +677,28 @@ TEST_CASE("module: what a failed step restores") {
     CHECK(norm.running_var() == tg::Matrix::Constant(1, 5, 8));
     CHECK(error_of([&] { norm(tape.input(x)); }) == "[batch_norm] running_var is 1x5, should be 1x2");
   }
+}
+
+TEST_CASE("copy_parameters: parameters and buffers of a network of the same kind") {
+  tg::Rng rng(1), other(2);
+  tg::Sequential from = example(rng), to = example(other);
+  tg::Tape tape;
+  from(tape.input(tg::Matrix::Random(5, 2)));  // changes the running statistics
+  const tg::Matrix x = tg::Matrix::Random(4, 2);
+  CHECK(from.predict(x) != to.predict(x));
+  copy_parameters(from, to);
+  CHECK(from.predict(x) == to.predict(x));
+  to.parameter("0.weight").mutable_value()(0) += 1;
+  CHECK(from.predict(x) != to.predict(x));
+
+  tg::Sequential small{tg::Linear(2, 2, rng)}, wide{tg::Linear(2, 3, rng)},
+      deep{tg::Linear(2, 2, rng), tg::BatchNorm1d(2)};
+  const tg::Matrix before = wide.parameter("0.weight").value();
+  CHECK(error_of([&] { copy_parameters(small, wide); }) ==
+        "[copy_parameters] the networks differ: from one with 0.weight (2x2) to one with 0.weight (3x2)");
+  CHECK(error_of([&] { copy_parameters(small, deep); }) ==
+        "[copy_parameters] the networks differ: from one with nothing more to one with 1.weight (1x2)");
+  CHECK(error_of([&] { copy_parameters(deep, small); }) ==
+        "[copy_parameters] the networks differ: from one with 1.weight (1x2) to one with nothing more");
+  CHECK(wide.parameter("0.weight").value() == before);
 }

@@ -645,7 +645,9 @@ TEST_CASE("optimizer: by name") {
 
   CHECK_THROWS_WITH_AS(make_optimizer("adm", p), "[optimizer] no optimizer named 'adm'; did you mean 'adam'?",
                        Error);
-  CHECK_THROWS_WITH_AS(make_optimizer("newton", p), "[optimizer] no optimizer named 'newton'", Error);
+  CHECK_THROWS_WITH_AS(make_optimizer("newton", p),
+                       "[optimizer] no optimizer named 'newton'; there are sgd, adam, adamw, rmsprop, adagrad",
+                       Error);
   CHECK_THROWS_WITH_AS(make_optimizer("adam", p, {.momentum = 0.9}), "[optimizer] adam has no momentum to set",
                        Error);
   CHECK_THROWS_WITH_AS(make_optimizer("adam", p, {.lr = -1}), "[adam] lr must not be negative, got -1", Error);

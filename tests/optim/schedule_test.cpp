@@ -117,6 +117,37 @@ TEST_CASE("schedule: any type with at() is one") {
   CHECK(schedule.at(2) == 0);
 }
 
+TEST_CASE("schedule: a way up before any other") {
+  const Warmup warmup{.then = CosineSchedule{.base_lr = 1, .t_max = 10}, .steps = 4, .start_factor = 0.5};
+  CHECK(warmup.at(0) == 0.5);
+  CHECK(warmup.at(2) == 0.75);
+  CHECK(warmup.at(4) == 1);
+  CHECK(warmup.at(9) == CosineSchedule{.base_lr = 1, .t_max = 10}.at(5));
+  CHECK(Schedule(Warmup{.then = warmup, .steps = 2}).at(3) == warmup.at(1));
+  CHECK(Warmup{.then = ConstantSchedule{2}, .steps = 4}.at(1) == 0.5);
+  CHECK_THROWS_WITH_AS((Warmup{.then = ConstantSchedule{2}, .steps = 0}.at(0)),
+                       "[warmup] steps must be positive, got 0", Error);
+  CHECK_THROWS_WITH_AS((Warmup{.then = ConstantSchedule{2}, .start_factor = -1}.at(0)),
+                       "[warmup] start_factor must not be negative, got -1", Error);
+  CHECK_THROWS_WITH_AS(warmup.at(-1), "[warmup] the step must not be negative, got -1", Error);
+}
+
+TEST_CASE("schedule: what a checkpoint compares") {
+  struct Sawtooth {
+    double at(Index step) const { return static_cast<double>(step % 3); }
+  };
+  struct Named {
+    double at(Index) const { return 1; }
+    std::string text() const { return "mine"; }
+  };
+  CHECK(Schedule(Sawtooth{}).text().empty());
+  CHECK(Schedule(Named{}).text() == "mine");
+  CHECK(make_schedule("one_cycle", 0.1, 50).text() ==
+        "one_cycle(max_lr=0.1, total_steps=50, pct_start=0.3, div_factor=25, final_div_factor=10000)");
+  CHECK(Schedule(Warmup{.then = StepSchedule{0.5, 3, 0.1}, .steps = 4}).text() ==
+        "warmup(steps=4, start_factor=0) step(base_lr=0.5, gamma=0.1, step_size=3)");
+}
+
 TEST_CASE("schedule: by name") {
   CHECK(schedules() ==
         std::vector<std::string_view>{"constant", "step", "exponential", "cosine", "linear_warmup", "one_cycle"});
@@ -140,7 +171,10 @@ TEST_CASE("schedule: by name") {
   CHECK(make_schedule("linear_warmup", 3, 30).at(3) == 3);
   CHECK_THROWS_WITH_AS(make_schedule("cosin", 1, 30),
                        "[schedule] no schedule named 'cosin'; did you mean 'cosine'?", Error);
-  CHECK_THROWS_WITH_AS(make_schedule("polynomial", 1, 30), "[schedule] no schedule named 'polynomial'", Error);
+  CHECK_THROWS_WITH_AS(make_schedule("polynomial", 1, 30),
+                       "[schedule] no schedule named 'polynomial'; there are constant, step, exponential, cosine, "
+                       "linear_warmup, one_cycle",
+                       Error);
   CHECK_THROWS_WITH_AS(make_schedule("cosine", 1, 0), "[schedule] total_steps must be positive, got 0", Error);
   CHECK_THROWS_WITH_AS(make_schedule("cosine", -1, 5), "[cosine] base_lr must not be negative, got -1", Error);
 }

@@ -1,0 +1,44 @@
+#include <tapegrad/io/checkpoint.h>
+#include <tapegrad/layers/containers.h>
+#include <tapegrad/layers/dropout.h>
+#include <tapegrad/layers/linear.h>
+#include <tapegrad/layers/normalization.h>
+#include <tapegrad/optim/optimizers.h>
+
+#include "input.h"
+
+/// The file of a run; one that was refused has changed nothing.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const fuzz::File file(fuzz::text(data, size));
+  fuzz::parse([&] {
+    tapegrad::Rng rng(1);
+    tapegrad::Sequential net{tapegrad::Linear(2, 1, rng), tapegrad::BatchNorm1d(1), tapegrad::Dropout(0.5, rng)};
+    tapegrad::Sgd sgd(net.parameters(), {.lr = 0.5, .momentum = 0.5});
+    const tapegrad::Schedule schedule = tapegrad::ConstantSchedule{0.5};
+    int step = 7;
+    bool flag = false;
+    tapegrad::Matrix matrix;
+    std::vector<tapegrad::Index> order;
+    std::vector<double> losses;
+    std::string note;
+    tapegrad::Checkpoint run;
+    run.add("net", net);
+    run.add("sgd", sgd);
+    run.add("schedule", schedule);
+    run.add("rng", rng);
+    run.add("step", step);
+    run.add("flag", flag);
+    run.add("matrix", matrix);
+    run.add("order", order);
+    run.add("losses", losses);
+    run.add("note", note);
+    try {
+      run.load(file.path());
+    } catch (const tapegrad::Error&) {
+      if (step != 7 || flag || matrix.size() + std::ssize(order) + std::ssize(losses) + std::ssize(note) > 0)
+        std::abort();
+      throw;
+    }
+  });
+  return 0;
+}
