@@ -1,29 +1,51 @@
 #pragma once
 
+#include <initializer_list>
+#include <optional>
 #include <span>
 #include <type_traits>
 
 #include "tapegrad/core/activations.h"
 
 /// Losses. All average over the elements (cross_entropy and nll over the rows), or sum on request. A prediction and
-/// its target must have the same shape: nothing broadcasts here.
+/// its target must have the same shape: nothing broadcasts here. With weights the average is Σwℓ / Σw, as in PyTorch's
+/// nll_loss; a row of weight 0 is left out, whatever its prediction is. Weights are finite and not negative, and with nothing
+/// to average, because all weights are 0 or all labels are ignored, a mean throws.
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 
 enum class Reduction { mean, sum };
 
+/** A view of weights, `{1, 5}` or a vector; none means that all are 1. */
+struct Weights : std::span<const double> {
+  using std::span<const double>::span;
+  Weights(std::initializer_list<double> list) : span(list.begin(), list.size()) {}
+};
+
 struct LossOptions {
   Reduction reduction = Reduction::mean;
+  Weights sample_weights = {};  ///< one per row
 };
 
 struct HuberOptions {
   double delta = 1;  ///< quadratic below, linear above
   Reduction reduction = Reduction::mean;
+  Weights sample_weights = {};
+};
+
+struct NllOptions {
+  Reduction reduction = Reduction::mean;
+  Weights class_weights = {};            ///< one per class: a row weighs what its label does
+  Weights sample_weights = {};           ///< one per row; the two are multiplied
+  std::optional<int> ignore_index = {};  ///< rows with this label count for nothing
 };
 
 struct CrossEntropyOptions {
   double label_smoothing = 0;  ///< the target is (1 − ε)·target + ε/classes; 0 ≤ ε < 1
   Reduction reduction = Reduction::mean;
+  Weights class_weights = {};
+  Weights sample_weights = {};
+  std::optional<int> ignore_index = {};
 };
 
 /** (a − b)² */
@@ -95,12 +117,13 @@ template <class T> BasicVar<T> bce_with_logits(BasicVar<T> logits, BasicVar<T> t
  * batch×classes. Throws for an empty batch, a wrong number of labels and a label outside 0 … classes − 1. */
 template <class T>
 BasicVar<T> cross_entropy(BasicVar<T> logits, std::span<const int> labels, CrossEntropyOptions options = {});
-/** The same against rows of probabilities. */
+/** The same against rows of probabilities. Class weights multiply the terms of a row, and the mean is over the rows and their
+ * sample weights; there are no labels to ignore. */
 template <class T>
 BasicVar<T> cross_entropy(BasicVar<T> logits, BasicVar<T> probabilities, CrossEntropyOptions options = {});
 /** −log_probabilities[label], averaged over the rows. */
 template <class T>
-BasicVar<T> nll(BasicVar<T> log_probabilities, std::span<const int> labels, LossOptions options = {});
+BasicVar<T> nll(BasicVar<T> log_probabilities, std::span<const int> labels, NllOptions options = {});
 
 template <class T>
 BasicVar<T> mse(BasicVar<T> prediction, const TargetMatrix<T>& target, LossOptions options = {}) {
