@@ -19,22 +19,18 @@ int main(int argc, char** argv) {
   tg::Rng rng(42);
   tg::Sequential net = tg::mlp({784, 128, 10}, tg::Relu(), rng);
   tg::Adam adam(net.parameters(), {.lr = 0.002});
-  tg::Batches batches(train.size(), 64, rng.split());
+  tg::Loader loader(train, {.batch = 64, .shuffle = rng});
   tg::Tape tape;
-  std::vector<int> labels;
   for (int epoch = 1; epoch <= 5; ++epoch) {
     double total = 0;
-    for (const std::span<const tg::Index> batch : batches.epoch()) {
+    for (auto& [x, labels] : loader) {
       tape.reset();
-      const tg::Var x = tape.input({static_cast<tg::Index>(batch.size()), 784},
-                                   [&](float* out) { tg::gather_rows(train.inputs, batch, out); });
-      tg::gather_labels(train.labels, batch, labels);
-      const tg::Var loss = tg::cross_entropy(net(x), labels);
+      const tg::Var loss = tg::cross_entropy(net(tape.input(x)), labels);
       loss.backward();
       adam.step();
       total += static_cast<double>(loss.item());
     }
-    std::printf("epoch %d: loss %.4f\n", epoch, total / static_cast<double>(batches.count()));
+    std::printf("epoch %d: loss %.4f\n", epoch, total / static_cast<double>(loader.count()));
   }
   return std::fflush(stdout) != 0;
 }

@@ -111,14 +111,6 @@ std::pair<tg::Dataset, tg::Dataset> moons(const Patient& p, tg::Rng& rng) {
   return {train, test};
 }
 
-double accuracy_of(tg::Sequential& net, const tg::Dataset& data) {
-  const tg::Matrix y = net.predict(data.inputs);
-  tg::Index right = 0;
-  for (tg::Index i = 0; i < y.rows(); ++i)
-    right += (y(i, 1) > y(i, 0)) == (data.labels[static_cast<std::size_t>(i)] == 1);
-  return static_cast<double>(right) / static_cast<double>(y.rows());
-}
-
 }  // namespace
 
 std::span<const Fault> faults() { return all_faults; }
@@ -137,18 +129,15 @@ Outcome train(const Patient& p, std::uint64_t seed,
   tg::Monitor monitor(net, {.classes = 2,
                             .optimizer = {.name = "sgd", .momentum = p.momentum, .weight_decay = p.weight_decay},
                             .data = tg::describe(data.inputs, data.labels, 2)});
-  tg::Batches batches(data.size(), batch, rng.split());
+  tg::Rng order = rng.split();
+  tg::Loader loader(data, {.batch = batch, .shuffle = order});
   tg::Tape tape;
-  std::vector<int> labels;
   std::set<std::string> told;
   for (tg::Index step = 0; step < steps;)
-    for (const std::span<const tg::Index> rows : batches.epoch()) {
+    for (auto& [x, labels] : loader) {
       if (step == steps) break;
       tape.reset();
-      const tg::Var x = tape.input({static_cast<tg::Index>(rows.size()), 2},
-                                   [&](float* out) { tg::gather_rows(data.inputs, rows, out); });
-      tg::gather_labels(data.labels, rows, labels);
-      const tg::Var loss = tg::cross_entropy(net(x), labels);
+      const tg::Var loss = tg::cross_entropy(net(tape.input(x)), labels);
       loss.backward();
       const double lr = p.rate_collapses ? p.lr * std::pow(0.8, step) : p.lr;
       if (p.uphill) {
@@ -162,7 +151,7 @@ Outcome train(const Patient& p, std::uint64_t seed,
       for (const tg::Finding& each : tg::findings(monitor.record()))
         if (each.severity != tg::Severity::info && told.insert(each.rule).second) news(step, each);
     }
-  return {monitor.record(), accuracy_of(net, test)};
+  return {monitor.record(), tg::accuracy(net.predict(test.inputs), test.labels)};
 }
 
 bool apply(const tg::Remedy& remedy, Patient& p) {

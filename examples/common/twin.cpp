@@ -28,25 +28,24 @@ Run train(const tg::Dataset& data, const tg::Dataset& test, const Options& optio
       tg::mlp(training::sizes(data, options.hidden), tg::activation(options.activation), rng,
               {.linear = {.weight_init = tg::initializer(options.init), .bias_init = tg::zeros()}});
   tg::Sgd sgd(net.parameters(), {.lr = options.lr});
-  tg::Batches batches(data.size(), options.batch, tg::Rng(options.seed + 1));
+  tg::Rng order(options.seed + 1);
+  tg::Loader loader(data, {.batch = options.batch, .shuffle = order});
   tg::Monitor monitor(net, {.name = options.name,
                             .every = options.all_steps ? 1 : options.record_every,
                             .histogram_every = std::max<tg::Index>(options.steps / 40, 1),
                             .firing_every = std::max<tg::Index>(options.steps / 40, 1),
-                            .steps_per_epoch = batches.count(),
+                            .steps_per_epoch = loader.count(),
                             .classes = data.classes});
   Run run;
   run.options = options;
   watch::View view(options.steps);
   tg::Tape tape;
-  std::vector<int> labels;
   std::ptrdiff_t since_point = 0;  // losses
   tg::Index step = 0;
   while (step < options.steps && !example::stop_requested()) {
-    for (const std::span<const tg::Index> batch : batches.epoch()) {
+    for (auto& [x, labels] : loader) {
       tape.reset();
-      const tg::Var x = training::input(tape, data, batch, labels);
-      const tg::Var loss = tg::cross_entropy(net(x), labels);
+      const tg::Var loss = tg::cross_entropy(net(tape.input(x)), labels);
       loss.backward();
       sgd.step();
       monitor.step(loss, {.lr = options.lr});

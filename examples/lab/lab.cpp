@@ -53,16 +53,15 @@ Training train(const tg::Dataset& data, const tg::Dataset& test, const tg::Activ
   Training result;
   result.unit_means_before = unit_means(net, sample);
   tg::Sgd sgd(by_layer(net, options), {.lr = options.lr});
-  tg::Batches batches(data.size(), options.batch, rng.split());
+  tg::Rng order = rng.split();
+  tg::Loader loader(data, {.batch = options.batch, .shuffle = order});
   tg::Tape tape;
-  std::vector<int> labels;
   double sum = 0;
   tg::Index summed = 0;
   for (tg::Index step = 0; step < options.steps;) {
-    for (const std::span<const tg::Index> batch : batches.epoch()) {
+    for (auto& [x, labels] : loader) {
       tape.reset();
-      const tg::Var x = training::input(tape, data, batch, labels);
-      const tg::Var loss = tg::cross_entropy(net(x), labels);
+      const tg::Var loss = tg::cross_entropy(net(tape.input(x)), labels);
       loss.backward();
       if (options.noise > 0) {
         const double width = std::sqrt(3 * options.noise / std::pow(1.0 + static_cast<double>(step), 0.55));

@@ -35,22 +35,22 @@ std::vector<double> test_errors(const tg::Dataset& data, const tg::Dataset& test
   tg::OptimizerOptions settings{.lr = recipe.lr, .weight_decay = recipe.weight_decay};
   if (recipe.momentum > 0) settings.momentum = recipe.momentum;
   const auto optimizer = tg::make_optimizer(recipe.optimizer, net.parameters(), settings);
-  tg::Batches batches(data.size(), recipe.batch, rng.split());
-  const auto schedule = tg::make_schedule(recipe.schedule, recipe.lr, recipe.epochs * batches.count());
+  tg::Rng order = rng.split();
+  tg::Loader loader(data, {.batch = recipe.batch, .shuffle = order});
+  const auto schedule = tg::make_schedule(recipe.schedule, recipe.lr, recipe.epochs * loader.count());
   tg::Tape tape;
-  std::vector<int> labels;
   std::vector<double> errors;
   for (int epoch = 0; epoch < recipe.epochs && !example::stop_requested(); ++epoch) {
     net.train();
-    for (const std::span<const tg::Index> batch : batches.epoch()) {
+    for (auto& [x, labels] : loader) {
       tape.reset();
-      const tg::Var outputs = net(training::input(tape, data, batch, labels));
+      const tg::Var outputs = net(tape.input(x));
       const tg::Var loss =
           recipe.loss == Loss::cross_entropy ? tg::cross_entropy(outputs, labels) : squared_error(outputs, labels);
       loss.backward();
       optimizer->set_lr(schedule.at(optimizer->steps()));
       optimizer->step();
-      done(static_cast<tg::Index>(batch.size()));
+      done(x.rows());
       if (example::stop_requested()) break;
     }
     errors.push_back(static_cast<double>(classification::evaluate(net, test).wrong));
