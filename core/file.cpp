@@ -25,11 +25,7 @@ namespace fs = std::filesystem;
 
 class File {
  public:
-  File(const std::string& path, int flags, mode_t mode = 0)
-      : descriptor_(open(path.c_str(), flags | O_CLOEXEC, mode)) {
-    if (descriptor_ < 0) refuse();
-  }
-  explicit File(int descriptor) : descriptor_(fcntl(descriptor, F_DUPFD_CLOEXEC, 0)) {
+  explicit File(int opened) : descriptor_(opened) {
     if (descriptor_ < 0) refuse();
   }
   File(const File&) = delete;
@@ -57,17 +53,37 @@ class File {
 /// A name in the folder of a file that goes with this object, unless it has been renamed.
 struct Temporary {
   explicit Temporary(const fs::path& beside)
-      : path((beside.parent_path() /
-              fmt::format(".tapegrad-{:08x}{:08x}.tmp", std::random_device()(), std::random_device()()))
-                 .string()) {}
+      : folder(beside.has_parent_path() ? beside.parent_path().string() : "."),
+        path(fmt::format("{}/.tapegrad-{:08x}{:08x}.tmp", folder, std::random_device()(), std::random_device()())) {
+  }
   ~Temporary() {
     if (there) unlink(path.c_str());
+  }
+  /// Without a name until it is whole, where the system can do that: a program that is killed leaves nothing behind.
+  int opened(mode_t mode) {
+#ifdef O_TMPFILE
+    if (access("/proc/self/fd", X_OK) == 0)
+      if (const int file = open(folder.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, mode); file >= 0) return file;
+#endif
+    const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    there = file >= 0;
+    return file;
+  }
+  void name(int file) {
+    const std::string link = fmt::format("/proc/self/fd/{}", file);
+    if (!there && linkat(AT_FDCWD, link.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) != 0) refuse();
+    there = true;
   }
   void rename_to(const fs::path& target) {
     if (rename(path.c_str(), target.c_str()) != 0) refuse();
     there = false;
+    // Makes a crash of the system leave the new name, where the folder may be read.
+    const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return;
+    fsync(descriptor);
+    close(descriptor);
   }
-  std::string path;
+  std::string folder, path;
   bool there = false;
 };
 
@@ -103,10 +119,10 @@ struct Target {
 void write_in_place(const Target& target, std::string_view content) {
   if (target.stream >= 0) {  // not truncated: what was printed stays, and this comes behind it
     std::fflush(nullptr);
-    File file(target.stream);
+    File file(fcntl(target.stream, F_DUPFD_CLOEXEC, 0));
     return file.write_all(content);
   }
-  File file(target.path.string(), O_WRONLY | O_TRUNC);
+  File file(open(target.path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
   file.write_all(content);
   file.finish();
 }
@@ -114,8 +130,7 @@ void write_in_place(const Target& target, std::string_view content) {
 /// The file as it is to be renamed. False when it cannot have the owner and the mode of the one it replaces.
 bool make_temporary(const Target& target, Temporary& temporary, std::string_view content) {
   // Not readable by others for a moment, if the old one is not.
-  File file(temporary.path, O_WRONLY | O_CREAT | O_EXCL, target.exists ? 0600 : 0666);
-  temporary.there = true;
+  File file(temporary.opened(target.exists ? 0600 : 0666));
   if (target.exists) {
     struct stat state {};
     if (fstat(file.descriptor(), &state) != 0) refuse();
@@ -125,16 +140,9 @@ bool make_temporary(const Target& target, Temporary& temporary, std::string_view
   }
   file.write_all(content);
   if (fsync(file.descriptor()) != 0) refuse();  // or a crash could leave the new name with nothing in it
+  temporary.name(file.descriptor());
   file.finish();
   return true;
-}
-
-/// Makes a crash of the system leave the new name, where the folder may be read.
-void flush_folder(const fs::path& folder) {
-  const int descriptor = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return;
-  fsync(descriptor);
-  close(descriptor);
 }
 
 /// Does `work`, and says of a failure which file it is about.
@@ -154,7 +162,6 @@ void write_whole_file(std::string_view where, const std::string& path, std::stri
     Temporary temporary(target.path);
     if (target.in_place() || !make_temporary(target, temporary, content)) return write_in_place(target, content);
     temporary.rename_to(target.path);
-    flush_folder(target.path.parent_path());
   });
 }
 

@@ -99,7 +99,7 @@ int main(int argc, char** argv) {
       ->delimiter(',')
       ->capture_default_str();
   app.add_option("--hidden", options.hidden, "Hidden units")->check(CLI::Range(1, 4096))->capture_default_str();
-  app.add_option("--optimizer", options.optimizer, "sgd, adam, adamw, rmsprop, adagrad")->capture_default_str();
+  app.add_option("--optimizer", options.optimizer, "Optimizer")->capture_default_str();
   app.add_option("--lr", options.lr, "Learning rate")->capture_default_str();
   app.add_option("--steps", options.steps, "Training steps")->check(example::at_least(1))->capture_default_str();
   app.add_option("--seeds", options.seeds, "Train from this many seeds and print the success rate")

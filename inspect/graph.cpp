@@ -152,13 +152,19 @@ template <class T> std::string graph_table(const BasicTape<T>& tape, BasicModule
   std::array<std::size_t, 7> width{};
   for (const auto& row : rows)
     for (std::size_t k = 0; k < row.size(); ++k) width[k] = std::max(width[k], columns(row[k]));
+  const auto trimmed = [](std::string line) {
+    line.erase(line.find_last_not_of(' ') + 1);
+    return line;
+  };
   std::string text;
   for (const auto& row : rows) {
     std::string line = fmt::format("{:>{}}", row[0], width[0]);
-    for (std::size_t k = 1; k < row.size(); ++k)
+    for (std::size_t k = 1; k < 5; ++k)
       if (k != 4 || gradients) line += fmt::format("  {:<{}}", row[k], width[k]);
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += line + "\n";
+    const std::string rest = fmt::format("  {:<{}}  {}", row[5], width[5], row[6]);
+    const std::string whole = trimmed(line + rest);
+    const bool fits = columns(whole) <= 80;  // else operands and module stand below
+    text += (fits ? whole : trimmed(line) + "\n" + trimmed(std::string(width[0], ' ') + rest)) + "\n";
   }
   return text;
 }

@@ -1,15 +1,20 @@
 #include "example.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <tapegrad/core/file.h>
+#include <tapegrad/core/registry.h>
 #include <tapegrad/inspect/report/log.h>
 #include <tapegrad/inspect/report/report.h>
 #include <tapegrad/inspect/text.h>
+#include <tapegrad/layers/initializer.h>
+#include <tapegrad/optim/optimizers.h>
+#include <tapegrad/optim/schedule.h>
 
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <iostream>
 
@@ -17,6 +22,7 @@ namespace example {
 namespace {
 
 volatile std::sig_atomic_t interrupted = 0;
+bool file_is_old = false;  // the last checkpoint could not be written
 
 template <class Compare> CLI::Validator compared(const char* words, Compare compare, int bound) {
   const auto check = [=](std::string& text) -> std::string {
@@ -26,6 +32,17 @@ template <class Compare> CLI::Validator compared(const char* words, Compare comp
     return fmt::format("must be {} {}, got {}", words, bound, text);
   };
   return CLI::Validator(check, "", words);
+}
+
+/// What the library knows by name, for the options that take such names.
+std::string known_names(const std::string& option) {
+  using tapegrad::activations, tapegrad::initializers, tapegrad::optimizers, tapegrad::schedules;
+  const auto list = [](const auto& names) { return fmt::format(" ({})", fmt::join(names, ", ")); };
+  return option == "--activation"  ? list(activations())
+         : option == "--init"      ? list(initializers())
+         : option == "--optimizer" ? list(optimizers())
+         : option == "--schedule"  ? list(schedules())
+                                   : "";
 }
 
 /// Descriptions in lines of at most 80 columns; those of options stand beside their names.
@@ -38,13 +55,14 @@ void wrap_help(CLI::App& app) {
   const std::size_t names = 30;
   app.get_formatter()->column_width(names);
   app.description(lines(app.get_description(), 80));
-  for (CLI::Option* option : app.get_options()) option->description(lines(option->get_description(), 80 - names));
+  for (CLI::Option* option : app.get_options())
+    option->description(lines(option->get_description() + known_names(option->get_name()), 80 - names));
 }
 
 /// Files that a program writes are the options with a FILE. One that cannot be written is noticed before the work.
 void check_files(const CLI::App& app) {
   for (const CLI::Option* option : app.get_options())
-    if (option->get_type_name() == "FILE" && !option->empty() && !option->results().front().empty())
+    if (option->get_type_name() == "FILE" && !option->empty())
       tapegrad::check_writable(option->get_single_name(), option->results().front());
 }
 
@@ -78,9 +96,10 @@ int run(CLI::App& app, CommonOptions& common, int argc, char** argv, const std::
   } catch (const std::exception& error) {
     std::fflush(stdout);
     fmt::print(stderr, "error: {}\n", error.what());
-    return 1;
+    const auto* const failure = dynamic_cast<const Failure*>(&error);
+    return failure == nullptr ? 1 : failure->code;
   }
-  return finish(0);
+  return finish(stop_requested() ? 130 : file_is_old ? 1 : 0);
 }
 
 void InspectOptions::add_to(CLI::App& app) {
@@ -97,6 +116,35 @@ void InspectOptions::write(std::span<const tapegrad::RunRecord> runs, const std:
   if (!log.empty()) {
     tapegrad::write_log(log, runs);
     fmt::print("The log is in {}: one JSON object per line.\n", log);
+  }
+}
+
+void CheckpointOptions::add_to(CLI::App& app) {
+  CLI::Option* const option =
+      app.add_option("--checkpoint", file, "Write the run to FILE after each epoch and at Ctrl-C")
+          ->type_name("FILE");
+  app.add_option("--every", every, "Write it after every N steps, too")->check(at_least(1))->needs(option);
+  app.add_flag("--resume", resume, "Go on with the run in the checkpoint; without the file, begin")->needs(option);
+  app.footer(fmt::format("Exit codes: 0; 1 an error; {} the loss is not finite; 130 stopped by Ctrl-C\n"
+                         "(a second one ends at once); from 100 on wrong options",
+                         not_finite));
+}
+
+void CheckpointOptions::load(const tapegrad::Checkpoint& run) const {
+  if (!resume) return;
+  const bool there = std::filesystem::exists(file);
+  if (there) run.load(file);
+  fmt::print("{} {}.\n", there ? "This goes on with the run in" : "The run begins: there is no", file);
+}
+
+void CheckpointOptions::save(const tapegrad::Checkpoint& run) const {
+  if (file.empty()) return;
+  try {
+    run.save(file);
+    file_is_old = false;
+  } catch (const tapegrad::Error& error) {
+    if (!file_is_old) fmt::print(stderr, "warning: {}; the run goes on\n", error.what());
+    file_is_old = true;
   }
 }
 

@@ -88,17 +88,18 @@ std::string duration(double seconds) {
   return fmt::format("{}:{:02}", whole / 60, whole % 60);
 }
 
-Progress::Progress(std::string label, std::int64_t total) : label_(std::move(label)), total_(total) {}
+Progress::Progress(std::string label, std::int64_t total, std::int64_t before)
+    : label_(std::move(label)), total_(total), before_(before) {}
 
 double Progress::seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
 
 double Progress::per_second(std::int64_t done) const {
-  return static_cast<double>(done) / std::max(seconds(), 1e-9);
+  return static_cast<double>(done - before_) / std::max(seconds(), 1e-9);
 }
 
 void Progress::update(std::int64_t done, const std::string& figures) {
   const double fraction = static_cast<double>(done) / static_cast<double>(total_);
-  const double left = seconds() * (1 - fraction) / std::max(fraction, 1e-9);
+  const double left = static_cast<double>(total_ - done) / std::max(per_second(done), 1e-9);
   const std::string speed = fmt::format("{:.1f} k/s", per_second(done) / 1000);
   const auto now = Clock::now();
   if (now - drawn_ < (is_terminal() ? std::chrono::milliseconds(100) : std::chrono::seconds(5))) return;

@@ -33,7 +33,8 @@ std::string duration(double seconds);
  * most ten times a second; elsewhere a plain line is printed every five seconds. */
 class Progress {
  public:
-  Progress(std::string label, std::int64_t total);
+  /** Of `total` so many were done before. */
+  Progress(std::string label, std::int64_t total, std::int64_t before = 0);
   /** `figures` stands behind the bar: "loss 0.312  accuracy 90.1 %". */
   void update(std::int64_t done, const std::string& figures);
   /** Removes the line (a plain log keeps what it has). */
@@ -44,7 +45,7 @@ class Progress {
  private:
   using Clock = std::chrono::steady_clock;
   std::string label_;
-  std::int64_t total_;
+  std::int64_t total_, before_;
   Clock::time_point start_ = Clock::now();
   Clock::time_point drawn_ = Clock::now();  ///< of the last line
 };

@@ -14,13 +14,12 @@ void Options::add_to(CLI::App& app) {
       ->delimiter(',')
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
-  app.add_option("--activation", activation, "By name, with settings if any: swish, 'elu(alpha=0.5)'")
+  app.add_option("--activation", activation, "By name, with settings if any: 'elu(alpha=0.5)'")
       ->capture_default_str();
   app.add_option("--init", init, "Initializer of the weights")->capture_default_str();
-  app.add_option("--optimizer", optimizer, "sgd, adam, adamw, rmsprop, adagrad")->capture_default_str();
+  app.add_option("--optimizer", optimizer, "Optimizer")->capture_default_str();
   app.add_option("--lr", lr, "Learning rate")->capture_default_str();
-  app.add_option("--schedule", schedule, "Learning rate over time: constant, cosine, one_cycle, …")
-      ->capture_default_str();
+  app.add_option("--schedule", schedule, "Learning rate over time")->capture_default_str();
   app.add_option("--epochs", epochs, "Passes over the data")->check(example::at_least(1))->capture_default_str();
   app.add_option("--batch", batch, "Samples per step")->check(example::at_least(1))->capture_default_str();
   app.add_option("--dropout", dropout, "Probability of dropping a hidden unit")->capture_default_str();
@@ -34,6 +33,7 @@ void Options::add_to(CLI::App& app) {
       ->check(example::at_least(0))
       ->capture_default_str();
   inspect.add_to(app);
+  keep.add_to(app);
 }
 
 }  // namespace mnist

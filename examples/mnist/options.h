@@ -12,6 +12,7 @@ namespace mnist {
 struct Options {
   example::CommonOptions common;
   example::InspectOptions inspect;
+  example::CheckpointOptions keep;
   std::string data = example::default_data;
   std::vector<tapegrad::Index> hidden{128};
   std::string activation = "relu";

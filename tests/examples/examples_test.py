@@ -142,9 +142,12 @@ class Options(ExampleTest):
         xor = run("xor", "--help").out
         for option in "activation hidden optimizer lr steps seeds".split():
             self.assertRegex(xor, rf"--{option}\b")
+        self.assertRegex(xor, r"identity, sigmoid, tanh,\s")
         mnist = run("mnist", "--help").out
+        for names in ("linear_warmup, one_cycle", "adamw, rmsprop", "orthogonal", "exit code"):
+            self.assertIn(names.lower(), mnist.lower())
         for option in ("data hidden activation init optimizer lr schedule epochs batch dropout batch-norm "
-                       "weight-decay precision limit").split():
+                       "weight-decay precision limit checkpoint every resume").split():
             self.assertRegex(mnist, rf"--{option}\b")
 
     def test_help_fits_80_columns(self):
@@ -334,7 +337,7 @@ class Mnist(ExampleTest):
     def test_errors(self):
         self.assert_fails("mnist", *SMALL, "--lr", "1e30", "--optimizer", "sgd",
                           err="error: [mnist] the loss is not finite in epoch 1: lower the learning rate (1e+30); --report "
-                              "says more\n")
+                              "says more\n", code=3)
         self.assert_fails("mnist", *SMALL, "--activation", "swich",
                           err="error: [activation] no activation named 'swich'; did you mean 'swish'?\n")
         self.assert_fails("mnist", *SMALL, "--init", "he_norml",
@@ -621,7 +624,7 @@ class Json(ExampleTest):
         folder = self.path("folder")
         os.mkdir(folder)
         for path, why in ((missing, "No such file or directory"), (folder, "Is a directory")):
-            for program, option in (("xor", "json"), ("xor", "log"), ("mnist", "report"), ("gradients", "dot"),
+            for program, option in (("xor", "json"), ("xor", "log"), ("mnist", "report"), ("mnist", "checkpoint"), ("gradients", "dot"),
                                     ("claims", "report"), ("papers", "report"), ("activations", "report"),
                                     ("curvature", "report"), ("dead_relu", "log"), ("custom_activation", "report"),
                                     ("saturation", "report"), ("tape", "json")):
@@ -672,7 +675,7 @@ class Json(ExampleTest):
 class Output(ExampleTest):
     def test_lines_fit_80_columns(self):
         for name, *arguments in (("first",), ("tape",), ("xor", "--steps", 30), ("xor", "--steps", 30, "--seeds", 3),
-                                 ("custom_activation", "--steps", 10), ("gradients", "--depth", 5),
+                                 ("custom_activation", "--steps", 10), ("gradients",),
                                  ("mnist", *SMALL, "--hidden", 16)):
             with self.subTest(name):
                 for line in run(name, *arguments).out.splitlines():
@@ -715,7 +718,7 @@ class Interrupt(ExampleTest):
         terminal = Terminal("mnist", "--epochs", 1000, *arguments, "--json", self.path())
         terminal.wait_for(wait_for)
         terminal.process.send_signal(signal.SIGINT)
-        self.assertEqual(terminal.finish(), (0, ""))
+        self.assertEqual(terminal.finish(), (130, ""))
         for text in ("Stopped by Ctrl-C", "True class by row, predicted class by column",
                      r"\d+\.\d\d % of the test images are right"):
             self.assertTrue(re.search(text, terminal.text), f"no '{text}' in the output")

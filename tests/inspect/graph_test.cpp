@@ -7,11 +7,13 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <sstream>
 
 #include "tapegrad/core/arithmetic.h"
 #include "tapegrad/core/matmul.h"
 #include "tapegrad/core/reduction.h"
 #include "tapegrad/inspect/range.h"
+#include "tapegrad/inspect/text.h"
 #include "tapegrad/layers/containers.h"
 #include "tapegrad/layers/linear.h"
 
@@ -78,6 +80,23 @@ TEST_CASE("graph: the table of a tiny tape") {
         "4  relu       2x1    [0, 3]   [1, 1]    3      1.relu\n"
         "5  sum        1x1    [3, 3]   [1, 1]    4\n");
   CHECK(graph_table(tiny.tape).find("linear     2x1    [-5, 3]  [0, 1]    0 1 2\n") != std::string::npos);
+}
+
+TEST_CASE("graph: lines of the table have at most 80 columns") {
+  Rng rng(1);
+  Sequential net{Residual{Linear(2, 2, rng)}};
+  net.parameters()[1].set_value((Matrix(1, 2) << -1.23e-12, -1.11e-11).finished());
+  Tape tape;
+  const Var loss =
+      sum(net(tape.input((Matrix(1, 2) << 1.23e-12, 1.11e-12).finished(), {.requires_grad = true})) * 1e-9);
+  loss.backward();
+  const std::string table = graph_table(tape, &net);
+  std::istringstream lines(table);
+  std::size_t widest = 0;
+  for (std::string line; std::getline(lines, line);) widest = std::max(widest, columns(line));
+  CHECK(widest <= 80);
+  CHECK(widest > 60);
+  CHECK(table.find("[-1.11e-11, -1.23e-12]  [1e-09, 1e-09]\n          0.inner.0.bias\n") != std::string::npos);
 }
 
 TEST_CASE("graph: dot and Mermaid of a tiny tape") {
