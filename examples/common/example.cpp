@@ -125,9 +125,10 @@ void CheckpointOptions::add_to(CLI::App& app) {
           ->type_name("FILE");
   app.add_option("--every", every, "Write it after every N steps, too")->check(at_least(1))->needs(option);
   app.add_flag("--resume", resume, "Go on with the run in the checkpoint; without the file, begin")->needs(option);
-  app.footer(fmt::format("Exit codes: 0; 1 an error; {} the loss is not finite; 130 stopped by Ctrl-C\n"
-                         "(a second one ends at once); from 100 on wrong options",
-                         not_finite));
+  app.footer(
+      fmt::format("Exit codes: 0; 1 an error; {} the loss is not finite; 130 stopped by Ctrl-C\n"
+                  "(a second one ends at once); from 100 on wrong options",
+                  not_finite));
 }
 
 void CheckpointOptions::load(const tapegrad::Checkpoint& run) const {
