@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "tapegrad/core/types.h"
@@ -16,6 +17,8 @@ template <class T> struct BasicDataset {
   /// Each row of `inputs` is an image_rows x image_cols picture, row by row; 0 if it is none.
   Index image_rows = 0;
   Index image_cols = 0;
+  std::vector<std::string> columns = {};      ///< names of the columns of `inputs`; empty if they have none
+  std::vector<std::string> class_names = {};  ///< empty if they have none
 
   Index size() const { return inputs.rows(); }
   /** The labels as a column (size x 1), as bce_with_logits and mse want them. */

@@ -1,19 +1,14 @@
 #include "tapegrad/io/idx.h"
 
 #include <fmt/core.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <filesystem>
-#include <memory>
-#include <new>
 #include <utility>
 
 #include "tapegrad/core/error.h"
+#include "tapegrad/io/byte_source.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
@@ -23,66 +18,6 @@ constexpr std::size_t chunk = 1 << 16;
 [[noreturn]] void fail_in(const std::string& path, const std::string& what) {
   fail("idx", fmt::format("{}: {}", path, what));
 }
-
-/// The bytes of a file, decompressed when it begins like gzip. Not by gzread, which passes over other bytes that follow.
-class Source {
- public:
-  explicit Source(const std::string& path) : path_(path), file_(std::fopen(path.c_str(), "rb"), &std::fclose) {
-    if (file_ == nullptr) fail_in(path_, fmt::format("cannot open: {}", std::strerror(errno)));
-    const int first = std::getc(file_.get());
-    std::ungetc(first, file_.get());
-    if (first != 0x1f) return;
-    if (inflateInit2(&zlib_, 16 + MAX_WBITS) != Z_OK) throw std::bad_alloc();
-    inflating_.reset(&zlib_);
-  }
-
-  /// Reads `count` bytes, fewer only at the end of the file.
-  std::size_t read(std::uint8_t* out, std::size_t count) {
-    if (inflating_ == nullptr) return read_file(out, count);
-    zlib_.next_out = out;
-    zlib_.avail_out = static_cast<uInt>(count);
-    while (zlib_.avail_out > 0 && inflate_some()) continue;
-    return count - zlib_.avail_out;
-  }
-
- private:
-  /// False at the end of the file.
-  bool inflate_some() {
-    if (zlib_.avail_in == 0) {
-      zlib_.next_in = buffer_.data();
-      zlib_.avail_in = static_cast<uInt>(read_file(buffer_.data(), buffer_.size()));
-      if (zlib_.avail_in == 0 && member_is_over_) return false;
-    }
-    if (member_is_over_) {  // gzip files may be concatenated
-      if (*zlib_.next_in != 0x1f) fail_in(path_, "other bytes follow the gzip stream");
-      inflateReset(&zlib_);
-    }
-    const uInt room = zlib_.avail_out;
-    const int status = inflate(&zlib_, Z_NO_FLUSH);
-    decompressed_ += room - zlib_.avail_out;
-    if (status == Z_MEM_ERROR) throw std::bad_alloc();
-    if (status == Z_BUF_ERROR)
-      fail_in(path_, fmt::format("gzip stream is truncated, after {} decompressed bytes", decompressed_));
-    if (status != Z_OK && status != Z_STREAM_END)
-      fail_in(path_, fmt::format("gzip stream is corrupt: {}", zlib_.msg != nullptr ? zlib_.msg : zError(status)));
-    member_is_over_ = status == Z_STREAM_END;
-    return true;
-  }
-
-  std::size_t read_file(std::uint8_t* out, std::size_t count) {
-    const std::size_t got = std::fread(out, 1, count, file_.get());
-    if (std::ferror(file_.get())) fail_in(path_, fmt::format("cannot read: {}", std::strerror(errno)));
-    return got;
-  }
-
-  std::string path_;
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
-  std::array<std::uint8_t, chunk> buffer_;
-  z_stream zlib_{};
-  std::unique_ptr<z_stream, int (*)(z_stream*)> inflating_{nullptr, &inflateEnd};
-  std::uint64_t decompressed_ = 0;
-  bool member_is_over_ = false;
-};
 
 struct Idx {
   std::vector<Index> dims;          ///< as the header says: count, or count, rows, cols
@@ -121,7 +56,7 @@ Index checked_size(const std::string& path, const std::vector<Index>& dims) {
 }
 
 Idx read_idx(const std::string& path, std::size_t dims, std::string_view content, Index limit = 0) {
-  Source source(path);
+  ByteSource source("idx", path);
   std::array<std::uint8_t, 16> header;
   const std::size_t header_size = 4 + 4 * dims;
   std::size_t got = source.read(header.data(), 4);
