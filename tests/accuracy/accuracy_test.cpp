@@ -101,8 +101,10 @@ std::vector<Reference> references(std::string_view op, std::size_t arity) {
 template <class T, std::size_t N> std::array<std::vector<T>, N> points(std::string_view op) {
   std::array<std::vector<T>, N> x;
   const std::vector<T> special = special_points<T>();
+  std::vector<T> others{0};
+  if (N > 1) others = special;
   for (const T a : special)
-    for (const T b : N == 1 ? std::vector<T>{0} : special)
+    for (const T b : others)
       for (std::size_t k = 0; k < N; ++k) x[k].push_back(k == 0 ? a : b);
   std::vector<T> random;
   add_random_points(random);

@@ -341,6 +341,8 @@ class Finder:
             return
         if self.tokens[i].kind != "word" and self.text(i) not in ("++", "--", "*", "("):
             return
+        if before == "}" and self.text(i) == "(":
+            return  # calls the lambda before it
         if self.text(i) in NO_STATEMENT:
             return
         end = i

@@ -110,6 +110,8 @@ def wrong_mutants(errors, build, chosen, all_on_line):
         used_from = []
         for path, row, column in way:
             here = mutants_at(path, row, column, path[len(copy):], chosen, all_on_line)
+            if not here and "expected" in line:  # of a semicolon that is missing before a mutant GCC says so on the line before it
+                here = mutants_at(path, row + 1, 10**6, path[len(copy):], chosen, all_on_line)
             wrong.update(here)
             if here:
                 break
