@@ -56,7 +56,9 @@ template <class T> BasicVar<T> BasicBatchNorm1d<T>::normalized(BasicVar<T> x) {
     const BasicVar<T> scale = x.tape().input((variance.array() + static_cast<T>(this->eps_)).rsqrt().matrix());
     return (x - x.tape().input(mean)) * scale;
   }
-  if (x.rows() < 2) fail("batch_norm", "needs more than one row in training, got " + to_string(x.shape()));
+  if (x.rows() < 2)
+    fail("batch_norm", "needs more than one row in training, got " + to_string(x.shape()) +
+                           (x.rows() == 1 ? ": leave out such a last batch, as Loader does with drop_last" : ""));
   const BasicVar<T> y = standardize(x, Axis::rows, this->eps_);
   const auto values = x.value();
   const T momentum = static_cast<T>(momentum_);
