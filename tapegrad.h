@@ -55,6 +55,7 @@
 #include "tapegrad/optim/clip.h"
 #include "tapegrad/optim/optimizers.h"
 #include "tapegrad/optim/schedule.h"
+#include "tapegrad/optim/snapshot.h"
 #include "tapegrad/version.h"
 
 #if __has_include("tapegrad/inspect/report/report.h")  // not in a library that was built without reports

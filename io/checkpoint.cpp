@@ -54,9 +54,12 @@ struct Saving {
   void operator()(const Rng* rng) const {
     add<std::int64_t>(1, rng_shape, numbers.emplace_back(words_of(*rng)).data());
   }
-  void operator()(const double* number) const { add<double>(0, {1, 1}, number); }
-  template <std::integral Number> void operator()(const Number* number) const {
-    add<std::int64_t>(0, {1, 1}, numbers.emplace_back(1, static_cast<std::int64_t>(*number)).data());
+  template <class Number>
+  requires std::is_arithmetic_v<Number>
+  void operator()(const Number* number) const {
+    using Stored = std::conditional_t<std::is_floating_point_v<Number>, double, std::int64_t>;
+    const auto bits = std::bit_cast<std::int64_t>(static_cast<Stored>(*number));
+    add<Stored>(0, {1, 1}, numbers.emplace_back(1, bits).data());
   }
   template <class Number> void operator()(const std::vector<Number>* list) const {
     add<Number>(1, {1, static_cast<Index>(list->size())}, list->data());

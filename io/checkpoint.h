@@ -34,9 +34,10 @@ namespace tapegrad::inline TAPEGRAD_ABI {
 class Checkpoint {
  public:
   /** A network, an optimizer (with those of its parameters that are in no network added before), a schedule, an Rng, a matrix, a
-   * Parameter, a number (int, bool, Index, double), a list of numbers (std::vector), a std::string, or anything with `template <class
-   * Visit> void each_state(const Visit& visit)` that calls visit("name", member) for each part. What is const is not restored: it
-   * must be the same as in the file, and so must the text() of networks, optimizers and schedules. Throws when the name is taken. */
+   * Parameter, a number (int, bool, Index, std::size_t, float, double), a std::vector of Index or double, a std::string, or anything
+   * with `template <class Visit> void each_state(const Visit& visit)` that calls visit("name", member) for each part. What is const is
+   * not restored: it must be the same as in the file, and so must the text() of networks, optimizers and schedules. Throws when the
+   * name is taken. */
   template <class Thing> void add(const std::string& name, Thing& thing) {
     if constexpr (std::derived_from<Thing, BasicModule<float>>) {
       add_network<float>(name, thing);
@@ -64,7 +65,8 @@ class Checkpoint {
       static_assert(
           has_state,
           "what a checkpoint holds is a network, an optimizer, a schedule, an Rng, a matrix, a number (int, bool, "
-          "Index, double), a list of them, a string, or has each_state(visit)");
+          "Index, std::size_t, float, double), a std::vector of Index or double, a string, or has "
+          "each_state(visit)");
       if constexpr (has_state) add_parts(name, thing);
     }
   }
@@ -81,9 +83,9 @@ class Checkpoint {
   struct Same {
     std::string text;
   };
-  using Held =
-      std::variant<BasicParameter<float>, BasicParameter<double>, BasicMatrix<float>*, BasicMatrix<double>*, Rng*,
-                   int*, bool*, Index*, double*, std::vector<Index>*, std::vector<double>*, std::string*, Same>;
+  using Held = std::variant<BasicParameter<float>, BasicParameter<double>, BasicMatrix<float>*,
+                            BasicMatrix<double>*, Rng*, int*, bool*, Index*, std::size_t*, float*, double*,
+                            std::vector<Index>*, std::vector<double>*, std::string*, Same>;
   struct Item {
     std::string name;
     Held held;

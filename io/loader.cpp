@@ -21,7 +21,7 @@ BasicLoader<T>::BasicLoader(const BasicDataset<T>& data, LoaderOptions options) 
 }
 
 template <class T> auto BasicLoader<T>::begin() -> Iterator {
-  if (done_ < 0 || done_ >= count_)
+  if (done_ < 0 || done_ > count_)  // after the last batch of an epoch, the rest of it is nothing
     fail("loader", fmt::format("the position is {}, an epoch has {} batches", done_, count_));
   Rng* const rng = options_.shuffle.rng();
   if (done_ == 0 && rng != nullptr) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -106,6 +107,23 @@ template <class T> BasicSequential<T> load_network(const std::string& path) {
   return std::move(*net);
 }
 
+template <class T> BasicSequential<T> clone(const BasicSequential<T>& net) {
+  auto& from = const_cast<BasicSequential<T>&>(net);  // which is only read
+  constexpr auto no_limit = std::numeric_limits<std::uint64_t>::max();
+  const auto made = weights::made<T>(weights::parsed(net.text()), no_limit);
+  auto& copy = dynamic_cast<BasicSequential<T>&>(*made);
+  copy_parameters<T>(net, copy);
+  const auto rngs = from.named_generators(), new_rngs = copy.named_generators();
+  const auto modules = from.named_modules(), new_modules = copy.named_modules();
+  const auto parameters = from.parameters(), new_parameters = copy.parameters();
+  for (std::size_t i = 0; i < std::min(rngs.size(), new_rngs.size()); ++i) *new_rngs[i].second = *rngs[i].second;
+  for (std::size_t i = 0; i < std::min(modules.size(), new_modules.size()); ++i)
+    new_modules[i].second->train(modules[i].second->training());
+  for (std::size_t i = 0; i < parameters.size(); ++i)
+    BasicParameter<T>(new_parameters[i]).set_requires_grad(parameters[i].requires_grad());
+  return std::move(copy);
+}
+
 template <class T> void save_matrices(const BasicNamedMatrices<T>& matrices, const std::string& path) {
   std::vector<Tensor> tensors;
   for (const auto& [name, matrix] : matrices) tensors.push_back(tensor_of(name, matrix));
@@ -123,6 +141,7 @@ template <class T> BasicNamedMatrices<T> load_matrices(const std::string& path) 
   template void save_weights(BasicModule<T>&, const std::string&);               \
   template void load_weights(BasicModule<T>&, const std::string&);               \
   template BasicSequential<T> load_network(const std::string&);                  \
+  template BasicSequential<T> clone(const BasicSequential<T>&);                  \
   template void save_matrices(const BasicNamedMatrices<T>&, const std::string&); \
   template BasicNamedMatrices<T> load_matrices(const std::string&);
 TAPEGRAD_INSTANTIATE(TAPEGRAD_FUNCTIONS)

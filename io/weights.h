@@ -37,6 +37,11 @@ template <class T> void load_weights(BasicModule<T>& net, const std::string& pat
  *      Sequential net = load_network("net.safetensors"); */
 template <class T> BasicSequential<T> load_network(const std::string& path);
 
+/** A network of its own with the same layers, parameters, buffers, generators and modes, made as by load_network().
+ *
+ *      Sequential target = clone(net); */
+template <class T> BasicSequential<T> clone(const BasicSequential<T>& net);
+
 /** The same for matrices without a network. Throws when two have one name. */
 template <class T> void save_matrices(const BasicNamedMatrices<T>& matrices, const std::string& path);
 template <class T> BasicNamedMatrices<T> load_matrices(const std::string& path);

@@ -14,12 +14,14 @@
 #include "tapegrad/core/arithmetic.h"
 #include "tapegrad/core/losses.h"
 #include "tapegrad/io/batches.h"
+#include "tapegrad/io/loader.h"
+#include "tapegrad/io/toy.h"
 #include "tapegrad/layers/containers.h"
 #include "tapegrad/layers/dropout.h"
 #include "tapegrad/layers/linear.h"
 #include "tapegrad/layers/normalization.h"
-#include "tapegrad/optim/clip.h"
 #include "tapegrad/optim/optimizers.h"
+#include "tapegrad/optim/snapshot.h"
 
 using namespace tapegrad;
 namespace fs = std::filesystem;
@@ -430,6 +432,12 @@ TEST_CASE("checkpoint: numbers, lists and matrices that do not fit") {
   };
   int narrow = 1;
   Matrix empty, longer(1, 3);
+  std::size_t unsigned_step = 0;
+  float single = 0;
+  CHECK(refused(unsigned_step, small.flag, small.list, empty, small.note).empty());
+  CHECK(unsigned_step == 5'000'000'000);
+  CHECK(refused(single, small.flag, small.list, empty, small.note) ==
+        " does not fit the run: step is F64 here, I64 in the file");
   std::vector<double> none;
   CHECK(refused(small.step, small.flag, none, empty, small.note).empty());
   CHECK(none == small.list);
@@ -506,9 +514,11 @@ struct Inner {
 struct Thing {
   Inner inner;
   Matrix matrix = Matrix::Ones(1, 2);
+  float best = 0.1f;
   template <class Visit> void each_state(const Visit& visit) {
     visit("inner", inner);
     visit("matrix", matrix);
+    visit("best", best);
   }
 };
 
@@ -534,6 +544,7 @@ TEST_CASE("checkpoint: two networks, a parameter and a thing of the user's") {
   thing.inner.rng.bits();
   thing.inner.count = 0;
   thing.matrix.setZero();
+  thing.best = 7;
   run.load(folder / "run");
   CHECK(critic.parameter("0.weight").value() == weight);
   CHECK(free.value()(0) == 7);
@@ -541,10 +552,78 @@ TEST_CASE("checkpoint: two networks, a parameter and a thing of the user's") {
   CHECK(thing.inner.rng.state() == state);
   CHECK(thing.inner.count == 3);
   CHECK(thing.matrix == Matrix::Ones(1, 2));
+  CHECK(thing.best == 0.1f);
   thing.inner.count = -1;
   run.save(folder / "run");
   CHECK(refusal(run, folder / "run") == ": thing.inner.count must not be negative, got -1");
   const std::string bytes = bytes_of(folder / "run");
   CHECK(bytes.find("\"optimizer.1.value\"") != std::string::npos);
   CHECK(bytes.find("\"optimizer.2.value\"") == std::string::npos);
+}
+
+namespace {
+
+/// A loop as users write it: Loader, gradients of three batches for a step, the mean of the networks, early stopping.
+struct Job {
+  explicit Job(std::uint64_t seed) : rng(seed) {
+    run.add("net", net);
+    run.add("adam", adam);
+    run.add("rng", rng);
+    run.add("loader", loader);
+    run.add("gradients", gradients);
+    run.add("average", average);
+    run.add("stopping", stopping);
+    run.add("epoch", epoch);
+    run.add("over", over);
+  }
+  /// So many batches, or up to the end.
+  void train(Index count) {
+    for (; !over; ++epoch) {
+      for (auto& [x, labels] : loader) {
+        tape.reset();
+        cross_entropy(net(tape.input(x)), labels).backward();
+        if (gradients.add()) {
+          adam.step();
+          average.update();
+        }
+        if (--count == 0) return;
+      }
+      const auto no_grad = tape.no_grad();
+      const double loss = cross_entropy(tape.input(net.predict(data.inputs)), data.labels).item();
+      over = stopping.stop_after(epoch < 3 ? loss : 9);
+    }
+    stopping.restore();
+  }
+  Rng fixed{5};
+  Dataset data = two_moons(50, 0.1, fixed);
+  Rng rng;
+  Sequential net{Linear(2, 8, rng), BatchNorm1d(8), Tanh(), Dropout(0.2, rng), Linear(8, 2, rng)};
+  Adam adam{net.parameters(), {.lr = 0.02}};
+  Loader loader{data, {.batch = 8, .shuffle = rng}};
+  GradientMean gradients{net.parameters(), 3};
+  WeightAverage average{net, 0.9};
+  EarlyStopping stopping{net, {.patience = 2}};
+  Index epoch = 0;
+  bool over = false;
+  Tape tape;
+  Checkpoint run;
+};
+
+}  // namespace
+
+TEST_CASE("checkpoint: a whole job goes on at any batch") {
+  const Folder folder;
+  Job whole(1);
+  whole.train(-1);
+  CHECK(whole.epoch == 5);
+  whole.run.save(folder / "whole");
+  for (Index stop = 1; stop < 40; stop += 2) {
+    Job first(1), second(2);
+    first.train(stop);
+    first.run.save(folder / "run");
+    second.run.load(folder / "run");
+    second.train(-1);
+    second.run.save(folder / "run");
+    CHECK(bytes_of(folder / "run") == bytes_of(folder / "whole"));
+  }
 }

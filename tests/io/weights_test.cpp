@@ -348,3 +348,22 @@ TEST_CASE("weights: a layer of one's own") {
     CHECK_THROWS_WITH_AS(register_layer<float>(taken, nullptr),
                          ("[weights] '" + std::string(taken) + "' is registered already").c_str(), Error);
 }
+
+TEST_CASE_TEMPLATE("clone: a network of its own", T, float, double) {
+  Rng rng(1);
+  BasicSequential<T> net = everything<T>(rng);
+  net[4].eval();
+  net.parameter("0.weight").set_requires_grad(false);
+  BasicSequential<T> copy = clone(net);
+  CHECK(copy.text() == text_of_everything);
+  CHECK(copy.predict(inputs<T>()) == net.predict(inputs<T>()));
+  CHECK(!copy[4].training());
+  CHECK(copy[3].training());
+  CHECK(!copy.parameter("0.weight").requires_grad());
+  CHECK(copy.parameter("0.bias").requires_grad());
+  BasicTape<T> tape;  // in training mode, too: the generators are the same
+  const auto first = net(tape.input(inputs<T>())), second = copy(tape.input(inputs<T>()));
+  CHECK(first.value() == second.value());
+  copy.parameter("11.weight").mutable_value()(0) += 1;
+  CHECK(copy.predict(inputs<T>()) != net.predict(inputs<T>()));
+}
