@@ -13,6 +13,7 @@
 #include "tapegrad/core/matmul.h"
 #include "tapegrad/core/ops.h"
 #include "tapegrad/core/parameter.h"
+#include "tapegrad/core/print.h"
 #include "tapegrad/core/reduction.h"
 #include "tapegrad/core/rng.h"
 #include "tapegrad/core/softmax.h"

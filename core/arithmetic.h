@@ -206,6 +206,22 @@ struct Pow {
 TAPEGRAD_DECLARE_RULE(Pow)
 template <VarOrPack X> X pow(const X& x, double exponent) { return apply(Pow{exponent}, x); }
 
+/** aᵇ; negative a needs integer b. At a = 0 the slope in b is 0, and the slope in a as for a fixed exponent. */
+struct Power {
+  static constexpr std::string_view name = "power";
+  static constexpr double domain_from = 0;
+  template <class X> static X value(const X& a, const X& b) { return simd::pow(a, b); }
+  template <class X> static X vjp_a(const X& g, const X& a, const X& b, const X&) {
+    return g * b * pow(where(abs(a) + abs(g * b) <= 0, 1.0, a), b - 1);
+  }
+  template <class X> static X vjp_b(const X& g, const X& a, const X&, const X& y) {
+    return g * y * log(where(abs(a) <= 0, 1.0, a));
+  }
+};
+TAPEGRAD_DECLARE_RULE(Power)
+template <VarOrPack X> X pow(const X& a, const X& b) { return apply(Power{}, a, b); }
+template <VarOrPack X> X pow(double a, const X& b) { return apply(Power{}, beside(b, a), b); }
+
 /** sin x */
 struct Sin {
   static constexpr std::string_view name = "sin";
@@ -321,7 +337,7 @@ TAPEGRAD_BINARY_RULE(prelu, ParametricRelu)
 // clang-format off
 #define TAPEGRAD_ARITHMETIC_RULES(X) \
   X(Add) X(Sub) X(Mul) X(Div) X(Neg) X(AddScalar) X(SubFromScalar) X(MulScalar) X(DivScalar) X(DivideScalar) \
-  X(Greater) X(GreaterEqual) X(Where) X(Exp) X(Expm1) X(Log) X(Log1p) X(Sqrt) X(Square) X(Pow) X(Sin) X(Cos) \
+  X(Greater) X(GreaterEqual) X(Where) X(Exp) X(Expm1) X(Log) X(Log1p) X(Sqrt) X(Square) X(Pow) X(Power) X(Sin) X(Cos) \
   X(Sign) X(Abs) X(Maximum) X(Minimum) X(Clamp) X(SigmoidSlope) X(NormalPdf) X(NormalCdf) X(ParametricRelu)
 // clang-format on
 

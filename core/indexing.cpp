@@ -1,6 +1,7 @@
 #include "tapegrad/core/indexing.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
@@ -38,30 +39,62 @@ template <class T> std::span<const Index> numbers(const TapedAt<T>& at, Index co
 
 // Each op: its rule, and how it is computed.
 
-template <class T> struct ConcatCols {
+/** Side by side, or below each other. */
+template <class T, bool rows> struct Concat {
+  static Index length(BasicVar<T> part) { return rows ? part.rows() : part.cols(); }
+
   static BasicVar<T> vjp(const TapedAt<T>& at, std::size_t k) {
     Index first = 0;
-    for (std::size_t before = 0; before < k; ++before) first += at.x(before).cols();
-    return slice_cols(at.g, first, at.x(k).cols());
+    for (std::size_t before = 0; before < k; ++before) first += length(at.x(before));
+    const Index count = length(at.x(k));
+    if constexpr (!rows) return slice_cols(at.g, first, count);
+    Index* numbers = at.tape.template allocate_array<Index>(static_cast<std::size_t>(count));
+    std::iota(numbers, numbers + count, first);
+    return select_rows(at.g, std::span<const Index>(numbers, static_cast<std::size_t>(count)));
   }
-  static constexpr Op<T> op{.name = "concat_cols", .vjp = &vjp};
+  static constexpr Op<T> op{.name = rows ? "concat_rows" : "concat_cols", .vjp = &vjp};
+
+  static BasicVar<T> record(std::span<const BasicVar<T>> parts) {
+    if (parts.empty()) fail(op.name, "nothing to concatenate");
+    BasicTape<T>& tape = common_tape(op.name, parts);
+    const Shape like = parts[0].shape();
+    Index total = 0;
+    for (const BasicVar<T>& part : parts) {
+      if (rows ? part.cols() != like.cols : part.rows() != like.rows)
+        fail(op.name, std::string(rows ? "columns" : "rows") + " differ: " + to_string(like) + " and " +
+                          to_string(part.shape()));
+      total += length(part);
+    }
+    const Shape shape = rows ? Shape{total, like.cols} : Shape{like.rows, total};
+    T* out = tape.allocate(shape);
+    Index first = 0;
+    for (const BasicVar<T>& part : parts) {
+      if constexpr (rows)
+        std::copy_n(part.value().data(), part.shape().size(), out + first * shape.cols);
+      else
+        columns(out, shape, first, part.cols()) = part.value();
+      first += length(part);
+    }
+    return tape.push(Concat(), shape, out, parts);
+  }
 };
 template <class T> BasicVar<T> concat_cols(std::span<const BasicVar<T>> parts) {
-  if (parts.empty()) fail("concat_cols", "nothing to concatenate");
-  BasicTape<T>& tape = common_tape("concat_cols", parts);
-  Shape shape{parts[0].rows(), 0};
-  for (const BasicVar<T>& part : parts) {
-    if (part.rows() != shape.rows)
-      fail("concat_cols", "rows differ: " + to_string(parts[0].shape()) + " and " + to_string(part.shape()));
-    shape.cols += part.cols();
-  }
-  T* out = tape.allocate(shape);
-  Index first = 0;
-  for (const BasicVar<T>& part : parts) {
-    columns(out, shape, first, part.cols()) = part.value();
-    first += part.cols();
-  }
-  return tape.push(ConcatCols<T>(), shape, out, parts);
+  return Concat<T, false>::record(parts);
+}
+template <class T> BasicVar<T> concat_rows(std::span<const BasicVar<T>> parts) {
+  return Concat<T, true>::record(parts);
+}
+
+template <class T> struct Reshape {
+  static BasicVar<T> vjp(const TapedAt<T>& at, std::size_t) { return reshape(at.g, at.x(0).shape()); }
+  static constexpr Op<T> op{.name = "reshape", .vjp = &vjp};
+};
+template <class T> BasicVar<T> reshape(BasicVar<T> x, Shape shape) {
+  if (shape.rows < 0 || shape.cols < 0 || shape.size() != x.shape().size())
+    fail("reshape", to_string(x.shape()) + " has not the elements of " + to_string(shape));
+  T* out = x.tape().allocate(shape);
+  std::copy_n(x.value().data(), shape.size(), out);
+  return x.tape().push(Reshape<T>(), shape, out, {x});
 }
 
 template <class T> struct SliceCols {
@@ -166,6 +199,8 @@ template <class T> BasicVar<T> detach(BasicVar<T> x) {
 
 #define TAPEGRAD_FUNCTIONS(T)                                                    \
   template BasicVar<T> concat_cols(std::span<const BasicVar<T>>);                \
+  template BasicVar<T> concat_rows(std::span<const BasicVar<T>>);                \
+  template BasicVar<T> reshape(BasicVar<T>, Shape);                              \
   template BasicVar<T> slice_cols(BasicVar<T>, Index, Index);                    \
   template BasicVar<T> pad_cols(BasicVar<T>, Index, Index);                      \
   template BasicVar<T> select_rows(BasicVar<T>, std::span<const Index>);         \

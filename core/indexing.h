@@ -14,6 +14,15 @@ template <class T> BasicVar<T> concat_cols(std::initializer_list<BasicVar<T>> pa
   return concat_cols(std::span<const BasicVar<T>>(parts.begin(), parts.size()));
 }
 
+/** Matrices with the same number of columns below each other. Throws when there are none or their columns differ. */
+template <class T> BasicVar<T> concat_rows(std::span<const BasicVar<T>> parts);
+template <class T> BasicVar<T> concat_rows(std::initializer_list<BasicVar<T>> parts) {
+  return concat_rows(std::span<const BasicVar<T>>(parts.begin(), parts.size()));
+}
+
+/** The same elements, row by row, in another shape. Throws when that has another number of elements. */
+template <class T> BasicVar<T> reshape(BasicVar<T> x, Shape shape);
+
 /** Columns `first` … `first + count − 1`. Throws when they are not all there. */
 template <class T> BasicVar<T> slice_cols(BasicVar<T> x, Index first, Index count);
 

@@ -24,10 +24,14 @@ template <class Body> void for_each_group(Shape shape, Axis axis, Body&& body) {
   }
 }
 
+/// How many elements become one.
+Index group_size(Shape shape, Axis axis) {
+  return axis == Axis::all ? shape.size() : axis == Axis::rows ? shape.rows : shape.cols;
+}
+
 /// Throws "[mean] nothing to reduce: the input is 0x3" unless every group has an element.
 void require_elements(std::string_view op, Shape shape, Axis axis) {
-  const Index count = axis == Axis::all ? shape.size() : axis == Axis::rows ? shape.rows : shape.cols;
-  if (count == 0) fail(op, "nothing to reduce: the input is " + to_string(shape));
+  if (group_size(shape, axis) == 0) fail(op, "nothing to reduce: the input is " + to_string(shape));
 }
 
 /// 1 / the number of elements in a group
@@ -67,6 +71,25 @@ template <class T> BasicVar<T> mean(BasicVar<T> x, Axis axis) {
   require_elements("mean", x.shape(), axis);
   return ScaledSum<T, true>::record(x, reduced(x.shape(), axis));
 }
+
+template <class T> BasicVar<T> var(BasicVar<T> x, Axis axis, Index correction) {
+  require_elements("var", x.shape(), axis);
+  const Index count = group_size(x.shape(), axis);
+  if (correction < 0 || count <= correction)
+    fail("var",
+         "needs more than " + std::to_string(correction) + " elements, the input is " + to_string(x.shape()));
+  return sum(square(x - mean(x, axis)), axis) / static_cast<double>(count - correction);
+}
+
+/// √x with slope 0 at 0, where that of sqrt is ∞.
+template <class T> BasicVar<T> root(BasicVar<T> x) {
+  const BasicVar<T> zero = x <= 0;
+  return where(zero, 0.0, sqrt(where(zero, 1.0, x)));
+}
+template <class T> BasicVar<T> stddev(BasicVar<T> x, Axis axis, Index correction) {
+  return root(var(x, axis, correction));
+}
+template <class T> BasicVar<T> norm(BasicVar<T> x, Axis axis) { return root(sum(square(x), axis)); }
 
 template <class T> struct BroadcastTo {
   static BasicVar<T> vjp(const TapedAt<T>& at, std::size_t) { return sum_to(at.g, at.x(0).shape()); }
@@ -217,6 +240,9 @@ template <class T> BasicVar<T> standardize(BasicVar<T> x, Axis axis, double eps)
   template BasicVar<T> sum_to(BasicVar<T>, Shape);       \
   template BasicVar<T> sum(BasicVar<T>, Axis);           \
   template BasicVar<T> mean(BasicVar<T>, Axis);          \
+  template BasicVar<T> var(BasicVar<T>, Axis, Index);    \
+  template BasicVar<T> stddev(BasicVar<T>, Axis, Index); \
+  template BasicVar<T> norm(BasicVar<T>, Axis);          \
   template BasicVar<T> max(BasicVar<T>, Axis);           \
   template BasicVar<T> min(BasicVar<T>, Axis);           \
   template BasicVar<T> logsumexp(BasicVar<T>, Axis);     \

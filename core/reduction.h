@@ -17,6 +17,12 @@ constexpr Shape reduced(Shape shape, Axis axis) {
 template <class T> BasicVar<T> sum(BasicVar<T> x, Axis axis = Axis::all);
 /** Σx / n. Throws when n is 0. */
 template <class T> BasicVar<T> mean(BasicVar<T> x, Axis axis = Axis::all);
+/** Σ(x − μ)² / (n − correction): by default the unbiased variance, with 0 the mean square. Throws unless n is above it. */
+template <class T> BasicVar<T> var(BasicVar<T> x, Axis axis = Axis::all, Index correction = 1);
+/** √var, with slope 0 where it is 0. (`std` would be a namespace.) */
+template <class T> BasicVar<T> stddev(BasicVar<T> x, Axis axis = Axis::all, Index correction = 1);
+/** √Σx², with slope 0 where it is 0. */
+template <class T> BasicVar<T> norm(BasicVar<T> x, Axis axis = Axis::all);
 /** The largest element; equal ones share the gradient. Throws when there is none. */
 template <class T> BasicVar<T> max(BasicVar<T> x, Axis axis = Axis::all);
 /** The smallest element; equal ones share the gradient. Throws when there is none. */

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "tapegrad/core/indexing.h"
+#include "tapegrad/core/matmul.h"
 #include "tapegrad/core/reduction.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
@@ -25,6 +26,18 @@ template <class T> [[gnu::flatten]] LogSum<T> softmax_row(const T* x, T* y, Inde
   return {largest, std::log(sum)};
 }
 
+void require_group(std::string_view op, Shape shape, Axis axis) {
+  const char* const what = axis == Axis::rows ? "row" : axis == Axis::cols ? "column" : "element";
+  if ((axis == Axis::rows ? shape.rows : axis == Axis::cols ? shape.cols : shape.size()) == 0)
+    fail(op, std::string("needs at least one ") + what + ", got " + to_string(shape));
+}
+
+/// f of every row, over the rows or over all elements instead.
+template <class T, class F> BasicVar<T> over(Axis axis, BasicVar<T> x, const F& f) {
+  if (axis == Axis::rows) return transpose(f(transpose(x)));
+  return reshape(f(reshape(x, {1, x.shape().size()})), x.shape());
+}
+
 /** dx = y·(d − Σdy) with d = g − g at the largest y. Any constant may be taken from g; with this one a saturated row
  * (y → 1, 0, 0 …) leaves nothing to cancel, and its small derivatives are exact. */
 template <class T> struct SoftmaxOp {
@@ -42,9 +55,10 @@ template <class T> struct SoftmaxOp {
   }
   static constexpr Op<T> op{.name = "softmax", .vjp = &vjp};
 };
-template <class T> BasicVar<T> softmax(BasicVar<T> x) {
+template <class T> BasicVar<T> softmax(BasicVar<T> x, Axis axis) {
   BasicTape<T>& tape = x.tape();
-  if (x.cols() == 0) fail("softmax", "needs at least one column, got " + to_string(x.shape()));
+  require_group("softmax", x.shape(), axis);
+  if (axis != Axis::cols) return over(axis, x, [](BasicVar<T> rows) { return softmax(rows); });
   T* out = tape.allocate(x.shape());
   for (Index row = 0; row < x.rows(); ++row)
     softmax_row(x.value().data() + row * x.cols(), out + row * x.cols(), x.cols());
@@ -58,9 +72,10 @@ template <class T> struct LogSoftmaxOp {
   }
   static constexpr Op<T> op{.name = "log_softmax", .vjp = &vjp};
 };
-template <class T> BasicVar<T> log_softmax(BasicVar<T> x) {
+template <class T> BasicVar<T> log_softmax(BasicVar<T> x, Axis axis) {
   BasicTape<T>& tape = x.tape();
-  if (x.cols() == 0) fail("log_softmax", "needs at least one column, got " + to_string(x.shape()));
+  require_group("log_softmax", x.shape(), axis);
+  if (axis != Axis::cols) return over(axis, x, [](BasicVar<T> rows) { return log_softmax(rows); });
   const Index cols = x.cols();
   T* out = tape.allocate(x.shape());
   for (Index row = 0; row < x.rows(); ++row) {
@@ -111,11 +126,11 @@ template <class T> BasicVar<T> glu(BasicVar<T> x) {
   return slice_cols(x, 0, half) * sigmoid(slice_cols(x, half, half));
 }
 
-#define TAPEGRAD_FUNCTIONS(T)                    \
-  template BasicVar<T> softmax(BasicVar<T>);     \
-  template BasicVar<T> log_softmax(BasicVar<T>); \
-  template BasicVar<T> maxout(BasicVar<T>, int); \
-  template BasicVar<T> glu(BasicVar<T>);         \
+#define TAPEGRAD_FUNCTIONS(T)                          \
+  template BasicVar<T> softmax(BasicVar<T>, Axis);     \
+  template BasicVar<T> log_softmax(BasicVar<T>, Axis); \
+  template BasicVar<T> maxout(BasicVar<T>, int);       \
+  template BasicVar<T> glu(BasicVar<T>);               \
   template LogSum<T> softmax_row(const T*, T*, Index);
 TAPEGRAD_INSTANTIATE(TAPEGRAD_FUNCTIONS)
 

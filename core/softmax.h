@@ -1,15 +1,17 @@
 #pragma once
 
 #include "tapegrad/core/activations.h"
+#include "tapegrad/core/reduction.h"
 
 /// Activations of a whole row.
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 
-/** eˣ / Σeˣ over the columns; rows of probabilities. Stable: the largest x of a row is taken out first. */
-template <class T> BasicVar<T> softmax(BasicVar<T> x);
-/** x − ln Σeˣ over the columns. */
-template <class T> BasicVar<T> log_softmax(BasicVar<T> x);
+/** eˣ / Σeˣ over the columns, so that each row sums to 1, or over another axis. Stable: the largest x is taken out first.
+ * Throws when there is no element to sum. */
+template <class T> BasicVar<T> softmax(BasicVar<T> x, Axis axis = Axis::cols);
+/** x − ln Σeˣ over the columns, or over another axis. */
+template <class T> BasicVar<T> log_softmax(BasicVar<T> x, Axis axis = Axis::cols);
 /** The largest of every `pieces` neighbouring columns: batch×(k·pieces) → batch×k (Goodfellow et al. 2013). */
 template <class T> BasicVar<T> maxout(BasicVar<T> x, int pieces = 2);
 /** a·σ(b), where a is the left and b the right half of the columns (Dauphin et al. 2016). */

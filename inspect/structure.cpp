@@ -19,10 +19,10 @@ template <std::size_t N> bool is_among(const std::array<std::string_view, N>& na
 constexpr std::array<std::string_view, 5> losses{"cross_entropy", "bce_with_logits", "mse", "l1", "huber"};
 
 /// Ops of a map that is linear in x, or that scales x by statistics of the batch.
-constexpr std::array<std::string_view, 17> linear_ops{
-    "input",        "parameter",  "linear",      "matmul",     "add",       "sub",
-    "neg",          "add_scalar", "mul_scalar",  "div_scalar", "transpose", "standardize",
-    "broadcast_to", "identity",   "concat_cols", "slice_cols", "slice_rows"};
+constexpr std::array<std::string_view, 18> linear_ops{
+    "input",        "parameter",  "linear",      "matmul",     "add",         "sub",
+    "neg",          "add_scalar", "mul_scalar",  "div_scalar", "transpose",   "standardize",
+    "broadcast_to", "identity",   "concat_cols", "slice_cols", "concat_rows", "reshape"};
 
 template <class T> bool is_leaf(const Node<T>& node) { return node.parent_count == 0; }
 

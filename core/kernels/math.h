@@ -386,6 +386,11 @@ template <class T> EIGEN_ALWAYS_INLINE ValueAndSlope<T> mish_and_slope(Pack<T> x
 template <class T> Pack<T> pow(Pack<T> x, double exponent) {
   return x.lanewise([exponent](T lane) { return std::pow(lane, static_cast<T>(exponent)); });
 }
+template <class T> Pack<T> pow(Pack<T> x, Pack<T> exponents) {
+  typename Pack<T>::Numbers lanes;
+  exponents.store(lanes);
+  return x.lanewise([exponent = lanes](T lane) mutable { return std::pow(lane, *exponent++); });
+}
 
 }  // namespace simd
 

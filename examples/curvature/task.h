@@ -48,22 +48,17 @@ struct Task {
     for (const tg::Parameter& p : net.parameters()) append(g, p.grad());
     return g;
   }
-  /// H·v = ∇(∇L·v): the gradient of a number that is itself made of a gradient (Pearlmutter 1994). It costs a few
-  /// gradients, however many parameters there are; H itself is never formed.
+  /// H·v = ∇(∇L·v), without H: the gradient of a number that is itself made of a gradient (Pearlmutter 1994).
   Vector hessian_times(const Vector& v) {
-    const tg::Var l = loss();
-    std::vector<tg::Var> parameters;
-    for (const tg::Parameter& p : net.parameters()) parameters.push_back(tape.parameter(p));
-    tg::Var slope = tape.constant(0);
+    const std::vector<tg::Parameter> parameters = net.parameters();
+    std::vector<tg::Matrix> directions;
     Index at = 0;
-    for (const tg::Var& g : tapegrad::grad<double>(l, parameters)) {
-      const Index size = g.shape().size();
-      slope =
-          slope + tapegrad::sum(g * tape.input(v.segment(at, size).reshaped<Eigen::RowMajor>(g.rows(), g.cols())));
-      at += size;
+    for (const tg::Parameter& p : parameters) {
+      directions.emplace_back(v.segment(at, p.size()).reshaped<Eigen::RowMajor>(p.shape().rows, p.shape().cols));
+      at += p.size();
     }
     Vector product(0);
-    for (const tg::Var& h : tapegrad::grad<double>(slope, parameters)) append(product, h.value());
+    for (const tg::Var& h : tapegrad::hvp(loss(), parameters, directions)) append(product, h.value());
     return product;
   }
   /// The eigenvalue of the Hessian that is largest in size, by power iteration. v is where it begins, and becomes the

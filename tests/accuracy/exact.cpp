@@ -64,6 +64,12 @@ Exact mish(X x) {
   return {x[0] * t, {sum(t, c * tanh_slope(softplus(c)) * sigmoid(c))}};
 }
 
+/// The slope in the exponent may be a number where aᵇ is none any more.
+Exact power(X x) {
+  const Real y = std::pow(x[0], x[1]), slope = y * std::log(x[0]);
+  return {y, {x[1] * std::pow(x[0], x[1] - 1), {slope, std::max(std::abs(slope), y > 0x1p127L ? y : 0)}}};
+}
+
 Exact huber(X x) {
   const Real d = x[0] - x[1];
   const Real slope = std::clamp(d, -1.0L, 1.0L);
@@ -103,6 +109,7 @@ const std::map<std::string_view, Row>& rows() {
   {"sqrt", {{0.51, 2, 0.51, 2}, [](X x) -> Exact { return {std::sqrt(x[0]), {0.5L / std::sqrt(x[0])}}; }, 0}},
   {"square", {{0.51, 0, 0.51, 0}, [](X x) -> Exact { return {x[0] * x[0], {2 * x[0]}}; }}},
   {"pow", {{0.51, 1.5, 0.51, 1.5}, [](X x) -> Exact { return {std::pow(x[0], 2.5L), {2.5L * std::pow(x[0], 1.5L)}}; }, 0}},
+  {"power", {{0.51, 30, 0.51, 3}, power, 0x1p-126L}},
   {"sin", {{2, 2, 0.55, 0.55}, [](X x) -> Exact { return {std::sin(x[0]), {std::cos(x[0])}}; }, -HUGE_VALL, false}},
   {"cos", {{2, 2, 0.55, 0.55}, [](X x) -> Exact { return {std::cos(x[0]), {-std::sin(x[0])}}; }, -HUGE_VALL, false}},
   {"sign", {{0, 0, 0, 0}, [](X x) -> Exact { return {sign(x[0])}; }}},

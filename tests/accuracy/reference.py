@@ -112,6 +112,7 @@ BINARY = {
     "sub": lambda a, b: (a - b, mpf(1), mpf(-1)),
     "mul": lambda a, b: (a * b, b, a),
     "div": lambda a, b: (a / b, 1 / b, -a / b**2),
+    "power": lambda a, b: (a**b, b * a ** (b - 1), a**b * log(a)),
     "greater": lambda a, b: (mpf(a > b),),
     "greater_equal": lambda a, b: (mpf(a >= b),),
     "maximum": lambda a, b: (max(a, b), tie(a, b), tie(b, a)),
@@ -152,6 +153,8 @@ def main():
     for name, f in BINARY.items():
         for i, x in enumerate(at):
             y = x if i % 8 == 0 else at[(7 * i + 3) % len(at)]
+            if name == "power":
+                x, y = abs(x), to_float(abs(y) % 30)
             with mp.workdps(400):
                 line(name, [x, y], f(mpf(x), mpf(y)))
     for i, x in enumerate(at):

@@ -355,3 +355,25 @@ TEST_CASE_TEMPLATE("powers of 0, of infinity and of NaN are those of std::pow", 
     }
   }
 }
+
+TEST_CASE("pow of two Vars: values and slopes, as in PyTorch") {
+  namespace tg = tapegrad::f64;
+  using tg::Matrix, tg::Var;
+  tg::Tape tape;
+  const Var a = tape.input(Matrix{{0.5, 2, 3, 1.5, 0, -2}}, {.requires_grad = true});
+  const Var b = tape.input(Matrix{{2, 10, -1.5, 0, 2.5, 3}}, {.requires_grad = true});
+  const Var y = pow(a, b);
+  CHECK(y.value().isApprox(Matrix{{0.25, 1024, 0.19245008972987526, 1, 0, -8}}, 1e-15));
+  y.backward(Matrix::Ones(1, 6));
+  CHECK(a.grad().isApprox(Matrix{{1, 5120, -0.09622504486493762, 0, 0, 12}}, 1e-15));
+  CHECK(b.grad().leftCols(5).isApprox(
+      Matrix{{-0.17328679513998632, 709.782712893384, 0.21142803353252135, 0.4054651081081644, 0}}, 1e-15));
+  CHECK(std::isnan(b.grad()(5)));
+  CHECK(pow(2.0, tape.input(Matrix{{3, 0.5}})).value().isApprox(Matrix{{8, std::sqrt(2)}}, 1e-15));
+  const Var zero = tape.input(Matrix{{0}}, {.requires_grad = true}),
+            also = tape.input(Matrix{{0}}, {.requires_grad = true});
+  const auto slopes = tg::grad(pow(zero, also), {zero, also});
+  CHECK(slopes[0].item() == 0);
+  CHECK(slopes[1].item() == 0);
+  CHECK(tg::grad(slopes[0] + slopes[1], {zero, also})[0].item() == 0);
+}

@@ -83,6 +83,52 @@ OP_SAMPLES(concat_cols) {
                      {normal({2, 3}, rng), normal({2, 1}, rng)}});
 }
 
+OP_SAMPLES(concat_rows) {
+  tg::Rng rng(23);
+  const auto f = [](Vars v) { return tg::concat_rows(v); };
+  const Index heights[][3] = {{1, 1, 1}, {2, 3, 1}, {0, 2, 1}, {1, 0, 0}, {7, 1, 4}, {1, 4, 0}};
+  for (const Index cols : {0, 1, 2, 5})
+    for (const auto& [a, b, c] : heights) {
+      samples.push_back({f, {normal({a, cols}, rng), normal({b, cols}, rng), normal({c, cols}, rng)}});
+      samples.push_back({f, {normal({a, cols}, rng, 1e300), normal({b, cols}, rng), speckled({c, cols}, rng)}});
+    }
+  samples.push_back({[](Vars v) {
+                       return tg::concat_rows({v[0], v[1], v[0]});
+                     },
+                     {normal({2, 3}, rng), normal({1, 3}, rng)}});
+}
+
+OP_SAMPLES(reshape) {
+  over_shapes(
+      samples,
+      [](Vars v) {
+        return tg::reshape(v[0], {1, v[0].shape().size()});
+      },
+      any_shape, 1e300);
+  over_shapes(
+      samples,
+      [](Vars v) {
+        return tg::reshape(v[0], {v[0].cols(), v[0].rows()});
+      },
+      any_shape, 1e300);
+}
+
+TEST_CASE("concat_rows and reshape: values, and what does not fit") {
+  tg::Tape tape;
+  const Var x = tape.input(Matrix{{1, 2, 3}, {4, 5, 6}}, {.requires_grad = true});
+  const Var y = tape.input(Matrix{{7, 8, 9}});
+  CHECK(tg::concat_rows({y, x, y}).value() == Matrix{{7, 8, 9}, {1, 2, 3}, {4, 5, 6}, {7, 8, 9}});
+  CHECK(tg::reshape(x, {3, 2}).value() == Matrix{{1, 2}, {3, 4}, {5, 6}});
+  tg::sum(tg::reshape(x, {6, 1}) * tape.input(Matrix{{1}, {2}, {3}, {4}, {5}, {6}})).backward();
+  CHECK(x.grad() == x.value());
+  const auto check = [](const char* text, const auto& make) { CHECK_THROWS_WITH_AS(make(), text, tg::Error); };
+  check("[concat_rows] columns differ: 2x3 and 1x1", [&] { tg::concat_rows({x, tape.constant(1)}); });
+  check("[concat_cols] rows differ: 2x3 and 1x1", [&] { tg::concat_cols({x, tape.constant(1)}); });
+  check("[concat_rows] nothing to concatenate", [&] { tg::concat_rows(std::span<const Var>()); });
+  check("[reshape] 2x3 has not the elements of 2x2", [&] { tg::reshape(x, {2, 2}); });
+  check("[reshape] 2x3 has not the elements of -2x-3", [&] { tg::reshape(x, {-2, -3}); });
+}
+
 TEST_CASE("indexing: what is not there, and more columns than a value can have") {
   tg::Tape tape;
   const Var x = tape.input(Matrix::Ones(2, 3));

@@ -42,6 +42,86 @@ OP_SAMPLES(mean) {
   samples = reduction_samples([](Var x, Axis axis) { return tg::mean(x, axis); }, 1e300);
 }
 
+COMPOSED_SAMPLES(var) {
+  for (const Index correction : {0, 1})
+    for (Sample& s :
+         reduction_samples([=](Var x, Axis axis) { return tg::var(x, axis, correction); }, 100, correction))
+      samples.push_back(std::move(s));
+}
+
+COMPOSED_SAMPLES(stddev) {
+  // of two numbers it is the distance, with a kink where they are equal
+  for (Sample& s : reduction_samples([](Var x, Axis axis) { return tg::stddev(x, axis); }, 100, 1))
+    if (s.inputs[0].rows() > 2 && s.inputs[0].cols() > 2) samples.push_back(std::move(s));
+  tg::Rng rng(21);
+  for (const Shape shape : {Shape{3, 3}, Shape{5, 4}, Shape{4, 9}})
+    for (const Axis axis : {Axis::all, Axis::rows, Axis::cols})
+      for (const double scale : {0.1, 1.0, 10.0, 100.0})
+        samples.push_back({[=](Vars v) { return tg::stddev(v[0], axis); }, {normal(shape, rng, scale)}});
+}
+
+COMPOSED_SAMPLES(norm) {
+  tg::Rng rng(22);
+  for (const Shape shape : {Shape{1, 2}, Shape{3, 3}, Shape{5, 4}, Shape{4, 9}})
+    for (const Axis axis : {Axis::all, Axis::rows, Axis::cols})
+      for (const double scale : {0.1, 1.0, 10.0, 100.0}) {
+        Matrix x = normal(shape, rng, scale);
+        x.array() += x.array().sign() * 0.3 * scale;  // away from 0, where the norm of one number has a kink
+        samples.push_back({[=](Vars v) { return tg::norm(v[0], axis); }, {x}});
+      }
+}
+
+TEST_CASE("var, stddev and norm: values and gradients of PyTorch") {
+  using tg::norm, tg::stddev, tg::var;
+  tg::Tape tape;
+  const Matrix values{{0.5, -1.25, 2}, {1.5, 0.25, -0.75}};
+  const Var x = tape.input(values, {.requires_grad = true});
+  const auto check = [&](Var y, const Matrix& value, const Matrix& gradient_of_squares) {
+    CHECK(y.value().isApprox(value, 1e-14));
+    CHECK(tg::grad(sum(square(y)), {x})[0].value().isApprox(gradient_of_squares, 1e-13));
+  };
+  check(var(x), Matrix{{1.56875}}, Matrix{{0.156875, -2.039375, 2.039375}, {1.411875, -0.156875, -1.411875}});
+  check(var(x, Axis::all, 0), Matrix{{1.3072916666666667}},
+        Matrix{{0.10894097222222222, -1.4162326388888888, 1.4162326388888888},
+               {0.98046875, -0.10894097222222222, -0.98046875}});
+  check(var(x, Axis::rows), Matrix{{0.5, 1.125, 3.78125}}, Matrix{{-1, -3.375, 20.796875}, {1, 3.375, -20.796875}});
+  check(var(x, Axis::cols, 0), Matrix{{1.763888888888889}, {0.8472222222222223}},
+        Matrix{{0.19598765432098764, -3.9197530864197536, 3.7237654320987654},
+               {1.3179012345679015, -0.09413580246913579, -1.2237654320987654}});
+  check(stddev(x), Matrix{{1.2524975049875349}}, Matrix{{0.05, -0.65, 0.65}, {0.45, -0.05, -0.45}});
+  check(stddev(x, Axis::rows), Matrix{{0.7071067811865476, 1.0606601717798212, 1.9445436482630056}},
+        Matrix{{-1, -1.5, 2.75}, {1, 1.5, -2.75}});
+  check(norm(x), Matrix{{2.947456530637899}}, Matrix{{1, -2.5, 4}, {3, 0.5, -1.5}});
+  check(norm(x, Axis::cols), Matrix{{2.4109126902482387}, {1.695582495781317}}, 2 * values);
+}
+
+TEST_CASE("norm and stddev of zeros have slope 0, also in their second derivatives; NaN stays") {
+  tg::Tape tape;
+  const Var x = tape.input(Matrix{{0, -0.0, 0}, {3, 0, 4}, {2, 2, 2}}, {.requires_grad = true});
+  const Var length = tg::norm(x, Axis::cols);
+  CHECK(length.value().col(0).head(2) == Eigen::Vector2d(0, 5));
+  const Var slope = tg::grad(sum(length), {x})[0];
+  CHECK(slope.value().topRows(2).isApprox(Matrix{{0, 0, 0}, {0.6, 0, 0.8}}, 1e-15));
+  CHECK(tg::grad(sum(slope), {x})[0].value().row(0).isZero(0));
+  const Var spread = tg::stddev(x, Axis::cols);
+  CHECK(spread.value()(2) == 0);
+  CHECK(tg::grad(sum(spread), {x})[0].value().row(2).isZero(0));
+  CHECK(std::isnan(tg::norm(tape.input(Matrix{{1, NAN}})).item()));
+  CHECK(std::isnan(tg::stddev(tape.input(Matrix{{1, NAN}})).item()));
+}
+
+TEST_CASE("var: what it needs") {
+  tg::Tape tape;
+  const Var one = tape.input(Matrix{{2}, {3}});
+  CHECK(tg::var(one, Axis::cols, 0).value().isZero(0));
+  CHECK(tg::var(tape.input(Matrix(0, 3)), Axis::cols).shape() == Shape{0, 1});
+  CHECK_THROWS_WITH_AS(tg::var(one, Axis::cols), "[var] needs more than 1 elements, the input is 2x1", tg::Error);
+  CHECK_THROWS_WITH_AS(tg::var(one, Axis::all, 2), "[var] needs more than 2 elements, the input is 2x1", tg::Error);
+  CHECK_THROWS_WITH_AS(tg::var(one, Axis::all, -1), "[var] needs more than -1 elements, the input is 2x1",
+                       tg::Error);
+  CHECK_THROWS_WITH_AS(tg::var(tape.input(Matrix(0, 3))), "[var] nothing to reduce: the input is 0x3", tg::Error);
+}
+
 OP_SAMPLES(max) {
   samples = extreme_samples([](Var x, Axis axis) { return tg::max(x, axis); }, 1);
 }

@@ -15,6 +15,42 @@ OP_SAMPLES(log_softmax) {
   over_shapes(samples, [](Vars v) { return tg::activation("log_softmax")(v[0]); });
 }
 
+COMPOSED_SAMPLES(softmax_over_an_axis) {
+  for (const Axis axis : {Axis::rows, Axis::all}) {
+    over_shapes(
+        samples, [=](Vars v) { return tg::softmax(v[0], axis); }, not_empty);
+    over_shapes(
+        samples, [=](Vars v) { return tg::log_softmax(v[0], axis); }, not_empty, 500);
+  }
+}
+
+TEST_CASE("softmax over the rows, and over everything") {
+  tg::Tape tape;
+  const Matrix values{{0.5, -1.25, 2}, {1.5, 0.25, -0.75}};
+  const Var x = tape.input(values);
+  CHECK(tg::softmax(x, Axis::rows)
+            .value()
+            .isApprox(Matrix{{0.2689414213699951, 0.18242552380635632, 0.9399133498259924},
+                             {0.7310585786300049, 0.8175744761936437, 0.06008665017400762}},
+                      1e-15));
+  CHECK(tg::softmax(x, Axis::all)
+            .value()
+            .isApprox(Matrix{{0.10594286027440615, 0.018410108610303066, 0.47480295897215885},
+                             {0.28798255193889394, 0.08250838254253194, 0.03035313766170624}},
+                      1e-15));
+  CHECK(tg::log_softmax(x, Axis::rows).value().array().exp().isApprox(tg::softmax(x, Axis::rows).value().array()));
+  CHECK(tg::softmax(x, Axis::cols).value() == tg::softmax(x).value());
+  const auto check = [&](const char* text, Shape shape, Axis axis) {
+    CHECK_THROWS_WITH_AS(tg::softmax(tape.input(Matrix(shape.rows, shape.cols)), axis), text, tg::Error);
+  };
+  check("[softmax] needs at least one row, got 0x3", {0, 3}, Axis::rows);
+  check("[softmax] needs at least one column, got 3x0", {3, 0}, Axis::cols);
+  check("[softmax] needs at least one element, got 0x3", {0, 3}, Axis::all);
+  CHECK_THROWS_WITH_AS(tg::log_softmax(tape.input(Matrix(2, 0))),
+                       "[log_softmax] needs at least one column, got 2x0", tg::Error);
+  CHECK(tg::softmax(tape.input(Matrix(3, 0)), Axis::rows).shape() == Shape{3, 0});
+}
+
 OP_SAMPLES(maxout) {
   const auto f = [](Vars v) { return tg::maxout(v[0], 2); };
   for (const int pieces : {1, 2, 3, 7, 17})

@@ -163,6 +163,9 @@ void add_arithmetic(std::vector<Kind>& all) {
   all.push_back(binary(
       "div", [](auto a, auto b) { return a / (b * b + 1); }, [](V a, V b) { return a / (square(b) + 1); }));
   all.push_back(binary(
+      "power", [](auto a, auto b) { return exp(b * log(a * a + 0.7)); },
+      [](V a, V b) { return pow(square(a) + 0.7, b); }));
+  all.push_back(binary(
       "maximum", [](auto a, auto b) { return a > b   ? a
                                              : b > a ? b
                                                      : (a + b) * 0.5; },
