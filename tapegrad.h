@@ -40,6 +40,7 @@
 #include "tapegrad/io/csv.h"
 #include "tapegrad/io/dataset.h"
 #include "tapegrad/io/idx.h"
+#include "tapegrad/io/npz.h"
 #include "tapegrad/io/loader.h"
 #include "tapegrad/io/scaler.h"
 #include "tapegrad/io/split.h"
