@@ -136,31 +136,18 @@ Json& Json::operator[](std::string_view key) {
   return std::get<std::vector<Member>>(value_).emplace_back(key, nullptr).second;
 }
 
-Json& Json::operator[](std::size_t index) { return items().at(index); }
-
-Json& Json::at(std::string_view path) {
-  Json* json = this;
-  while (!path.empty()) {
-    const std::string_view part = path.substr(1, path.find('/', 1) - 1);
-    path.remove_prefix(part.size() + 1);
-    json = std::holds_alternative<std::vector<Json>>(json->value_) ? &(*json)[std::stoul(std::string(part))]
-                                                                   : &(*json)[part];
-  }
-  return *json;
+const Json& Json::operator[](std::string_view key) const {
+  const Json* found = find(key);
+  if (found == nullptr) fail("json", fmt::format("there is no member '{}'", key));
+  return *found;
 }
 
 void Json::push_back(Json item) { items().push_back(std::move(item)); }
-
-void Json::insert_front(Json item) { items().insert(items().begin(), std::move(item)); }
 
 void Json::update(const Json& object) {
   if (std::holds_alternative<std::nullptr_t>(value_)) value_.emplace<std::vector<Member>>();
   if (const auto* members = std::get_if<std::vector<Member>>(&object.value_))
     for (const auto& [key, value] : *members) (*this)[key] = value;
-}
-
-void Json::erase(std::string_view key) {
-  std::erase_if(std::get<std::vector<Member>>(value_), [&](const Member& m) { return m.first == key; });
 }
 
 std::size_t Json::size() const {

@@ -40,15 +40,12 @@ class Json {
 
   /** A member, which is added when there is none; this must be an object or null. */
   Json& operator[](std::string_view key);
-  Json& operator[](std::size_t index);
-  /** The value at a path of members and indices: at("/layer/0/mark"). Members are added where there are none. */
-  Json& at(std::string_view path);
+  /** A member that is there. */
+  const Json& operator[](std::string_view key) const;
   const Json* find(std::string_view key) const;
   void push_back(Json item);
-  void insert_front(Json item);
   /** Sets the members of another object. */
   void update(const Json& object);
-  void erase(std::string_view key);
   std::vector<Json>& items() { return std::get<std::vector<Json>>(value_); }
   const std::vector<Json>& items() const { return std::get<std::vector<Json>>(value_); }
   const std::string& string() const { return std::get<std::string>(value_); }

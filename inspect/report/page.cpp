@@ -53,6 +53,13 @@ h2 .letter { color: var(--quiet); font-weight: 500; min-width: 1ch; }
 h2 small { font-size: 13px; font-weight: 400; color: var(--quiet); letter-spacing: 0; }
 .reading { margin: 4px 0 16px; max-width: 84ch; color: var(--quiet); }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: -4px 0 14px; font-size: 13px; }
+.key { display: inline-block; width: 22px; border-top: 2px solid var(--c, var(--ink)); vertical-align: middle; margin-right: 7px; }
+.key.thin { border-top-width: 1px; } .key.thick { border-top-width: 3px; } .key.pale { opacity: .4; }
+.key.dashed { border-top-style: dashed; } .key.dotted { border-top-style: dotted; }
+.key.box, .key.ramp { height: 11px; border: 0; border-radius: 2px; background: var(--c); } .key.box { width: 14px; }
+.key.outline { border: 1px solid var(--ink); } .key.zone { --c: var(--zone); } .key.ramp { width: 60px; }
+.key.heat { background: linear-gradient(to right, var(--heat)); } .key.depth { background: linear-gradient(to right, var(--ramp)); }
+.glyph { color: var(--c, var(--ink)); margin-right: 6px; font-style: normal; }
 .dot { display: inline-block; width: 10px; height: 10px; border-radius: 3px; background: var(--c); margin-right: 7px;
   flex: none; }
 .cells { display: grid; gap: 22px 30px; grid-template-columns: repeat(var(--columns), minmax(0, 1fr)); }
@@ -64,6 +71,8 @@ h2 small { font-size: 13px; font-weight: 400; color: var(--quiet); letter-spacin
 .view.vega-embed > .chart-wrapper { width: 100%; }
 .view.vega-embed summary { opacity: 0; transform: scale(.72); transform-origin: top right; top: -30px; }
 .view.vega-embed:hover summary, .view.vega-embed summary:focus-visible { opacity: .6; }
+.view .mark-rect path { shape-rendering: crispEdges; }
+#L .cell { max-width: 440px; }
 .view .mark-text.role-mark text { paint-order: stroke; stroke: var(--ground); stroke-width: 3px; }
 .nothing { color: var(--quiet); background: var(--raised); border-radius: 6px; padding: 14px 16px; margin: 0;
   font-size: 14px; overflow-wrap: anywhere; }
@@ -105,10 +114,15 @@ const std::string_view report_glue = R"js(
   let chosen = { "#dark": "dark", "#light": "light" }[location.hash];
   let round = 0;
 
+  function specification({ chart, values, ...own }) {
+    const spec = { ...page.charts[chart], ...own };
+    if (values) spec.params = spec.params.map(p => p.name in values ? { ...p, value: values[p.name] } : p);
+    return spec;
+  }
   async function draw(element) {
     try {
       if (element.view) element.view.finalize();
-      const { view } = await vegaEmbed(element, page.views[element.id], {
+      const { view } = await vegaEmbed(element, specification(page.views[element.id]), {
         mode: "vega-lite", renderer: "svg", config: page.themes[root.dataset.theme], tooltip: { theme: "custom" },
         actions: { export: true, source: false, compiled: false, editor: false } });
       element.view = view;
@@ -205,11 +219,21 @@ std::string linked_scripts() {
   return html;
 }
 
+/// What the legends need of a theme, as CSS variables.
 std::string colours(const std::vector<std::string>& layers, bool dark) {
   std::string css = ":root[data-theme=" + std::string(dark ? "dark" : "light") + "] {";
   for (std::size_t i = 0; i < layers.size(); ++i) css += fmt::format(" --layer{}: {};", i, layers[i]);
   const auto runs = run_colours(dark);
   for (std::size_t i = 0; i < runs.size(); ++i) css += fmt::format(" --run{}: {};", i, runs[i]);
+  const Json theme = report_theme(dark, layers.size());
+  const auto stops = [&](const char* name) {
+    std::string all;
+    for (const Json& colour : theme["range"][name].items()) all += (all.empty() ? "" : ", ") + colour.string();
+    return all;
+  };
+  css += fmt::format(" --heat: {}; --ramp: {}; --death: {}; --slope: {}; --weights: #56b4e9; --zone: {};",
+                     stops("heatmap"), stops("ramp"), theme["style"]["death"]["color"].string(),
+                     theme["style"]["slope"]["color"].string(), dark ? "#3f4756" : "#dcdfe3");
   return css + " }\n";
 }
 
@@ -251,8 +275,9 @@ std::string section_heading(char letter, std::string_view title, std::string_vie
 std::string page_html(const ReportPage& page, const ReportOptions& options) {
   const bool charts = !page.views.empty();
   const std::optional<std::string> scripts = charts ? bundled_scripts(options) : "";
-  std::string data = fmt::format("{{\"themes\":{{\"light\":{},\"dark\":{}}},\n\"views\":{{{}}}}}",
-                                 report_theme(false, page.layers), report_theme(true, page.layers), page.views);
+  std::string data = fmt::format("{{\"themes\":{{\"light\":{},\"dark\":{}}},\n\"charts\":{},\n\"views\":{{{}}}}}",
+                                 report_theme(false, page.layers).dump(), report_theme(true, page.layers).dump(),
+                                 page.charts, page.views);
   replace_all(data, "<", "\\u003c");  // it stands only within strings
 
   std::string html =

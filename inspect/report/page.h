@@ -32,9 +32,12 @@ extern const std::string_view report_glue;   ///< the JavaScript that hands each
 struct ReportPage {
   std::string title;
   std::string subtitle;
-  std::string navigation;  ///< HTML: links to the sections
-  std::string body;        ///< HTML: the sections, with a `<div class="view" id="…">` for each chart
-  std::string views;       ///< members of a JSON object: a Vega-Lite specification by the id of its view
+  std::string navigation;     ///< HTML: links to the sections
+  std::string body;           ///< HTML: the sections, with a `<div class="view" id="…">` for each chart
+  std::string charts = "{}";  ///< a JSON object: Vega-Lite specifications by name
+  /// Members of a JSON object by the id of a view: a Vega-Lite specification, or what it adds to one of `charts`:
+  /// {"chart": name, "datasets": {…}, "values": {values of its params}}.
+  std::string views;
   std::size_t layers = 0;  ///< number of colours by depth
   std::string style = {};  ///< CSS, after that of every page
 };

@@ -16,6 +16,7 @@ namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
 
 using reporting::escaped;
+using reporting::Json;
 using reporting::ReportCell;
 using reporting::ReportFigure;
 
@@ -152,20 +153,44 @@ std::string certificates(std::span<const RunRecord> runs, std::span<const std::s
 
 // ----------------------------------------------------------------------------------------------------------- page
 
-/// The figure as HTML; its specifications go to `views` as members of a JSON object.
+std::string colour_dot(const char* kind, std::size_t i, const std::string& name) {
+  return fmt::format("<span><i class=\"dot\" style=\"--c:var(--{}{})\"></i>{}</span>", kind, i, escaped(name));
+}
+
+/// What colours, lines and signs mean. An entry about a data set is there only where one of the charts has rows in it.
+std::string legend(const ReportFigure& figure, std::span<const RunRecord> runs,
+                   std::span<const std::string> names) {
+  std::string html;
+  const Json* colours = figure.meta.find("colours");
+  const std::string by = colours == nullptr ? "" : colours->string();
+  for (std::size_t i = 0; by == "runs" && runs.size() > 1 && i < runs.size(); ++i)
+    html += colour_dot("run", i % 7, runs[i].name);
+  for (std::size_t i = 0; by.ends_with("layers") && i < names.size(); ++i)
+    if (by == "layers" || names[i] != "output") html += colour_dot("layer", i, names[i]);
+  const Json* entries = figure.meta.find("legend");
+  for (const Json& entry : entries == nullptr ? std::vector<Json>() : entries->items()) {
+    const Json* data = entry.find("data");
+    if (data != nullptr && std::none_of(figure.cells.begin(), figure.cells.end(), [&](const ReportCell& cell) {
+          const Json* rows = cell.tables.find(data->string());
+          return rows != nullptr && !rows->empty();
+        }))
+      continue;
+    const Json *glyph = entry.find("glyph"), *colour = entry.find("colour");
+    html += fmt::format("<span><i class=\"{}\"{}>{}</i>{}</span>",
+                        glyph != nullptr ? "glyph" : "key " + entry["key"].string(),
+                        colour == nullptr ? "" : fmt::format(" style=\"--c:var(--{})\"", colour->string()),
+                        glyph != nullptr ? glyph->string() : "", escaped(entry["text"].string()));
+  }
+  return html.empty() ? "" : "<div class=\"legend\">" + html + "</div>\n";
+}
+
+/// The figure as HTML; what its charts show goes to `views` as members of a JSON object.
 std::string figure_html(const ReportFigure& figure, std::span<const RunRecord> runs,
                         std::span<const std::string> names, std::string& views) {
-  std::string html = reporting::section_heading(figure.letter, figure.title, figure.unit, figure.reading);
-  if (figure.layers_by_colour > 0 || figure.runs_by_colour) {
-    html += "<div class=\"legend\">";
-    for (std::size_t i = 0; i < figure.layers_by_colour; ++i)
-      html += "<span>" + dot(static_cast<int>(i)) + names[i] + "</span>";
-    for (std::size_t i = 0; figure.runs_by_colour && i < runs.size(); ++i)
-      html += fmt::format("<span><i class=\"dot\" style=\"--c:var(--run{})\"></i>{}</span>", i % 7,
-                          escaped(runs[i].name));
-    html += "</div>\n";
-  }
-  html += fmt::format("<div class=\"cells\" style=\"--columns:{}\">\n", figure.columns);
+  const auto text = [&](const char* key) { return figure.meta[key].string(); };
+  std::string html = reporting::section_heading(figure.letter, text("title"), text("unit"), text("reading")) +
+                     legend(figure, runs, names) +
+                     fmt::format("<div class=\"cells\" style=\"--columns:{}\">\n", figure.columns);
   for (std::size_t i = 0; i < figure.cells.size(); ++i) {
     const ReportCell& cell = figure.cells[i];
     if (i == most_cells)
@@ -176,12 +201,17 @@ std::string figure_html(const ReportFigure& figure, std::span<const RunRecord> r
     html += "<div class=\"cell\">";
     if (!cell.caption.empty())
       html += "<h3>" + (cell.layer >= 0 ? dot(cell.layer) : "") + escaped(cell.caption) + "</h3>";
-    if (cell.specification.empty()) {
+    if (!cell.nothing.empty()) {
       html += "<p class=\"nothing\">" + escaped(cell.nothing) + "</p>";
     } else {
       const std::string id = fmt::format("{}{}", figure.letter, i);
       html += fmt::format("<div class=\"view\" id=\"{}\"></div>", id);
-      views += fmt::format("{}\n\"{}\":{}", views.empty() ? "" : ",", id, cell.specification);
+      Json view = {{"chart", cell.chart.empty() ? figure.chart : cell.chart},
+                   {"description", text("title") + (cell.caption.empty() ? "" : ": " + cell.caption)},
+                   {"datasets", cell.tables},
+                   {"values", cell.values}};
+      if (cell.height > 0) view["height"] = cell.height;
+      views += fmt::format("{}\n\"{}\":{}", views.empty() ? "" : ",", id, view.dump());
     }
     html += "</div>\n";
   }
@@ -204,15 +234,26 @@ std::string page(std::span<const RunRecord> runs, const ReportOptions& options, 
                                                 "below it, and the last recorded step of every layer; weights × f′ "
                                                 "is how the gradient changes on its way back through the layer.") +
                      verdict(runs, names) + "</section>\n";
+  Json charts;
   for (const ReportFigure& figure : reporting::report_figures(runs, detail_share)) {
-    nav += fmt::format("<a href=\"#{0}\"><b>{0}</b>{1}</a>", figure.letter, figure.name);
+    for (const ReportCell& cell : figure.cells)
+      if (const std::string& chart = cell.chart.empty() ? figure.chart : cell.chart; charts.find(chart) == nullptr)
+        charts[chart] = reporting::chart_file(chart);
+    nav += fmt::format("<a href=\"#{0}\"><b>{0}</b>{1}</a>", figure.letter, figure.meta["name"].string());
     body += figure_html(figure, runs, names, views);
     if (figure.letter == 'G') body += certificates(runs, names);
     body += "</section>\n";
   }
   const std::string subtitle = fmt::format("{} {} · {} recorded", runs.size(), runs.size() == 1 ? "run" : "runs",
                                            last < 0 ? "nothing" : fmt::format("steps 0 to {}", last));
-  return reporting::page_html({title, subtitle, nav, body, views, names.size()}, options);
+  return reporting::page_html({.title = title,
+                               .subtitle = subtitle,
+                               .navigation = nav,
+                               .body = body,
+                               .charts = charts.dump(),
+                               .views = views,
+                               .layers = names.size()},
+                              options);
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "tapegrad/inspect/report/figures.h"
-#include "tapegrad/inspect/report/json.h"
 
 /// The colours of a report.
 
@@ -42,7 +41,7 @@ std::vector<std::string> run_colours(bool dark) {
   return {"#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#9c8f00", "#5d6778"};
 }
 
-std::string report_theme(bool dark, std::size_t layers) {
+Json report_theme(bool dark, std::size_t layers) {
   const char* ink = dark ? "#e6e9ef" : "#1d2330";
   const char* quiet = dark ? "#9aa4b5" : "#5d6778";
   const char* faint = dark ? "#2a3140" : "#e8ebf0";
@@ -97,7 +96,7 @@ std::string report_theme(bool dark, std::size_t layers) {
   style["boundary"] = {{"color", ink}, {"strokeWidth", 1}, {"opacity", 0.6}};
   style["dead-boundary"] = {{"color", death}, {"strokeWidth", 2}, {"strokeDash", {6, 4}}};
   style["sample"] = {{"stroke", dark ? ink : ground}, {"strokeWidth", 0.8}, {"size", 34}, {"opacity", 1}};
-  return theme.dump();
+  return theme;
 }
 
 }  // namespace tapegrad::reporting

@@ -10,6 +10,7 @@
 #include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 
 #include "refuse_allocations.h"
@@ -73,15 +74,19 @@ json figures_of(const std::string& html) {
   return json::parse(html.substr(begin, html.find("</script>", begin) - begin));
 }
 
-/// Rows of all data in a specification, with those in its layers.
-std::size_t rows(const json& spec) {
+/// Rows of all data sets of a view.
+std::size_t rows(const json& view) {
   std::size_t count = 0;
-  if (spec.is_object())
-    for (const auto& [key, value] : spec.items())
-      count += key == "data" && value.contains("values") ? value["values"].size() : rows(value);
-  if (spec.is_array())
-    for (const json& item : spec) count += rows(item);
+  for (const json& set : view["datasets"]) count += set.size();
   return count;
+}
+
+/// Every string under one of these keys.
+void collect(const json& value, const std::set<std::string>& keys, std::set<std::string>& found) {
+  for (const auto& item : value.items()) {
+    if (keys.contains(item.key()) && item.value().is_string()) found.insert(item.value());
+    if (item.value().is_structured()) collect(item.value(), keys, found);
+  }
 }
 
 std::array<RunRecord, 2> twins() {
@@ -97,17 +102,20 @@ TEST_CASE("every figure of twin runs has its charts, and every chart has data") 
   const std::string html = report_of(runs, {.title = "twins", .vega_directory = small_scripts(scratch)});
   const json page = figures_of(html);
   std::map<char, int> charts;
+  std::set<std::string> names;
   for (const auto& view : page["views"].items()) {
     const std::string& id = view.key();
-    const json& spec = view.value();
     CAPTURE(id);
     ++charts[id[0]];
-    CHECK(rows(spec) > 0);
+    CHECK(rows(view.value()) > 0);
+    names.insert(view.value()["description"]);
     CHECK(html.find("<div class=\"view\" id=\"" + id + "\">") != std::string::npos);
   }
   const std::map<char, int> expected = {{'B', 2}, {'C', 6}, {'D', 8}, {'E', 3}, {'F', 6}, {'G', 2},
                                         {'H', 2}, {'I', 2}, {'J', 2}, {'K', 8}, {'L', 2}};
   CHECK(charts == expected);
+  CHECK(names.size() == page["views"].size());  // each chart has a name of its own
+  CHECK(names.contains("Share saturated: relu, lr 0.5 · low side"));
   for (char letter = 'A'; letter <= 'L'; ++letter) {
     CAPTURE(letter);
     CHECK(html.find(std::string("<section id=\"") + letter + "\">") != std::string::npos);
@@ -122,9 +130,42 @@ TEST_CASE("every figure of twin runs has its charts, and every chart has data") 
 
   // Twin runs have the same scales.
   const auto& views = page["views"];
-  CHECK(views["D0"]["encoding"]["y"]["scale"] == views["D1"]["encoding"]["y"]["scale"]);
-  CHECK(views["H0"]["encoding"]["y"]["scale"] == views["H1"]["encoding"]["y"]["scale"]);
-  CHECK(views["J0"]["layer"][0]["encoding"]["y"]["scale"] == views["J1"]["layer"][0]["encoding"]["y"]["scale"]);
+  CHECK(views["D0"]["values"]["range"] == views["D1"]["values"]["range"]);
+  for (const char* end : {"low", "high"}) {
+    CHECK(views["H0"]["values"][end] == views["H1"]["values"][end]);
+    CHECK(views["J0"]["values"][end] == views["J1"]["values"][end]);
+  }
+}
+
+TEST_CASE("a figure's file and its tables speak of the same data sets and params") {
+  const Scratch scratch;
+  const auto runs = twins();
+  const json page = figures_of(report_of(runs, {.vega_directory = small_scripts(scratch)}));
+  for (const auto& entry : page["views"].items()) {
+    const json& view = entry.value();
+    const json& chart = page["charts"][view["chart"].get<std::string>()];
+    CAPTURE(entry.key());
+    std::set<std::string> named, given, params;
+    collect(chart, {"name"}, named);
+    for (const auto& set : view["datasets"].items()) {
+      CAPTURE(set.key());
+      CHECK(named.contains(set.key()));
+    }
+    for (const json& param : chart["params"]) params.insert(param["name"]);
+    for (const auto& value : view["values"].items())
+      if (!params.contains(value.key())) given.insert(value.key());
+    for (const char* common : {"last", "runs", "layers", "hidden"}) given.erase(common);
+    CHECK(given == std::set<std::string>());  // every other value is one of a param
+    // And every data set of the file is given.
+    const std::string text = chart.dump();
+    for (std::size_t at = text.find(R"("data":{"name":")"); at != std::string::npos;
+         at = text.find(R"("data":{"name":")", at + 1)) {
+      const std::size_t begin = at + 16;
+      const std::string set = text.substr(begin, text.find('"', begin) - begin);
+      CAPTURE(set);
+      CHECK(view["datasets"].contains(set));
+    }
+  }
 }
 
 TEST_CASE("figures show the numbers of the record") {
@@ -140,11 +181,11 @@ TEST_CASE("figures show the numbers of the record") {
   const std::string html = report_of({&run, 1}, {.vega_directory = small_scripts(scratch)});
   const json views = figures_of(html)["views"];
 
-  const json high = views["E1"]["data"]["values"][0];
+  const json high = views["E1"]["datasets"]["curves"][0];
   CHECK(high["layer"] == "layer 1");
   CHECK(high["v"] == std::vector<double>(20, 0.25));
 
-  const json dead = views["G0"]["data"]["values"];
+  const json dead = views["G0"]["datasets"]["curves"];
   REQUIRE(dead.size() == 1);
   std::vector<double> expected(20, 0.125);
   std::fill(expected.begin(), expected.begin() + 5, 0.0);
@@ -154,15 +195,74 @@ TEST_CASE("figures show the numbers of the record") {
 
   // The raster: the dead unit is on top, the revived one below it and outlined from its death to its return.
   const json raster = views["F0"];
-  CHECK(raster["layer"][0]["data"]["values"].size() == 2);
-  const json outline = raster["layer"][1]["data"]["values"];
+  CHECK(raster["datasets"]["rates"].size() == 2);
+  const json outline = raster["datasets"]["revived"];
   REQUIRE(outline.size() == 1);
-  CHECK(outline[0] == json{{"x", 0.7}, {"to", 1.2}, {"row", 1}, {"below", 2}});
+  CHECK(outline[0] == json{{"x", 7}, {"to", 12}, {"row", 1}, {"below", 2}});
+  CHECK(raster["values"]["units"][0] == 3);
+  CHECK(raster["values"]["units"][1] == 2);
+  CHECK(raster["values"]["units"].size() == 8);
 
   // The lens of relu: shaded to the left of 0.
-  const json lens = views["C0"];
-  REQUIRE(lens["layer"][0]["data"]["values"].size() == 1);
-  CHECK(std::abs(lens["layer"][0]["data"]["values"][0]["to"].get<double>()) < 1e-4);
+  const json zones = views["C0"]["datasets"]["zones"];
+  REQUIRE(zones.size() == 1);
+  CHECK(std::abs(zones[0]["to"].get<double>()) < 1e-4);
+}
+
+TEST_CASE("a blow-up does not squeeze the rest of the loss") {
+  const Scratch scratch;
+  RunRecord run{.name = "blown"};
+  for (Index step = 0; step < 100; ++step)
+    run.loss.push_back({.step = step, .loss = 2.0 - 0.01 * step, .accuracy = -1});
+  run.loss[3].loss = 1e9;
+  const auto view = [&](const RunRecord& r) {
+    return figures_of(report_of({&r, 1}, {.vega_directory = small_scripts(scratch)}))["views"]["B0"];
+  };
+  json loss = view(run);
+  CHECK(loss["values"]["high"] == 4.875);  // 1.25 · 2 · what 95 % of the losses stay below: 1.95
+  CHECK(loss["datasets"]["beyond"] ==
+        json::array({{{"run", "blown"}, {"step", 3}, {"v", 1e9}, {"row", 0}, {"text", "▲ 1e+09"}}}));
+  // A run that ends far up keeps its scale down to ten times its first loss; one that only falls keeps all of it.
+  for (Index step = 50; step < 100; ++step) run.loss[static_cast<std::size_t>(step)].loss = 1e6;
+  CHECK(view(run)["values"]["high"] == 25);
+  for (Index step = 0; step < 100; ++step) run.loss[static_cast<std::size_t>(step)].loss = std::exp(-0.1 * step);
+  loss = view(run);
+  CHECK(loss["values"]["high"] == 1.25);
+  CHECK(loss["datasets"]["beyond"].empty());
+}
+
+TEST_CASE("the loss is smoothed, with the raw one behind, and the best validation is marked") {
+  const Scratch scratch;
+  RunRecord run{.name = "r", .steps_per_epoch = 50};
+  for (Index step = 0; step < 100; ++step)
+    run.loss.push_back({.step = step, .loss = step % 2 == 0 ? 1.0 : 4.0, .accuracy = step % 2 == 0 ? 0.5 : 0.9});
+  run.validation = {{.step = 50, .loss = 1.5, .accuracy = 0.7}, {.step = 100, .loss = 1.75, .accuracy = 0.8}};
+  const json views = figures_of(report_of({&run, 1}, {.vega_directory = small_scripts(scratch)}))["views"];
+  const json curve = views["B0"]["datasets"]["curves"][0];
+  CHECK(curve["v"][10] == 1);
+  CHECK(curve["smooth"][0] == 1);
+  CHECK(curve["smooth"][1] == 1.587);   // ∛(1 · 4 · 1): as many on the left as on the right
+  CHECK(curve["smooth"][10] == 1.741);  // (1 · 4 · 1 · 4 · 1) to the power 1/5
+  CHECK(views["B1"]["datasets"]["curves"][0]["smooth"][10] == 0.66);
+  CHECK(views["B0"]["datasets"]["validation"][0]["v"] == json{1.5, 1.75});
+  CHECK(views["B0"]["datasets"]["best"] ==
+        json::array({{{"run", "r"}, {"step", 50}, {"v", 1.5}, {"text", "best: epoch 1"}}}));
+  CHECK(views["B1"]["datasets"]["best"] ==
+        json::array({{{"run", "r"}, {"step", 100}, {"v", 0.8}, {"text", "best: epoch 2"}}}));
+}
+
+TEST_CASE("the share of gradients that are 0 is drawn on a scale from 0 to 100 %") {
+  const Scratch scratch;
+  RunRecord run = synthetic::run({.layers = 2, .units = 4, .steps = 20, .every = 1, .per_epoch = 10});
+  for (auto& [step, histogram] : run.parameters[0].gradient_histograms) {
+    histogram = {.low = -12, .high = 4};
+    histogram.counts[30] = 10;
+    histogram.zeros = 6;
+  }
+  const json page = figures_of(report_of({&run, 1}, {.vega_directory = small_scripts(scratch)}));
+  CHECK(page["views"]["K0"]["datasets"]["histograms"][0]["zeros"] == 375);  // thousandths
+  CHECK(page["charts"]["spread"]["layer"][1]["encoding"]["color"]["scale"]["domain"] == json{0, 1});
+  CHECK(page["charts"]["spread"]["resolve"]["scale"]["color"] == "independent");
 }
 
 TEST_CASE("a figure with nothing to show says so in a sentence") {
@@ -205,7 +305,7 @@ TEST_CASE("names cannot break out of the page") {
   // One script of data, three of charts, one that draws; each is closed once.
   CHECK(occurrences(html, "<script") == 5);
   CHECK(occurrences(html, "</script>") == 5);
-  CHECK(figures_of(html)["views"]["B0"]["layer"][1]["encoding"]["color"]["scale"]["domain"][0] == runs[0].name);
+  CHECK(figures_of(html)["views"]["B0"]["values"]["runs"][0] == runs[0].name);
   // Bytes that are no UTF-8 are replaced, not refused.
   runs[0].name = "latin \xe9";
   CHECK_NOTHROW(figures_of(report_of(runs, {.vega_directory = scratch.path.string()})));
@@ -294,8 +394,7 @@ TEST_CASE("a long run of a deep network stays below 5 MB") {
   CHECK(html.size() < 5'000'000);
   CHECK(html.find("16 more</summary>") != std::string::npos);  // 2 · 20 heat maps, of which 24 are shown at once
   const json views = figures_of(html)["views"];
-  CHECK(views["B0"]["layer"][1]["mark"]["type"] == "line");
-  CHECK(views["B0"]["data"]["values"][0]["step"].back() == 99'999);
+  CHECK(views["B0"]["datasets"]["curves"][0]["step"].back() == 99'999);
 }
 
 TEST_CASE("a report appears whole or not at all") {

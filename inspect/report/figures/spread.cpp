@@ -1,0 +1,35 @@
+#include "tapegrad/inspect/report/tables.h"
+
+namespace tapegrad::inline TAPEGRAD_ABI::reporting {
+Cells spread_cells(const Scope& scope) {
+  Cells cells;
+  for (std::size_t i = 0; i < scope.layers.size(); ++i) {
+    const std::size_t first = cells.size();
+    Range y;
+    for (const Scope::Place& place : scope.at(i))
+      for (const auto& [parameter, layer] : weights(place.run)) {
+        if (&place.run.layers[layer] != &place.layer) continue;
+        const Range range = extent(parameter->gradient_histograms);
+        y.add(range.low);
+        y.add(range.high);
+        ReportCell& cell = cells.emplace_back(scope.cell(place, ""));
+        cell.caption =
+            scope.caption(place.run, fmt::format("{} · {}", parameter->path, to_string(parameter->shape)));
+        double peak = 1e-3;
+        cell.tables["histograms"] = heat_rows(parameter->gradient_histograms, scope.histogram_columns, peak);
+        cell.values["peak"] = number(peak);
+        if (cell.tables["histograms"].empty()) cell.nothing = "No histogram of gradients was recorded.";
+      }
+    if (y.empty()) y = {-8, 0};
+    const double height = std::max(y.high - y.low, 1.0);
+    const Range zero{y.low - 0.13 * height, y.low - 0.03 * height};  // a row of its own for gradients that are 0
+    Json ticks = Json::array({number((zero.low + zero.high) / 2)});
+    const double stride = std::max(1.0, std::ceil(height / 5));
+    for (double t = std::ceil(y.low); t <= y.high; t += stride) ticks.push_back(number(t));
+    for (std::size_t k = first; k < cells.size(); ++k)
+      cells[k].values.update({{"range", ends(y)}, {"zero", ends(zero)}, {"ticks", ticks}});
+  }
+  return cells;
+}
+
+}  // namespace tapegrad::reporting
