@@ -17,6 +17,7 @@
 #   tidy      clang-tidy finds nothing in the library
 #   examples  the examples under AddressSanitizer and UndefinedBehaviorSanitizer
 #   mutation  how many of 1,500 random changes of the library no test notices
+#   onnx      exported networks give in ONNX Runtime what they give here
 #   coverage  how many lines and branches of the library the tests run, by folder
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -96,7 +97,7 @@ stage_tidy() {
   install_missing clang-tidy
   cmake --preset clang
   cmake --build --preset clang --target tapegrad_core --parallel "$jobs"  # the headers that CMake makes
-  find core layers optim io inspect -name '*.cpp' -print0 | xargs -0 -n 1 -P "$jobs" clang-tidy -p build/clang --quiet
+  find core layers optim io inspect -name '*.cpp' ! -path io/onnx.cpp -print0 | xargs -0 -n 1 -P "$jobs" clang-tidy -p build/clang --quiet
 }
 
 stage_examples() {
@@ -104,6 +105,16 @@ stage_examples() {
   cmake --preset asan -B build/asan_examples -DTAPEGRAD_BUILD_EXAMPLES=ON -DTAPEGRAD_BUILD_TESTS=ON
   cmake --build build/asan_examples --parallel "$jobs"
   "${fixed_addresses[@]}" ctest --test-dir build/asan_examples --output-on-failure --parallel "$jobs" --tests-regex '^example\.'
+}
+
+stage_onnx() {
+  heading "onnx: exported networks in ONNX Runtime"
+  install_missing libonnx-dev libprotobuf-dev
+  install_optional npm  # brings node
+  cmake --preset ci -B build/onnx -DTAPEGRAD_ONNX=ON -DTAPEGRAD_BUILD_EXAMPLES=OFF
+  cmake --build build/onnx --parallel "$jobs" --target tapegrad_onnx_tests onnx_models
+  ctest --test-dir build/onnx --output-on-failure --tests-regex '^onnx\.'
+  if ! command -v node >/dev/null || ! command -v npm >/dev/null; then note "node or npm is missing: no exported model was run"; fi
 }
 
 stage_coverage() {
@@ -243,7 +254,7 @@ stage_consume() {
 }
 
 default_stages=(format ci mutants headers consume asan fuzz clang)  # 25 minutes on two idle cores without a compiler cache
-long_stages=(libcxx native shared tsan tidy examples mutation coverage)
+long_stages=(libcxx native shared tsan tidy examples onnx mutation coverage)
 stages=("$@")
 ((${#stages[@]})) || stages=("${default_stages[@]}")
 [[ ${stages[*]} != all ]] || stages=("${default_stages[@]}" "${long_stages[@]}")

@@ -47,7 +47,7 @@ def run(command, **options):
 
 def library_files():
     return sorted(str(path.relative_to(ROOT)) for folder in FOLDERS for path in (ROOT / folder).iterdir()
-                  if path.suffix in (".h", ".cpp"))
+                  if path.suffix in (".h", ".cpp") and path.name != "onnx.cpp")  # not in the libraries that are mutated
 
 
 def test_files(folders):
