@@ -140,7 +140,7 @@ template <class T> struct Recorded {
     if (std::string_view(type) == "ReduceSum") return op(type, {x(), graph.integers(axes)});
     return op(type, {x()}, {{"axes", axes}});
   }
-  std::string mask(const char* type) const {  // FLOAT
+  std::string mask(const char* type) const {
     return op("Cast", {op(type, in)}, {{"to", static_cast<int>(onnx::TensorProto::FLOAT)}});
   }
   /// Φ(x)

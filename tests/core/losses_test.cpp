@@ -300,6 +300,11 @@ TEST_CASE("a fused weighted loss leaves the gradient of rows that count for noth
   CHECK(x.grad().row(0).isZero(0));
   CHECK(x.grad().row(1).norm() > 0.1);
   tape.reset();
+  const Var twice = tape.input(Matrix{{3, 1}, {0.5, 0}}, {.requires_grad = true});
+  const Var first = tg::cross_entropy(twice, std::vector<int>{-7, 1}, {.ignore_index = -7});
+  (first + tg::sum(twice)).backward();  // whose gradient is there when that of `first` comes
+  CHECK(twice.grad().row(0) == Matrix{{1, 1}});
+  tape.reset();
   const Var y = tape.input(Matrix{{NAN, 1}, {0.5, 0}}, {.requires_grad = true});
   tg::mse(y, Matrix::Zero(2, 2), {.sample_weights = {0, 1}}).backward();
   CHECK(y.grad() == Matrix{{0, 0}, {0.5, 0}});
