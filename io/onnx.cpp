@@ -44,7 +44,7 @@ class Graph {
 
   std::string op(const char* type, const Names& operands, const Attributes& attributes = {},
                  std::string name = {}) {
-    if (name.empty()) name = fmt::format("v{}", ++count_);
+    if (name.empty()) name = fmt::format("/{}_{}", type, ++count_);
     onnx::NodeProto& node = *graph_.add_node();
     node.set_op_type(type);
     for (const std::string& each : operands) node.add_input(each);
@@ -88,7 +88,11 @@ class Graph {
     model.set_producer_name("tapegrad");
     model.add_opset_import()->set_version(17);
     model.mutable_graph()->Swap(&graph_);
-    onnx::checker::check_model(model);
+    try {
+      onnx::checker::check_model(model);
+    } catch (const std::runtime_error& error) {
+      fail("onnx", error.what());
+    }
     std::string bytes;
     if (!model.SerializeToString(&bytes))
       fail("onnx", "the model is larger than 2 GiB, the most that Protobuf can hold");
@@ -97,7 +101,7 @@ class Graph {
 
  private:
   onnx::TensorProto& add_tensor(std::string name, onnx::TensorProto::DataType type) {
-    if (name.empty()) name = fmt::format("c{}", ++count_);
+    if (name.empty()) name = fmt::format("/constant_{}", ++count_);
     onnx::TensorProto& tensor = *graph_.add_initializer();
     tensor.set_name(name);
     tensor.set_data_type(type);
@@ -339,7 +343,7 @@ template <class T> class Exporter {
   std::string constant(NodeIndex i) {
     std::string name;
     for (const auto& [path, parameter] : net_.named_parameters())
-      if (parameter.value().data() == tape_.node(i).value) name = path;
+      if (parameter.value().data() == tape_.node(i).value && path != "input" && path != "output") name = path;
     return graph_.matrix(name, tape_.var(i).value());
   }
   std::string written(NodeIndex i) {

@@ -59,12 +59,24 @@ TEST_CASE("onnx: names, shapes and ops of a model") {
   std::string ops, parameters;
   for (const auto& node : graph.node()) ops += node.op_type() + " ";
   for (const auto& tensor : graph.initializer())
-    if (tensor.name().find('.') != std::string::npos) parameters += tensor.name() + " ";
+    if (tensor.name().find('/') != 0) parameters += tensor.name() + " ";
   CHECK(ops == "Gemm Sub Mul Mul Add Relu Gemm Identity ");
   CHECK(parameters == "0.weight 0.bias 1.weight 1.bias 4.weight 4.bias ");
   const auto& weight = graph.initializer(0);
   CHECK(weight.raw_data() ==
         std::string(reinterpret_cast<const char*>(net.parameter("0.weight").value().data()), 4 * 8 * 4));
+}
+
+TEST_CASE("onnx: a parameter that has the name of an input or output") {
+  struct Named : tg::Module {
+    Named() { add_parameter("input", tg::Matrix::Ones(1, 1)), add_parameter("output", tg::Matrix::Ones(1, 1)); }
+    std::string_view kind() const override { return "named"; }
+    tg::Var forward(tg::Var x) override {
+      return x * x.tape().parameter(own_parameters()[0]) + x.tape().parameter(own_parameters()[1]);
+    }
+  } net;
+  CHECK(error_of(net, 2) == "");
+  std::filesystem::remove(temporary());
 }
 
 TEST_CASE("onnx: what has no ONNX form says where it is") {
