@@ -106,6 +106,7 @@ int main(int argc, char** argv) {
       ->check(example::at_least(1));
   options.inspect.add_to(app);  // with --seeds, the first run of every activation is shown
   app.get_option("--seeds")->excludes("--watch");
+  example::explain_exit_codes(app);
   return example::run(app, options.common, argc, argv, [&]() -> example::Json {
     if (options.seeds > 0) return compare(options);
     example::Json json;
@@ -117,6 +118,7 @@ int main(int argc, char** argv) {
               {"steps_to_solve", nullptr}, {"final_loss", run.losses.back()},
               {"losses", run.losses},      {"predictions", run.predictions}};
       if (run.solved()) json["steps_to_solve"] = run.steps_to_solve + 1;
+      if (!std::isfinite(run.losses.back())) example::end_with(example::not_finite);
       if (run.record) records.push_back(*run.record);
     }
     if (!records.empty()) options.inspect.write(records);

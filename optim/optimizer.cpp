@@ -109,59 +109,6 @@ template <class T> std::string BasicOptimizer<T>::text() const {
   return described(name_, all);
 }
 
-template <class T> BasicOptimizerState<T> BasicOptimizer<T>::state() const {
-  BasicOptimizerState<T> state{name_, steps_, lr_, lr_scales_, {}};
-  auto buffer = buffers_.begin();
-  for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    auto& saved = state.parameters.emplace_back(BasicParameterState<T>{parameters_[i].name(), shapes_[i], {}});
-    for (const auto& [name, used, initial] : buffers_of_each_) {
-      if (used) saved.buffers.emplace_back(name, *buffer);
-      ++buffer;
-    }
-  }
-  return state;
-}
-
-template <class T> void BasicOptimizer<T>::load_state(const BasicOptimizerState<T>& state) {
-  if (state.optimizer != name_) fail(name_, fmt::format("the state is that of '{}'", state.optimizer));
-  if (state.steps < 0) fail(name_, fmt::format("the state has {} steps", state.steps));
-  check_setting(name_, "the state's lr", not_negative, state.lr);
-  const auto check_count = [&](std::string_view what, std::size_t theirs, std::size_t ours) {
-    if (theirs != ours) fail(name_, fmt::format("the state has {} {}, the optimizer {}", theirs, what, ours));
-  };
-  check_count("groups", state.lr_scales.size(), lr_scales_.size());
-  for (const double scale : state.lr_scales) check_setting(name_, "the state's lr_scale", not_negative, scale);
-  check_count("parameters", state.parameters.size(), parameters_.size());
-  std::vector<std::string> expected;
-  for (const OptimizerBuffer& each : buffers_of_each_)
-    if (each.used) expected.emplace_back(each.name);
-  std::vector<BasicMatrix<T>> buffers;  // as buffers_
-  for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    const BasicParameterState<T>& saved = state.parameters[i];
-    const std::string parameter = fmt::format("parameter {} ({})", i, parameters_[i].name());
-    const auto check_shape = [&](const std::string& what, Shape shape) {
-      if (shape != shapes_[i])
-        fail(name_,
-             fmt::format("{} is {}, {}in the state {}", parameter, to_string(shapes_[i]), what, to_string(shape)));
-    };
-    check_shape("", saved.shape);
-    std::vector<std::string> names;
-    for (const auto& [name, values] : saved.buffers) names.push_back(name);
-    if (names != expected)
-      fail(name_, fmt::format("{} has the buffers [{}], in the state [{}]", parameter, fmt::join(expected, ", "),
-                              fmt::join(names, ", ")));
-    for (const auto& [name, values] : saved.buffers)
-      check_shape(fmt::format("its {} ", name), {values.rows(), values.cols()});
-    auto next = saved.buffers.begin();
-    for (const OptimizerBuffer& each : buffers_of_each_)
-      buffers.push_back(each.used ? (next++)->second : BasicMatrix<T>());
-  }
-  steps_ = state.steps;
-  lr_ = state.lr;
-  lr_scales_ = state.lr_scales;
-  buffers_ = std::move(buffers);
-}
-
 TAPEGRAD_INSTANTIATE_SCALARS(Optimizer)
 
 }  // namespace tapegrad

@@ -50,22 +50,6 @@ template <class T> struct BasicParameterGroups {
   std::vector<BasicParameterGroup<T>> groups;
 };
 
-/** What an optimizer remembers of one parameter. The name is there to be read; the position decides. */
-template <class T> struct BasicParameterState {
-  std::string name;
-  Shape shape;
-  std::vector<std::pair<std::string, BasicMatrix<T>>> buffers;  ///< each of the parameter's shape
-};
-
-/** Everything a run needs to go on as if it had never stopped, beside the parameters and settings themselves. */
-template <class T> struct BasicOptimizerState {
-  std::string optimizer;          ///< "adam"
-  Index steps = 0;                ///< taken so far
-  double lr = 0;                  ///< the optimizer's learning rate
-  std::vector<double> lr_scales;  ///< a group's learning rate over the optimizer's
-  std::vector<BasicParameterState<T>> parameters;
-};
-
 /** Something that an optimizer remembers of each element of a parameter. */
 struct OptimizerBuffer {
   std::string_view name;
@@ -171,12 +155,8 @@ template <class T> class BasicOptimizer {
   /** All parameters, group after group: the order of the state. */
   const std::vector<BasicParameter<T>>& parameters() const { return parameters_; }
 
-  /** A copy of the step counter, the learning rates and all buffers. */
-  BasicOptimizerState<T> state() const;
-  /** Goes on from `state`: the next steps are bitwise those that would have followed. Throws, before anything is
-   * changed, when it is of another optimizer, other groups, or parameters of another number or shape. */
-  void load_state(const BasicOptimizerState<T>& state);
-  /** Shows a checkpoint what changes from step to step: visit(name, value, domain of a number). */
+  /** Shows a checkpoint everything that changes from step to step, beside the parameters: visit(name, number, its domain) and
+   * visit(name, matrix), which must keep its shape. With the same numbers the next steps are bitwise the same. */
   template <class Visit> void each_state(const Visit& visit) {
     visit("steps", steps_, SettingDomain::not_negative);
     visit("lr", lr_, SettingDomain::not_negative);
@@ -223,5 +203,3 @@ template <class T> class BasicOptimizer {
 TAPEGRAD_SCALARS(Optimizer)
 TAPEGRAD_ALIASES(ParameterGroup)
 TAPEGRAD_ALIASES(ParameterGroups)
-TAPEGRAD_ALIASES(ParameterState)
-TAPEGRAD_ALIASES(OptimizerState)

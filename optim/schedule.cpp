@@ -44,11 +44,6 @@ double CosineSchedule::at(Index step) const {
   return half_cosine(base_lr, eta_min, quotient(step, t_max));
 }
 
-double LinearWarmup::at(Index step) const {
-  check(*this, step);
-  return base_lr * (start_factor + (1 - start_factor) * quotient(std::min(step, total_iters), total_iters));
-}
-
 double Warmup::at(Index step) const {
   check_settings("warmup", {{"the step", step}, {"start_factor", start_factor}, {"steps", steps, positive}});
   if (step >= steps) return then.at(step - steps);
@@ -88,7 +83,7 @@ constexpr Named table[] = {
     {"exponential",
      [](double lr, Index n) { return made<ExponentialSchedule>(lr, std::pow(0.01, quotient(1, n))); }},
     {"cosine", [](double lr, Index n) { return made<CosineSchedule>(lr, n); }},
-    {"linear_warmup", [](double lr, Index n) { return made<LinearWarmup>(lr, 1.0 / 3, part(n, 10)); }},
+    {"linear_warmup", [](double lr, Index n) { return made<Warmup>(ConstantSchedule{lr}, part(n, 10), 1.0 / 3); }},
     {"one_cycle", [](double lr, Index n) { return made<OneCycle>(lr, n); }},
 };
 

@@ -68,20 +68,6 @@ struct CosineSchedule {
   double at(Index step) const;
 };
 
-/** lr(t) = base_lr·(start_factor + (1 − start_factor)·min(t/total_iters, 1)) (LinearLR) */
-struct LinearWarmup {
-  double base_lr = 1e-3;
-  double start_factor = 1.0 / 3;  ///< ≥ 0
-  Index total_iters = 5;          ///< > 0
-  static constexpr std::string_view name = "linear_warmup";
-  auto settings() const {
-    return std::array<CheckedNumber, 3>{{{"base_lr", base_lr},
-                                         {"start_factor", start_factor},
-                                         {"total_iters", total_iters, SettingDomain::positive}}};
-  }
-  double at(Index step) const;
-};
-
 /** Along half cosines from max_lr/div_factor up to max_lr at t = pct_start·total_steps − 1, and down to
  * max_lr/(div_factor·final_div_factor) at t = total_steps − 1, where it stays (OneCycleLR; Smith & Topin 2018) */
 struct OneCycle {
@@ -126,7 +112,7 @@ class Schedule {
   std::string text_;
 };
 
-/** A way up before any schedule: lr(t) = s(0)·(start_factor + (1 − start_factor)·t/steps) for t < steps, then s(t − steps)
+/** A way up before any schedule: lr(t) = s(0)·(start_factor + (1 − start_factor)·t/steps) for t < steps (LinearLR), then s(t − steps)
  *
  *      Schedule schedule = Warmup{.then = CosineSchedule{.base_lr = 0.1, .t_max = 900}, .steps = 100}; */
 struct Warmup {

@@ -22,7 +22,7 @@ namespace example {
 namespace {
 
 volatile std::sig_atomic_t interrupted = 0;
-bool file_is_old = false;  // the last checkpoint could not be written
+int code_at_end = 0;
 
 template <class Compare> CLI::Validator compared(const char* words, Compare compare, int bound) {
   const auto check = [=](std::string& text) -> std::string {
@@ -99,7 +99,7 @@ int run(CLI::App& app, CommonOptions& common, int argc, char** argv, const std::
     const auto* const failure = dynamic_cast<const Failure*>(&error);
     return failure == nullptr ? 1 : failure->code;
   }
-  return finish(stop_requested() ? 130 : file_is_old ? 1 : 0);
+  return finish(stop_requested() ? 130 : code_at_end);
 }
 
 void InspectOptions::add_to(CLI::App& app) {
@@ -119,16 +119,21 @@ void InspectOptions::write(std::span<const tapegrad::RunRecord> runs, const std:
   }
 }
 
+void end_with(int code) { code_at_end = code; }
+
+void explain_exit_codes(CLI::App& app) {
+  app.footer(
+      fmt::format("Exit codes: 0; 1 an error; {} the loss is not finite; 130 stopped by Ctrl-C\n"
+                  "(a second one ends at once); from 100 on wrong options",
+                  not_finite));
+}
+
 void CheckpointOptions::add_to(CLI::App& app) {
   CLI::Option* const option =
       app.add_option("--checkpoint", file, "Write the run to FILE after each epoch and at Ctrl-C")
           ->type_name("FILE");
   app.add_option("--every", every, "Write it after every N steps, too")->check(at_least(1))->needs(option);
   app.add_flag("--resume", resume, "Go on with the run in the checkpoint; without the file, begin")->needs(option);
-  app.footer(
-      fmt::format("Exit codes: 0; 1 an error; {} the loss is not finite; 130 stopped by Ctrl-C\n"
-                  "(a second one ends at once); from 100 on wrong options",
-                  not_finite));
 }
 
 void CheckpointOptions::load(const tapegrad::Checkpoint& run) const {
@@ -142,10 +147,10 @@ void CheckpointOptions::save(const tapegrad::Checkpoint& run) const {
   if (file.empty()) return;
   try {
     run.save(file);
-    file_is_old = false;
+    end_with(0);
   } catch (const tapegrad::Error& error) {
-    if (!file_is_old) fmt::print(stderr, "warning: {}; the run goes on\n", error.what());
-    file_is_old = true;
+    if (code_at_end == 0) fmt::print(stderr, "warning: {}; the run goes on\n", error.what());
+    end_with(1);
   }
 }
 

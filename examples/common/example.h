@@ -44,7 +44,7 @@ struct CheckpointOptions {
   tapegrad::Index every = 0;
   bool resume = false;
 
-  /** Adds --checkpoint FILE, --every N and --resume, and says what the exit codes are. */
+  /** Adds --checkpoint FILE, --every N and --resume. */
   void add_to(CLI::App& app);
   /** Goes on with the run in the file, if that is wanted and it is there; says which. */
   void load(const tapegrad::Checkpoint& run) const;
@@ -62,6 +62,10 @@ struct Failure : std::runtime_error {
   int code;
 };
 constexpr int not_finite = 3;  ///< exit code: the loss is NaN or infinite
+/** The exit code where everything else goes well. */
+void end_with(int code);
+/** Lists the exit codes at the end of --help. */
+void explain_exit_codes(CLI::App& app);
 
 /** Checks of options: "--steps: must be at least 1, got 0". */
 CLI::Validator at_least(int least);

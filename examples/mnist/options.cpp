@@ -34,6 +34,7 @@ void Options::add_to(CLI::App& app) {
       ->capture_default_str();
   inspect.add_to(app);
   keep.add_to(app);
+  example::explain_exit_codes(app);
 }
 
 }  // namespace mnist

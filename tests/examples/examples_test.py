@@ -687,7 +687,11 @@ class Output(ExampleTest):
         self.assertIn("XOR with 1 hidden tanh unit, 1 step of adam\n", out)
         self.assertNotIn("✓", out.replace("(✓: within 0.1)", ""))
         for activation, lr in (("tanh", "1e38"), ("relu", "1e30"), ("identity", "1e30")):
-            out = run("xor", "--activation", activation, "--optimizer", "sgd", "--lr", lr).out
+            result = run("xor", "--activation", activation, "--optimizer", "sgd", "--lr", lr, "--json", self.path())
+            out = result.out
+            with open(self.path(), encoding="utf-8") as file:
+                finite = json.load(file)["final_loss"] is not None
+            self.assertEqual(result.code, 0 if finite else 3)
             self.assertIn("Not solved", out)
             self.assertNotIn("Solved after", out)
 
@@ -738,6 +742,14 @@ class Interrupt(ExampleTest):
     def test_later(self):
         data = self.interrupted(r"K +3  ", "--limit", 500, "--hidden", 16)
         self.assertTrue(3 <= len(data["train_loss"]) < 1000)
+
+    def test_other_examples(self):
+        for name in ("saturation", "dead_relu"):
+            with self.subTest(name):
+                terminal = Terminal(name, "--json", self.path(), "--watch")
+                terminal.wait_for("step")
+                terminal.process.send_signal(signal.SIGINT)
+                self.assertEqual(terminal.finish(), (130, ""))
 
     def test_before_the_training_it_just_ends(self):
         terminal = Terminal("mnist", "--json", self.path())
