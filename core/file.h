@@ -7,8 +7,8 @@
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 
-/** Writes a file of which nobody ever sees half: under a temporary name in the same folder, flushed to the disk, then
- * renamed. Symbolic links are followed; a file that is replaced hands on its mode and owner, and one without any write
+/** Writes a file of which nobody ever sees half: without a name or under a temporary one in the same folder, flushed to the disk,
+ * then renamed, and the folder flushed. Symbolic links are followed; a file that is replaced hands on its mode and owner, and one without any write
  * permission is refused, whoever asks. Written in place, and not in one go, is what a rename would turn into something
  * else: devices and FIFOs, standard output under any name ("/dev/stdout"), files with several names (hard links), files
  * of which owner and mode cannot be handed on.
