@@ -1,6 +1,7 @@
 #include "tapegrad/core/indexing.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <numeric>
 
 namespace tapegrad::inline TAPEGRAD_ABI {
@@ -122,8 +123,8 @@ template <class T> struct PadCols {
   static constexpr Op<T> op{.name = "pad_cols", .vjp = &vjp};
 };
 template <class T> BasicVar<T> pad_cols(BasicVar<T> x, Index before, Index after) {
-  constexpr Index most = Index{1} << 32;  // no side of a value is as long
-  if (before < 0 || after < 0 || before > most || after > most)
+  constexpr auto wrong = [](std::int64_t n) { return n < 0 || n > std::int64_t{1} << 32; };  // no side is as long
+  if (wrong(before) || wrong(after))
     fail("pad_cols", "cannot add " + std::to_string(before) + " and " + std::to_string(after) + " columns");
   BasicTape<T>& tape = x.tape();
   const Shape shape{x.rows(), before + x.cols() + after};

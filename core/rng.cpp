@@ -97,7 +97,7 @@ std::uint64_t Rng::below(std::uint64_t count) {
 }
 
 std::vector<Index> Rng::permutation(Index count) {
-  if (count < 0 || count >> 48 != 0)
+  if (count < 0 || std::int64_t{count} >> 48 != 0)
     fail("rng",
          "permutation(" + std::to_string(count) + ") has " + (count < 0 ? "no" : "too many") + " numbers to order");
   std::vector<Index> order(static_cast<std::size_t>(count));

@@ -11,7 +11,7 @@ BasicSequential<T> mlp(const std::vector<Index>& sizes, const HiddenActivation& 
   if (sizes.size() < 2) fail("mlp", "needs at least 2 sizes, got " + std::to_string(sizes.size()));
   for (const Index size : sizes) {
     if (size < 1) fail("mlp", "sizes must be at least 1, got " + std::to_string(size));
-    if (size >> 32 != 0) fail("mlp", "too large a size: " + std::to_string(size));
+    if (std::int64_t{size} >> 32 != 0) fail("mlp", "too large a size: " + std::to_string(size));
   }
   BasicSequential<T> net;
   if (options.input_dropout != 0) net.add(BasicDropout<T>(options.input_dropout, rng));

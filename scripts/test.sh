@@ -8,6 +8,8 @@
 #   consume   other people's programs can use the library in each way, and cannot link it with another memory layout
 #   asan      AddressSanitizer and UndefinedBehaviorSanitizer, with Clang
 #   fuzz      the fuzzers of everything that parses: their corpus, then 10 s each
+#   playground  the library as WebAssembly and the page that trains with it, in Chromium: 5 minutes on two idle cores, without
+#             Emscripten's compiler cache; fails where Emscripten, npm or Chromium cannot be installed
 #   clang     Clang, optimized for this machine's vector units, warnings are errors
 # Those that take long:
 #   libcxx    Clang with libc++: only the library and its tests
@@ -29,7 +31,7 @@ trap 'rm -rf "$scratch"' EXIT
 
 stage_format() {
   heading "format: clang-format"
-  find core layers optim io inspect tests examples bench tapegrad.h \( -name '*.h' -o -name '*.cpp' \) -print0 |
+  find core layers optim io inspect tests examples bench playground tapegrad.h \( -name '*.h' -o -name '*.cpp' \) -print0 |
     xargs -0 "$(command -v clang-format-14 || command -v clang-format)" --dry-run -Werror --style=file
 }
 
@@ -59,6 +61,8 @@ stage_asan() {
 }
 
 stage_fuzz() { SECONDS_EACH=10 scripts/fuzz.sh; }
+
+stage_playground() { scripts/playground.sh --test; }
 
 stage_clang() {
   heading "clang: Clang, for this machine's vector units, warnings are errors"
@@ -253,7 +257,7 @@ stage_consume() {
   consume_mismatch
 }
 
-default_stages=(format ci mutants headers consume asan fuzz clang)  # 25 minutes on two idle cores without a compiler cache
+default_stages=(format ci mutants headers consume asan fuzz playground clang)  # 25 minutes on two idle cores without a compiler cache
 long_stages=(libcxx native shared tsan tidy examples onnx mutation coverage)
 stages=("$@")
 ((${#stages[@]})) || stages=("${default_stages[@]}")
