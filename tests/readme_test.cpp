@@ -3,7 +3,10 @@
 
 #include <cmath>
 #include <fstream>
+#include <iterator>
 #include <map>
+#include <regex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -158,4 +161,43 @@ TEST_CASE("the README's table of activations states the facts") {
     CHECK((row[5] == "right" || row[5] == "both") == facts.saturates_right);
     CHECK((row[5] == "–") == (!facts.saturates_left && !facts.saturates_right));
   }
+}
+
+TEST_CASE("the README names every op, loss, layer, initializer, optimizer and schedule") {
+  const std::string root = std::string(TAPEGRAD_TESTS_DIR) + "/../";
+  const auto text_of = [&](const std::string& file) {
+    std::ifstream stream(root + file);
+    REQUIRE_MESSAGE(stream.good(), file);
+    return std::string(std::istreambuf_iterator<char>(stream), {});
+  };
+  const std::string readme = text_of("README.md");
+  const std::string list = readme.substr(readme.find("## What is there"), readme.find("## In your own project"));
+  const std::vector<std::pair<std::string, std::regex>> declared{
+      {"core/arithmetic.h", std::regex(R"(_(?:UNARY|BINARY)_RULE\((\w+), )")},
+      {"core/matmul.h", std::regex(R"(BasicVar<T> (\w+)\()")},
+      {"core/reduction.h", std::regex(R"(BasicVar<T> (\w+)\()")},
+      {"core/indexing.h", std::regex(R"(BasicVar<T> (\w+)\()")},
+      {"core/losses.h", std::regex(R"(BasicVar<T> (\w+)\()")},
+      {"core/grad.h", std::regex(R"(BasicVar<T>>? (\w+)\()")},
+      {"layers/initializer.h", std::regex(R"(\nInitializer (\w+)\()")},
+      {"optim/optimizers.h", std::regex(R"(X\((\w+)\))")},
+      {"optim/schedule.h", std::regex(R"(\nstruct (\w+) \{)")},
+      {"io/toy.h", std::regex(R"(BasicDataset<T> (\w+)\()")},
+      {"layers/normalization.h", std::regex(R"(class Basic(\w+) : public BasicNormalization)")}};
+  const std::set<std::string> others{"initializer", "sigmoid_slope", "prelu",
+                                     "X"};  // no op or value that is for users
+  int names = 0;
+  for (const auto& [file, pattern] : declared) {
+    const std::string source = text_of(file);
+    int here = 0;
+    for (std::sregex_iterator it(source.begin(), source.end(), pattern); it != std::sregex_iterator();
+         ++it, ++here) {
+      const std::string name = (*it)[1];
+      if (others.count(name) == 0)
+        CHECK_MESSAGE(list.find("`" + name + "`") != std::string::npos, fmt::format("{} of {}", name, file));
+    }
+    CHECK_MESSAGE(here > 0, file);
+    names += here;
+  }
+  CHECK(names > 60);
 }
