@@ -34,6 +34,14 @@ std::string short_number(double value) { return std::isfinite(value) ? fmt::form
 std::string table_cell(const std::string& text, const char* kind = "") {
   return fmt::format("<td class=\"{}\">{}</td>", kind, text);
 }
+/// The head of a table; of each column the title and whether it holds text.
+std::string table_head(std::initializer_list<std::pair<const char*, bool>> columns) {
+  std::string head = "<div class=\"table\"><table><thead><tr>";
+  for (const auto& [title, text] : columns)
+    head += fmt::format("<th scope=\"col\"{}>{}</th>", text ? " class=\"text\"" : "", title);
+  return head + "</tr></thead><tbody>\n";
+}
+std::string row_head(const std::string& text) { return "<tr><th scope=\"row\" class=\"text\">" + text + "</th>"; }
 const char* judged(double share) { return share >= 0.4 ? "bad" : share >= 0.1 ? "warn" : ""; }
 
 std::string dot(int colour) { return fmt::format("<i class=\"dot\" style=\"--c:var(--layer{})\"></i>", colour); }
@@ -49,23 +57,44 @@ std::string layer_table(const RunRecord& run, std::span<const std::string> names
     const auto unless_output = [&](double share, bool judge) {
       return output ? table_cell("") : table_cell(percent(share), judge ? judged(share) : "");
     };
-    rows += "<tr>" + table_cell(dot(place) + names[static_cast<std::size_t>(place)], "text") +
-            table_cell(escaped(layer.path), "text") + table_cell(output ? "" : escaped(layer.activation), "text") +
-            table_cell(fmt::format("{}", layer.units)) + table_cell(short_number(s.mean)) +
-            table_cell(short_number(s.std)) + unless_output(s.saturated_low, false) +
-            unless_output(s.saturated_high, false) + unless_output(s.dead_since, true) +
-            unless_output(s.dead_epoch, true) + unless_output(s.dead_batch, false) + unless_output(s.asleep, true) +
-            table_cell(short_number(s.gradient_rms)) +
-            table_cell(output ? "" : short_number(s.weight_factor) + " × " + short_number(s.slope_factor)) +
-            "</tr>\n";
+    rows +=
+        row_head(dot(place) + names[static_cast<std::size_t>(place)]) + table_cell(escaped(layer.path), "text") +
+        table_cell(output ? "" : escaped(layer.activation), "text") + table_cell(fmt::format("{}", layer.units)) +
+        table_cell(short_number(s.mean)) + table_cell(short_number(s.std)) + unless_output(s.saturated_low, false) +
+        unless_output(s.saturated_high, false) + unless_output(s.dead_since, true) +
+        unless_output(s.dead_epoch, true) + unless_output(s.dead_batch, false) + unless_output(s.asleep, true) +
+        table_cell(short_number(s.gradient_rms)) +
+        table_cell(output ? "" : short_number(s.weight_factor) + " × " + short_number(s.slope_factor)) + "</tr>\n";
   }
   if (rows.empty()) return "<p class=\"nothing\">No layer was recorded.</p>\n";
-  return "<div class=\"table\"><table><thead><tr><th class=\"text\">layer</th><th class=\"text\">path</th>"
-         "<th class=\"text\">activation</th><th>units</th><th>mean</th><th>std</th><th>saturated<br>low</th>"
-         "<th>saturated<br>high</th><th>dead<br>since</th><th>dead, this<br>epoch</th><th>dead, this<br>batch</th>"
-         "<th>asleep</th><th>RMS ∂L/∂z</th><th>weights × f′</th></tr></thead><tbody>\n" +
+  return table_head({{"layer", true},
+                     {"path", true},
+                     {"activation", true},
+                     {"units", false},
+                     {"mean", false},
+                     {"std", false},
+                     {"saturated<br>low", false},
+                     {"saturated<br>high", false},
+                     {"dead<br>since", false},
+                     {"dead, this<br>epoch", false},
+                     {"dead, this<br>batch", false},
+                     {"asleep", false},
+                     {"RMS ∂L/∂z", false},
+                     {"weights × f′", false}}) +
          rows + "</tbody></table></div>\n";
 }
+
+/// What the columns of that table mean.
+constexpr std::string_view terms = R"html(<dl class="terms">
+<dt>mean, std</dt><dd>of the outputs of the layer, in the last recorded step.</dd>
+<dt>saturated</dt><dd>share of outputs where f′ is below a tenth of its largest value: z far below 0 (low) or far above (high).</dd>
+<dt>dead since</dt><dd>share of units with f′ = 0 on every sample of several looks in a row, up to the last one. They cannot learn.</dd>
+<dt>dead, this epoch</dt><dd>f′ = 0 on every sample looked at since the epoch began.</dd>
+<dt>dead, this batch</dt><dd>f′ = 0 on every sample of the last batch. Other samples may turn these units on.</dd>
+<dt>asleep</dt><dd>f′ below a thousandth of its largest value on every sample of the last batch: they learn, but hardly.</dd>
+<dt>weights × f′</dt><dd>what the gradient is multiplied by on its way back through the layer.</dd>
+</dl>
+)html";
 
 std::pair<const char*, const char*> badge(Severity severity) {
   switch (severity) {
@@ -80,9 +109,7 @@ std::pair<const char*, const char*> badge(Severity severity) {
 
 std::string finding_list(const RunRecord& run) {
   const std::vector<Finding> found = findings(run);
-  if (found.empty())
-    return "<ul class=\"findings\"><li><b class=\"good\">✓ Good</b><span>No rule found anything "
-           "wrong.</span></li></ul>\n";
+  if (found.empty()) return "";
   std::string list = "<ul class=\"findings\">\n";
   for (const Finding& finding : found) {
     const auto [kind, word] = badge(finding.severity);
@@ -92,23 +119,42 @@ std::string finding_list(const RunRecord& run) {
   return list + "</ul>\n";
 }
 
-std::string verdict(std::span<const RunRecord> runs, std::span<const std::string> names) {
-  std::string html;
-  for (const RunRecord& run : runs) {
-    std::string notes;
-    for (const std::string& note : run.notes) notes += escaped(note) + " · ";
-    if (run.loss.empty()) {
-      notes += "no step was recorded";
-    } else {
-      const LossStep& last = run.loss.back();
-      notes += fmt::format("step {}: loss {}", last.step,
-                           std::isfinite(last.loss) ? fmt::format("{:.4g}", last.loss) : "not finite");
-      if (last.accuracy >= 0) notes += fmt::format(", accuracy {}", percent(last.accuracy));
-    }
-    html += fmt::format("<div class=\"run\"><h3>{}</h3><p class=\"notes\">{}</p>\n", escaped(run.name), notes) +
-            finding_list(run) + layer_table(run, names) + "</div>\n";
+/// The verdict on a run in one line: how bad it is, the finding that leads, and what follows from it or stands beside it.
+std::string headline(const RunRecord& run, bool named) {
+  const std::vector<Finding> found = findings(run);
+  Severity worst = Severity::info;
+  std::string others;
+  for (const Finding& finding : found) {
+    worst = std::max(worst, finding.severity);
+    if (finding.rule != found.front().rule && others.find(finding.rule) == std::string::npos)
+      others += (others.empty() ? "; with it: " : ", ") + finding.rule;
   }
-  return html;
+  const auto [kind, word] = found.empty() ? std::pair("good", "✓ Good") : badge(worst);
+  return fmt::format("<li><b class=\"{}\">{}</b><span>{}{}{}</span></li>\n", kind, word,
+                     named ? "<strong>" + escaped(run.name) + "</strong>: " : "",
+                     found.empty() ? "nothing wrong was found" : escaped(found.front().rule), escaped(others));
+}
+
+std::string notes_of(const RunRecord& run) {
+  std::string notes;
+  for (const std::string& note : run.notes) notes += escaped(note) + " · ";
+  if (run.loss.empty()) return notes + "no step was recorded";
+  const LossStep& last = run.loss.back();
+  return notes +
+         fmt::format("step {}: loss {}", last.step,
+                     std::isfinite(last.loss) ? fmt::format("{:.4g}", last.loss) : "not finite") +
+         (last.accuracy >= 0 ? ", accuracy " + percent(last.accuracy) : "");
+}
+
+std::string verdict(std::span<const RunRecord> runs, std::span<const std::string> names) {
+  std::string html = "<ul class=\"findings headlines\">\n";
+  for (const RunRecord& run : runs) html += headline(run, runs.size() > 1);
+  html += "</ul>\n";
+  for (const RunRecord& run : runs)
+    html +=
+        fmt::format("<div class=\"run\"><h3>{}</h3><p class=\"notes\">{}</p>\n", escaped(run.name), notes_of(run)) +
+        finding_list(run) + layer_table(run, names) + "</div>\n";
+  return html + std::string(terms);
 }
 
 /// The first deaths of every run, one a line.
@@ -130,23 +176,31 @@ std::string certificates(std::span<const RunRecord> runs, std::span<const std::s
     std::string rows;
     for (std::size_t i = 0; i < std::min(lines.size(), most); ++i) {
       const Death& d = *lines[i].death;
-      rows += "<tr>" + table_cell(d.at_initialization ? "at birth" : fmt::format("{}", d.step), "text") +
+      const auto unless_birth = [&](double value) {
+        return table_cell(d.at_initialization ? "–" : short_number(value));
+      };
+      rows += row_head(d.at_initialization ? "at birth" : fmt::format("{}", d.step)) +
               table_cell(dot(lines[i].layer) + names[static_cast<std::size_t>(lines[i].layer)], "text") +
-              table_cell(fmt::format("{}", d.unit)) + table_cell(short_number(d.weight_jump)) +
-              table_cell(short_number(d.weight_norm)) + table_cell(short_number(d.bias_jump)) +
-              table_cell(short_number(d.lr)) + table_cell(short_number(d.gradient_norm)) +
+              table_cell(fmt::format("{}", d.unit)) + unless_birth(d.weight_jump) + unless_birth(d.weight_norm) +
+              unless_birth(d.bias_jump) + unless_birth(d.lr) + unless_birth(d.gradient_norm) +
               table_cell(d.revived ? fmt::format("step {}", *d.revived) : "") +
               table_cell(escaped(d.cause), "text cause") + "</tr>\n";
     }
     const std::string count = lines.size() > most ? fmt::format("the first {} of {}", most, lines.size())
                                                   : fmt::format("{}", lines.size());
-    html +=
-        fmt::format("<details class=\"more\"><summary>Death certificates of {}: {}</summary>\n", escaped(run.name),
-                    count) +
-        "<div class=\"table\"><table><thead><tr><th class=\"text\">step</th><th class=\"text\">layer</th>"
-        "<th>unit</th><th>‖Δw‖</th><th>‖w‖</th><th>Δb</th><th>learning rate</th><th>‖gradient‖</th><th>revived</th>"
-        "<th class=\"text\">cause</th></tr></thead><tbody>\n" +
-        rows + "</tbody></table></div></details>\n";
+    html += fmt::format("<details class=\"more\"><summary>Death certificates of {}: {}</summary>\n",
+                        escaped(run.name), count) +
+            table_head({{"step", true},
+                        {"layer", true},
+                        {"unit", false},
+                        {"‖Δw‖", false},
+                        {"‖w‖", false},
+                        {"Δb", false},
+                        {"learning rate", false},
+                        {"‖gradient‖", false},
+                        {"revived", false},
+                        {"cause", true}}) +
+            rows + "</tbody></table></div></details>\n";
   }
   return html;
 }
@@ -229,10 +283,8 @@ std::string page(std::span<const RunRecord> runs, const ReportOptions& options, 
   }
 
   std::string nav = "<a href=\"#A\"><b>A</b>Verdict</a>", views;
-  std::string body = reporting::section_heading('A', "Verdict", "shares of the last recorded step",
-                                                "What the rules found, the likely cause first and its effects "
-                                                "below it, and the last recorded step of every layer; weights × f′ "
-                                                "is how the gradient changes on its way back through the layer.") +
+  std::string body = reporting::section_heading('A', "Verdict", "what the rules found",
+                                                "The likely cause comes first, what follows from it below.") +
                      verdict(runs, names) + "</section>\n";
   Json charts;
   for (const ReportFigure& figure : reporting::report_figures(runs, detail_share)) {

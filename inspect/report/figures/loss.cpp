@@ -40,16 +40,29 @@ void add_validation(ReportCell& cell, const RunRecord& run, std::size_t most,
       {{"run", run.name}, {"step", best->step}, {"v", number(value(*best))}, {"text", "best: " + when}});
 }
 
-/// The largest loss that the axis shows. A blow-up, or a first loss far above the others, does not squeeze the rest: the top is
-/// twice what 95 % of a run's losses stay below, and at most ten times the first loss.
-double top_of(const std::vector<LossStep>& loss) {
+/// Twice what 95 % of a run's losses stay below, and at most a hundred times the first loss: the top of an axis that a
+/// blow-up, or a first loss far above the others, does not squeeze.
+double robust_top(const std::vector<LossStep>& loss) {
   std::vector<double> sorted;
   for (const LossStep& s : loss)
     if (std::isfinite(s.loss)) sorted.push_back(s.loss);
   if (sorted.empty()) return 0;
   const double first = sorted.front();
   std::sort(sorted.begin(), sorted.end());
-  return std::min({sorted.back(), 2 * sorted[(sorted.size() - 1) * 95 / 100], 10 * first});
+  return std::min({sorted.back(), 2 * sorted[(sorted.size() - 1) * 95 / 100], 100 * first});
+}
+
+/// The range of the axis: that of all losses, unless what lies above the robust top would take a third of it.
+Range axis_range(const Scope& scope) {
+  Range all;
+  double top = 0;
+  for (const RunRecord& run : scope.runs) {
+    top = std::max(top, robust_top(run.loss));
+    for (const LossStep& s : run.loss) all.add(if_positive(s.loss));
+    for (const ValidationStep& s : run.validation) all.add(if_positive(s.loss));
+  }
+  if (top > all.low && std::log(all.high / top) > 0.5 * std::log(top / all.low)) all.high = top;
+  return all;
 }
 
 /// What lies above the axis: the largest loss of each run.
@@ -57,12 +70,12 @@ void add_beyond(Json& rows, const RunRecord& run, double top) {
   const auto largest = std::max_element(run.loss.begin(), run.loss.end(), [](const LossStep& a, const LossStep& b) {
     return !(a.loss >= b.loss) && std::isfinite(b.loss);
   });
-  if (largest == run.loss.end() || !std::isfinite(largest->loss) || largest->loss <= 1.25 * top) return;
+  if (largest == run.loss.end() || !std::isfinite(largest->loss) || largest->loss <= top) return;
   rows.push_back({{"run", run.name},
                   {"step", largest->step},
                   {"v", number(largest->loss)},
                   {"row", rows.size()},
-                  {"text", fmt::format("▲ {:.2g}", largest->loss)}});
+                  {"text", fmt::format("▲ {:.3g}", largest->loss)}});
 }
 
 /// The loss of guessing, where all runs have the same number of classes.
@@ -85,14 +98,10 @@ ReportCell loss_cell(const Scope& scope) {
                              {"deaths", none},
                              {"beyond", none},
                              {"blown", none}}};
-  Range range;
-  double top = 0;
-  for (const RunRecord& run : scope.runs) top = std::max(top, top_of(run.loss));
+  const Range range = axis_range(scope);
   for (const RunRecord& run : scope.runs) {
     const Curve curve =
         thinned(run.loss, scope.curve_points, [](const LossStep& s) { return if_positive(s.loss); });
-    for (const double value : curve.low) range.add(std::min(value, top));
-    for (const double value : curve.high) range.add(std::min(value, top));
     if (!curve.step.empty())
       cell.tables["curves"].push_back({{"run", run.name},
                                        {"step", column(curve.step)},
@@ -101,10 +110,9 @@ ReportCell loss_cell(const Scope& scope) {
                                        {"high", column(curve.high)},
                                        {"smooth", column(smoothed(curve.value, true))}});
     add_deaths(cell.tables["deaths"], run, curve, scope.last_step);
-    add_beyond(cell.tables["beyond"], run, top);
+    add_beyond(cell.tables["beyond"], run, range.high);
     add_validation(
         cell, run, scope.curve_points, [](const ValidationStep& s) { return if_positive(s.loss); }, false);
-    for (const ValidationStep& s : run.validation) range.add(std::min(if_positive(s.loss), 2 * top));
     if (run.nan_step) cell.tables["blown"].push_back({{"run", run.name}, {"step", *run.nan_step}, {"text", "NaN"}});
   }
   cell.values = log_scale(range);

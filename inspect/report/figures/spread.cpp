@@ -6,6 +6,7 @@ Cells spread_cells(const Scope& scope) {
   for (std::size_t i = 0; i < scope.layers.size(); ++i) {
     const std::size_t first = cells.size();
     Range y;
+    bool zeros = false;
     for (const Scope::Place& place : scope.at(i))
       for (const auto& [parameter, layer] : weights(place.run)) {
         if (&place.run.layers[layer] != &place.layer) continue;
@@ -18,12 +19,19 @@ Cells spread_cells(const Scope& scope) {
         double peak = 1e-3;
         cell.tables["histograms"] = heat_rows(parameter->gradient_histograms, scope.histogram_columns, peak);
         cell.values["peak"] = number(peak);
+        cell.tables["zeros"] = Json::array();
+        for (const Json& row : cell.tables["histograms"].items())
+          if (row.find("zeros") != nullptr)
+            cell.tables["zeros"].push_back({{"step", row["step"]}, {"to", row["to"]}, {"zeros", row["zeros"]}});
+        zeros |= !cell.tables["zeros"].empty();
         if (cell.tables["histograms"].empty()) cell.nothing = "No histogram of gradients was recorded.";
       }
     if (y.empty()) y = {-8, 0};
     const double height = std::max(y.high - y.low, 1.0);
-    const Range zero{y.low - 0.13 * height, y.low - 0.03 * height};  // a row of its own for gradients that are 0
-    Json ticks = Json::array({number((zero.low + zero.high) / 2)});
+    // A row of its own for gradients that are 0, where there are any.
+    const Range zero{y.low - (zeros ? 0.13 : 0) * height, y.low - (zeros ? 0.03 : 0) * height};
+    Json ticks = Json::array();
+    if (zeros) ticks.push_back(number((zero.low + zero.high) / 2));
     const double stride = std::max(1.0, std::ceil(height / 5));
     for (double t = std::ceil(y.low); t <= y.high; t += stride) ticks.push_back(number(t));
     for (std::size_t k = first; k < cells.size(); ++k)
