@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "tapegrad/inspect/census.h"
+#include "tapegrad/inspect/metrics.h"
 #include "tapegrad/layers/activation.h"
 #include "tapegrad/layers/linear.h"
 
@@ -60,6 +61,13 @@ template <class T> std::vector<double> answers_of(const BasicMatrix<T>& outputs,
   return answers;
 }
 
+/// The softmax of every row, unless the last activation is one.
+template <class T> std::vector<double> probabilities_of(BasicSequential<T>& net, const BasicMatrix<T>& outputs) {
+  const Activation* f = last_activation(net);
+  const BasicMatrix<T> p = f != nullptr && f->name() == "softmax" ? outputs : softmax(outputs);
+  return {p.data(), p.data() + p.size()};
+}
+
 }  // namespace
 
 template <class T>
@@ -92,6 +100,7 @@ DecisionMap decision_map(BasicSequential<T>& net, const std::type_identity_t<Bas
     for (Index col = 0; col < cells; ++col) grid.row(row * cells + col) << centre(0, col), centre(1, row);
   const BasicMatrix<T> outputs = net.predict(grid);
   map.output = answers_of(outputs, outputs.cols() == 1 ? reading_of<T>(net, inputs, labels, output) : Reading());
+  if (outputs.cols() > 1) map.probabilities = probabilities_of(net, outputs);
 
   const auto* first = net.size() > 0 ? dynamic_cast<const BasicLinear<T>*>(&net[0]) : nullptr;
   if (first != nullptr) {

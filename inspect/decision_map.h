@@ -16,8 +16,8 @@ enum class SingleOutput {
 
 /** What a network with two inputs answers on a grid of cells×cells that covers `inputs` with a margin, the line z =
  * 0 of every unit of its first layer (dashed in the report when the unit is off on all of `inputs`), and the
- * points. The answer is the probability of class 1, or of several outputs the number of the largest one. Throws unless the
- * inputs are batch×2 and finite, and `cells` is from 2 to 1000. */
+ * points. The answer is the probability of class 1, or of several outputs the number of the largest one, with their softmax
+ * as the probabilities of all classes. Throws unless the inputs are batch×2 and finite, and `cells` is from 2 to 1000. */
 template <class T>
 DecisionMap decision_map(BasicSequential<T>& net, const std::type_identity_t<BasicMatrixRef<T>>& inputs,
                          std::span<const int> labels, Index cells = 60, SingleOutput output = SingleOutput::guess);

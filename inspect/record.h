@@ -167,6 +167,8 @@ struct DecisionMap {
   std::array<double, 2> high{1, 1};
   Index cells = 0;                  ///< per side
   std::vector<double> output = {};  ///< row by row from the lowest x2 on; probability of class 1, or the class
+  /// Of every class, cell by cell in the same order; empty for a single output.
+  std::vector<double> probabilities = {};
   struct Line {
     double w1, w2, b;  ///< w1·x1 + w2·x2 + b = 0
     bool dead;

@@ -77,6 +77,33 @@ TEST_CASE("decision map: a solved XOR is drawn right, whatever the output means"
   CHECK(task.answers(tg::decision_map(value, task.x, task.labels, 60, tg::SingleOutput::logit)) != task.labels);
 }
 
+TEST_CASE("decision map: of several outputs it has the probabilities of all classes") {
+  const Xor task;
+  tg::Rng rng(4);
+  tg::Sequential net = network(rng, 3);
+  const auto check = [&] {
+    const tg::DecisionMap map = tg::decision_map(net, task.x, task.labels, 2);
+    REQUIRE(map.probabilities.size() == 4 * 3);
+    tg::Matrix centre(1, 2);
+    centre << 0.5f, 0.125f;  // of the first cell: a quarter of the way from (-1, -0.25) to (5, 1.25)
+    const tg::Matrix y = net.predict(centre);
+    double sum = 0;
+    for (Index c = 0; c < 3; ++c)
+      sum += net.size() > 3 ? static_cast<double>(y(0, c)) : std::exp(static_cast<double>(y(0, c)));
+    for (std::size_t c = 0; c < 3; ++c) {
+      const double value = static_cast<double>(y(0, static_cast<Index>(c)));
+      CHECK(map.probabilities[c] == doctest::Approx((net.size() > 3 ? value : std::exp(value)) / sum));
+    }
+    return map.probabilities;
+  };
+  const std::vector<double> from_logits = check();
+  net.add(tg::Softmax());  // says the same, and is not softened again
+  const std::vector<double> from_softmax = check();
+  for (std::size_t i = 0; i < from_logits.size(); ++i) CHECK(from_softmax[i] == doctest::Approx(from_logits[i]));
+  tg::Sequential one = network(rng, 1);
+  CHECK(tg::decision_map(one, task.x, task.labels, 2).probabilities.empty());
+}
+
 TEST_CASE("decision map: what it cannot draw") {
   const Xor task;
   tg::Rng rng(4);

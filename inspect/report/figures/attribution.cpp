@@ -12,8 +12,10 @@ Cells attribution_cells(const Scope& scope) {
         const double value = std::exp(
             period_mean(run.layers[i], all.back(), [&](const LayerStep& s) { return std::log(s.*member); }));
         if (is_output(run.layers[i]) || !std::isfinite(value)) return;
-        range.add(std::clamp(value, 1e-6, 1e6));
-        rows.push_back({{"layer", scope.name(run, i)}, {"factor", factor}, {"v", number(value)}});
+        const double at = std::clamp(value, 1e-6, 1e6);  // where the bar ends
+        range.add(at);
+        rows.push_back(
+            {{"layer", scope.name(run, i)}, {"factor", factor}, {"v", number(value)}, {"at", number(at)}});
       };
       add("weights", &LayerStep::weight_factor);
       add("f′", &LayerStep::slope_factor);

@@ -45,10 +45,37 @@ Json unit_rows(const DecisionMap& map) {
   return rows;
 }
 
-/// What the network answers in each cell, and how sure it is.
+/// What the network says in each cell.
 struct Ground {
-  std::vector<double> answer, sure;
+  std::size_t classes;
+  std::vector<std::vector<double>> margin = {};  ///< by class: its probability less the largest of the others
+  std::vector<double> answer = {}, sure = {};    ///< the most probable class, and its probability
 };
+
+Ground ground_of(const DecisionMap& map, Index classes) {
+  const std::size_t cells = map.output.size();
+  Ground ground{.classes = map.probabilities.empty() ? static_cast<std::size_t>(std::max<Index>(classes, 2))
+                                                     : map.probabilities.size() / std::max<std::size_t>(cells, 1)};
+  ground.margin.assign(ground.classes, std::vector<double>(cells));
+  const auto probability = [&](std::size_t cell, std::size_t c) {
+    if (!map.probabilities.empty()) return map.probabilities[cell * ground.classes + c];
+    if (ground.classes == 2) return c == 1 ? map.output[cell] : 1 - map.output[cell];
+    return map.output[cell] == static_cast<double>(c) ? 1.0 : 0.0;
+  };
+  for (std::size_t cell = 0; cell < cells; ++cell) {
+    std::size_t best = 0;
+    for (std::size_t c = 1; c < ground.classes; ++c)
+      if (probability(cell, c) > probability(cell, best)) best = c;
+    double second = 0;
+    for (std::size_t c = 0; c < ground.classes; ++c)
+      if (c != best) second = std::max(second, probability(cell, c));
+    for (std::size_t c = 0; c < ground.classes; ++c)
+      ground.margin[c][cell] = probability(cell, c) - (c == best ? second : probability(cell, best));
+    ground.sure.push_back(probability(cell, best));
+    ground.answer.push_back(std::isfinite(map.output[cell]) ? static_cast<double>(best) : unknown);
+  }
+  return ground;
+}
 
 Json ground_rows(const DecisionMap& map, const Ground& ground) {
   const std::size_t cells = static_cast<std::size_t>(map.cells);
@@ -106,19 +133,11 @@ ReportCell map_cell(const Scope& scope, const RunRecord& run) {
   const DecisionMap& map = *run.map;
   const auto dead = std::count_if(map.units.begin(), map.units.end(), [](const auto& u) { return u.dead; });
   ReportCell cell = scope.cell(run, fmt::format("{} units, {} dead", map.units.size(), dead));
-  const Index classes = std::max<Index>(run.classes, 2);
-  Ground ground{map.output, std::vector<double>(map.output.size(), 1)};
+  const Ground ground = ground_of(map, run.classes);
   Json boundary = Json::array(), points = Json::array(), names = Json::array();
-  for (Index c = 0; c < classes; ++c) {
-    std::vector<double> margin;  // of class c over the others
-    for (std::size_t i = 0; i < map.output.size(); ++i)
-      margin.push_back(classes == 2 ? map.output[i] - 0.5 : map.output[i] == static_cast<double>(c) ? 1 : -1);
-    if (classes > 2 || c == 1) add_contour(boundary, map, margin);
+  for (std::size_t c = 0; c < ground.classes; ++c) {
+    if (ground.classes > 2 || c == 1) add_contour(boundary, map, ground.margin[c]);
     names.push_back(c);
-  }
-  for (std::size_t i = 0; classes == 2 && i < map.output.size(); ++i) {
-    ground.answer[i] = std::isfinite(map.output[i]) ? std::round(map.output[i]) : unknown;
-    ground.sure[i] = std::max(map.output[i], 1 - map.output[i]);
   }
   for (const std::size_t i : map.points.empty() ? std::vector<std::size_t>() : evenly(map.points.size(), 600)) {
     const DecisionMap::Point& point = map.points[i];

@@ -24,7 +24,7 @@ look() {
   rm -rf "$scratch/profile"
   timeout 240 "$browser" --headless --no-sandbox --disable-gpu --disable-quic --no-first-run \
     --disable-background-networking --disable-component-update --disable-sync --disable-dev-shm-usage \
-    --user-data-dir="$scratch/profile" --host-resolver-rules="MAP * ~NOTFOUND" --window-size=${3:-1280},900 \
+    --user-data-dir="$scratch/profile" --host-resolver-rules="MAP * ~NOTFOUND" --window-size="${3:-1280},900" \
     --virtual-time-budget=60000 --enable-logging=stderr --dump-dom "file://$1#$2" >"$1.dom" 2>"$1.log" ||
     fail "the browser did not open $1: $(tail -n 3 "$1.log")"
   grep CONSOLE "$1.log" >"$1.console" || true

@@ -265,6 +265,30 @@ TEST_CASE("the share of gradients that are 0 is drawn on a scale from 0 to 100 %
   CHECK(page["charts"]["spread"]["resolve"]["scale"]["color"] == "independent");
 }
 
+TEST_CASE("the map of several classes shows how sure the network is, and where its answers change") {
+  const Scratch scratch;
+  RunRecord run{.name = "three", .classes = 3};
+  DecisionMap map{.low = {0, 0}, .high = {2, 2}, .cells = 2, .output = {0, 1, 0, 2}};
+  map.probabilities = {0.8, 0.2, 0, 0.2, 0.8, 0, 0.6, 0.4, 0, 0.1, 0.2, 0.7};
+  map.units = {{.w1 = 1, .w2 = 0, .b = -1, .dead = true},
+               {.w1 = 0, .w2 = 1, .b = -9, .dead = false}};  // the second passes by
+  run.map = map;
+  const json view = figures_of(report_of({&run, 1}, {.vega_directory = small_scripts(scratch)}))["views"]["L0"];
+  const json& ground = view["datasets"]["ground"];
+  CHECK(ground[0]["v"] == json{0, 1});
+  CHECK(ground[0]["p"] == json{0.8, 0.8});
+  CHECK(ground[1]["v"] == json{0, 2});
+  CHECK(ground[1]["p"] == json{0.6, 0.7});
+  CHECK(view["values"]["classes"] == json{0, 1, 2});
+  // Between the lower cells, 0.8 and 0.2 against 0.2 and 0.8, the boundary is in the middle, at x1 = 1.
+  bool middle = false;
+  for (const json& piece : view["datasets"]["boundary"]) middle |= piece["x1"] == 1 && piece["x2"] == 0.5;
+  CHECK(middle);
+  REQUIRE(view["datasets"]["units"].size() == 1);
+  CHECK(view["datasets"]["units"][0]["unit"] == 0);
+  CHECK(view["datasets"]["units"][0]["state"] == "dead");
+}
+
 TEST_CASE("a figure with nothing to show says so in a sentence") {
   const Scratch scratch;
   RunRecord run{.name = "empty"};
