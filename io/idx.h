@@ -33,9 +33,13 @@ std::vector<int> read_idx_labels(const std::string& path, int classes = 10);
 
 enum class Split { train, test };
 
-/** MNIST, or a set of the same form such as Fashion-MNIST: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` (or
- * `t10k-…`) in the folder `dir`, each of them plain or with `.gz`. Pixels are scaled to [0, 1]. Keeps the first
- * `limit` samples, 0 keeps all. Throws when a file is missing or wrong, and when the counts disagree.
+/** MNIST, or a set of the same form such as Fashion-MNIST, EMNIST or QMNIST: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`
+ * (or `t10k-…`, `test-…`) in the folder `dir`, each of them plain or with `.gz`. Other forms of these names are found: with a dot
+ * (`train-images.idx3-ubyte`), in a folder of the same name, and behind a prefix, which `dir` ends in where a folder holds several
+ * sets: "emnist/emnist-letters". Bytes are scaled to [0, 1]; int32 and float are taken as they are; samples have one to three
+ * dimensions. There are 10 classes, or as many as the labels of both parts say; those that are counted from 1 (EMNIST letters)
+ * become 0 to 25, and `class_names` says what they were. Keeps the first `limit` samples, 0 keeps all. Throws when a file is missing
+ * or wrong, and when the counts disagree.
  *
  *      Dataset train = load_mnist("/usr/share/datasets/fashion-mnist", Split::train);   // inputs 60000x784 */
 template <class T> BasicDataset<T> load_mnist(const std::string& dir, Split split, Index limit = 0);

@@ -15,7 +15,9 @@ template <class T> BasicDataset<T> take(const BasicDataset<T>& data, std::span<c
                          .labels = {},
                          .classes = data.classes,
                          .image_rows = data.image_rows,
-                         .image_cols = data.image_cols};
+                         .image_cols = data.image_cols,
+                         .columns = data.columns,
+                         .class_names = data.class_names};
   gather_rows(data.inputs, rows, result.inputs.data());
   if (!data.labels.empty()) gather_labels(data.labels, rows, result.labels);
   return result;
@@ -26,6 +28,8 @@ template <class T> BasicDataset<T> concat(const BasicDataset<T>& a, const BasicD
     fail("concat", fmt::format("the data sets have {} and {} columns", a.inputs.cols(), b.inputs.cols()));
   if (a.labels.empty() != b.labels.empty() && a.size() > 0 && b.size() > 0)
     fail("concat", "only one of the data sets has labels");
+  if (!a.class_names.empty() && !b.class_names.empty() && a.class_names != b.class_names)
+    fail("concat", "the data sets have other classes; read the second with {.classes = first.class_names}");
   BasicDataset<T> result = a;
   result.inputs.conservativeResize(a.size() + b.size(), a.inputs.cols());
   result.inputs.bottomRows(b.size()) = b.inputs;

@@ -351,7 +351,8 @@ class Mnist(ExampleTest):
         folder = self.path("nothing-here")
         self.assert_fails("mnist", "--data", folder,
                           err=f"error: [idx] {folder}: found neither train-images-idx3-ubyte nor "
-                              "train-images-idx3-ubyte.gz\n")
+                              "train-images-idx3-ubyte.gz; Fashion-MNIST is in the Debian package "
+                              "dataset-fashion-mnist, and scripts/fetch-mnist.sh DIR fetches MNIST\n")
         for option, value in (("--epochs", "0"), ("--batch", "-64")):
             self.assert_too_small("mnist", option, value)
         self.assert_too_small("mnist", "--limit", "-1", "at least 0")

@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include <bit>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -319,19 +320,23 @@ TEST_CASE("idx: what is wrong with a folder") {
     return error_of([&] { load_mnist(folder.path(), Split::test, limit); });
   };
   const std::string begin = "[idx] " + folder.path() + ": found neither ";
-  CHECK(error() == begin + "t10k-images-idx3-ubyte nor t10k-images-idx3-ubyte.gz");
+  const std::string get =
+      "; Fashion-MNIST is in the Debian package dataset-fashion-mnist, and scripts/fetch-mnist.sh DIR fetches "
+      "MNIST";
+  CHECK(error() == begin + "t10k-images-idx3-ubyte nor t10k-images-idx3-ubyte.gz" + get);
   fs::create_directory(images);  // as some archives unpack
-  CHECK(error() == begin + "t10k-images-idx3-ubyte nor t10k-images-idx3-ubyte.gz");
+  CHECK(error() == begin + "t10k-images-idx3-ubyte nor t10k-images-idx3-ubyte.gz" + get);
   fs::remove(images);
   folder.write("t10k-images-idx3-ubyte", header({3, 1, 2}) + ramp(6));
-  CHECK(error() == begin + "t10k-labels-idx1-ubyte nor t10k-labels-idx1-ubyte.gz");
+  CHECK(error() == begin + "t10k-labels-idx1-ubyte nor t10k-labels-idx1-ubyte.gz" + get);
   folder.write("t10k-labels-idx1-ubyte", header({4}) + ramp(4));
   CHECK(error() == "[idx] counts disagree: 3 images in " + images + ", 4 labels in " + labels);
   CHECK(error(2) == "[idx] counts disagree: 3 images in " + images + ", 4 labels in " + labels);
   CHECK(error(-1) == "[idx] limit of samples is -1, expected 0 (all) or more");
   // The limit does not hide what is wrong behind it.
-  folder.write("t10k-labels-idx1-ubyte", header({3}) + std::string("\x00\x01\x0a", 3));
-  CHECK(error(1) == "[idx] " + labels + ": label 10 at index 2 is not one of 0 to 9");
+  folder.write("t10k-labels-idx1-ubyte", std::string("\x00\x00\x0c\x01", 4) + big_endian(3) + big_endian(0) +
+                                             big_endian(1) + big_endian(0xffffffff));
+  CHECK(error(1) == "[idx] " + labels + ": label -1 at index 2 is not a class");
   folder.write("t10k-labels-idx1-ubyte", header({3}) + ramp(3));
   folder.write("t10k-images-idx3-ubyte", header({3, 1, 2}) + ramp(5));
   CHECK(error(1) == "[idx] " + images + ": header says 3x1x2 = 6 bytes, file holds 5");
@@ -339,6 +344,89 @@ TEST_CASE("idx: what is wrong with a folder") {
   CHECK(error(1) == "[idx] " + images + ": header says 3x1x2 = 6 bytes, file holds more");
   folder.write("t10k-images-idx3-ubyte", header({3, 1, 2}) + ramp(6));
   CHECK(error(1) == "no error");
+}
+
+TEST_CASE("idx: the names that sets come with") {
+  const std::string images = header({2, 1, 2}) + ramp(4), labels = header({2}) + ramp(2);
+  for (const std::string form : {"train-images-idx3-ubyte", "train-images.idx3-ubyte",
+                                 "emnist-letters-train-images-idx3-ubyte.gz", "x-train-images.idx3-ubyte"}) {
+    CAPTURE(form);
+    const TemporaryFolder folder;
+    folder.write(form, images);
+    std::string other = form;
+    other.replace(other.find("images"), 6, "labels").replace(other.find("idx3"), 4, "idx1");
+    folder.write(other, labels);
+    CHECK(load_mnist(folder.path(), Split::train).labels == std::vector<int>{0, 1});
+  }
+  const TemporaryFolder folder;
+  for (const std::string set : {"emnist-balanced", "emnist-letters"}) {
+    folder.write(set + "-test-images-idx3-ubyte", images);
+    folder.write(set + "-test-labels-idx1-ubyte",
+                 header({2}) + (set.ends_with("letters") ? "\x03\x01" : "\x03\x02"));
+  }
+  CHECK(error_of([&] { load_mnist(folder.path(), Split::test); }) ==
+        "[idx] " + folder.path() + ": there are several sets; choose one, as with " +
+            folder.path("emnist-balanced"));
+  CHECK(load_mnist(folder.path("emnist-letters"), Split::test).labels == std::vector<int>{3, 1});
+  folder.write("t10k-images-idx3-ubyte", images);  // the set of the plain name
+  folder.write("t10k-labels-idx1-ubyte", labels);
+  CHECK(load_mnist(folder.path(), Split::test).labels == std::vector<int>{0, 1});
+  const TemporaryFolder unpacked;
+  for (const std::string name : {"train-images-idx3-ubyte", "train-labels-idx1-ubyte"}) {
+    fs::create_directory(unpacked.path(name));
+    unpacked.write(name + "/" + name, name.find("images") != std::string::npos ? images : labels);
+  }
+  CHECK(load_mnist(unpacked.path(), Split::train).labels == std::vector<int>{0, 1});
+}
+
+TEST_CASE("idx: classes are those of both parts") {
+  const TemporaryFolder folder;
+  for (const std::string part : {"train", "test"})
+    folder.write(part + "-images-idx3-ubyte", header({2, 1, 2}) + ramp(4));
+  folder.write("train-labels-idx1-ubyte", header({2}) + "\x01\x1a");
+  folder.write("test-labels-idx1-ubyte", header({2}) + "\x02\x03");
+  const Dataset letters = load_mnist(folder.path(), Split::test);
+  CHECK(letters.classes == 26);
+  CHECK(letters.labels == std::vector<int>{1, 2});
+  CHECK(letters.class_names.front() == "1");
+  CHECK(letters.class_names.back() == "26");
+  folder.write("train-labels-idx1-ubyte", header({2}) + std::string("\x00\x2e", 2));
+  CHECK(load_mnist(folder.path(), Split::test).classes == 47);
+  CHECK(load_mnist(folder.path(), Split::test).labels == std::vector<int>{2, 3});
+}
+
+TEST_CASE("idx: other types and ranks") {
+  const TemporaryFolder folder;
+  const auto typed = [](char type, std::initializer_list<std::uint32_t> dims) {
+    std::string bytes = header(dims);
+    bytes[2] = type;
+    return bytes;
+  };
+  // QMNIST: eight numbers for each label, the class first.
+  std::string labels = typed(0x0c, {2, 2});
+  for (const std::uint32_t n : {7u, 100u, 4u, 200u}) labels += big_endian(n);
+  folder.write("train-labels-idx2-int", "");
+  folder.write("train-labels-idx2-ubyte", labels);
+  std::string images = typed(0x0d, {2, 1, 1, 2});
+  for (const float value : {0.5f, -2.0f, 1e10f, 3.0f}) images += big_endian(std::bit_cast<std::uint32_t>(value));
+  folder.write("train-images-idx4-ubyte", images);
+  const Dataset data = load_mnist(folder.path(), Split::train);
+  CHECK(data.labels == std::vector<int>{7, 4});
+  CHECK(data.inputs == (Matrix(2, 2) << 0.5f, -2, 1e10f, 3).finished());
+  CHECK(data.image_rows == 1);
+  CHECK(data.image_cols == 2);
+  folder.write("train-images-idx4-ubyte", header({2, 3}) + ramp(6));
+  CHECK(load_mnist(folder.path(), Split::train).inputs(1, 2) == 5 / 255.0f);
+  CHECK(load_mnist(folder.path(), Split::train).image_rows == 0);
+  const std::string path = folder.write("train-images-idx4-ubyte", typed(0x0e, {2, 3}));
+  CHECK(error_of([&] { load_mnist(folder.path(), Split::train); }) ==
+        "[idx] " + path +
+            ": magic number is 0x00000e02 instead of 0x00000803: only unsigned bytes (type 0x08), int32 "
+            "(0x0c) and float (0x0d) are read");
+  folder.write("train-images-idx4-ubyte", header({2}) + ramp(2));
+  CHECK(error_of([&] { load_mnist(folder.path(), Split::train); }) ==
+        "[idx] " + path +
+            ": magic number is 0x00000801 instead of 0x00000803: images have 2 to 4 dimensions, this has 1");
 }
 
 TEST_CASE("idx: Fashion-MNIST") {

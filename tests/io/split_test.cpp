@@ -189,3 +189,19 @@ TEST_CASE("scaler: what cannot be scaled is an error") {
   wide << -1e308, 1e308;
   CHECK_THROWS_WITH_AS(tg::f64::Scaler{wide}, "[scaler] column 0 spans more than a double holds", tg::Error);
 }
+
+TEST_CASE("split: names of columns and classes stay with the samples") {
+  tg::Dataset data{.inputs = tg::Matrix::Ones(2, 1), .labels = {0, 1}, .classes = 2};
+  data.columns = {"height"};
+  data.class_names = {"oak", "pine"};
+  const std::vector<Index> rows{1};
+  const tg::Dataset some = tg::take(data, std::span<const Index>(rows));
+  CHECK(some.columns == data.columns);
+  CHECK(some.class_names == data.class_names);
+  tg::Dataset other = data;
+  CHECK(tg::concat(data, other).class_names == data.class_names);
+  other.class_names = {"fir", "oak"};
+  CHECK_THROWS_WITH_AS(
+      tg::concat(data, other),
+      "[concat] the data sets have other classes; read the second with {.classes = first.class_names}", tg::Error);
+}
