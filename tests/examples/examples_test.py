@@ -125,7 +125,7 @@ class ExampleTest(unittest.TestCase):
 class Options(ExampleTest):
     def test_every_program_has_help_seed_and_json(self):
         for name in (*WITHOUT_OPTIONS, "tape", "xor", "custom_activation", "mnist", "saturation", "dead_relu", "gradients", "activations",
-                     "claims", "papers", "curvature"):
+                     "claims", "papers", "curvature", "table"):
             self.assertIn(name, PROGRAMS)
         for name in PROGRAMS:
             with self.subTest(name):
@@ -569,6 +569,27 @@ class SeeingInside(ExampleTest):
         terminal = Terminal("saturation", *self.SHORT, "--watch")
         self.assertEqual(terminal.finish(), (0, ""))
         self.assertIn("saturated low", terminal.text)
+
+
+class Table(ExampleTest):
+    def test_a_file_of_ones_own(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path, net = os.path.join(folder, "trees.csv"), os.path.join(folder, "net.safetensors")
+            with open(path, "w") as file:
+                file.write("id,height,girth,bark,tree\n")
+                for i in range(300):
+                    wide = i * 37 % 100
+                    file.write(f"{i},{i * 61 % 100},{wide if i % 50 else 'NA'},{('rough', 'smooth')[i % 2]},"
+                               f"{'oak' if wide > 50 else 'pine'}\n")
+            arguments = ["--data", path, "--skip", "id", "--one-hot", "bark", "--missing", "drop", "--epochs", 30]
+            data = self.summary("table", *arguments, "--label", "tree", "--save", net)
+            self.assertEqual((data["samples"], data["classes"]), (294, ["oak", "pine"]))
+            self.assertGreater(data["test_accuracy"], 0.9)
+            self.assertTrue(os.path.exists(net))
+            self.assertEqual(self.summary("table", *arguments), data)
+            self.assert_fails("table", "--data", path, "--label", "tre",
+                              err=f"error: [csv] {path}:1: no column named 'tre'; did you mean 'tree'?\n")
+        self.assert_fails("table", err="error: [table] a table is needed: --data FILE\n")
 
 
 class Lab(ExampleTest):
