@@ -83,13 +83,14 @@ struct Training {
 
 /// One item is one training step of the default MNIST network, so the difference is what the monitor adds.
 void monitor() {
-  constexpr double seconds = 0.3;  // long enough for a histogram, which comes every 50 steps
+  constexpr double seconds = 0.6;  // long enough for some thousand steps: by default it looks often at first
   add("monitor/step without/784-128-10/tapegrad", 1, [](benchmark::State& state) {
     Training training;
     for (auto _ : state) training.step();
   })->MinTime(seconds);
-  for (const tg::Index every : {1, 10}) {
-    const std::string name = "monitor/step, every " + std::to_string(every) + "/784-128-10/tapegrad";
+  for (const tg::Index every : {0, 1, 10}) {  // 0: as often as it looks by itself
+    const std::string name =
+        "monitor/step, " + (every == 0 ? "default" : "every " + std::to_string(every)) + "/784-128-10/tapegrad";
     add(name, 1, [=](benchmark::State& state) {
       Training training;
       tg::Monitor watch(training.net, {.every = every, .steps_per_epoch = 938});

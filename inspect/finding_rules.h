@@ -1,7 +1,10 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
+#include <span>
+#include <utility>
 
 #include "tapegrad/inspect/findings.h"
 
@@ -28,9 +31,6 @@ bool fired(const Findings& found, Check* check);
 std::optional<Severity> judged(const Rule& rule, double value);
 /// What a rule says of a number that it calls bad.
 Finding finding(const Rule& rule, std::string where, double value, std::string text);
-/// The same, and as information from `worth_saying` on.
-std::optional<Finding> finding_or_note(const Rule& rule, double worth_saying, std::string where, double value,
-                                       std::string text);
 /// What a rule says whatever the number is.
 Finding warning(const Rule& rule, std::string where, double value, std::string text,
                 Severity severity = Severity::warning);
@@ -48,15 +48,29 @@ std::string name_of(const RunRecord& record, const LayerRecord& layer);
 
 /// Of the finite values; 0 when there is none.
 double median(std::vector<double> values);
-/// Median over entries [from, to), given as fractions of the history; at least one entry is taken.
+/// The same of (value, weight).
+double weighted_median(std::vector<std::pair<double, double>> values);
+
+/// The entries of a history in a part of the run, from and to given as fractions of its steps; at least one.
+template <class Entry> std::span<const Entry> part(const std::vector<Entry>& all, double from, double to) {
+  if (all.empty()) return {};
+  const auto steps = static_cast<double>(all.back().step + 1);
+  const auto before = [](const Entry& entry, double step) { return static_cast<double>(entry.step) < step; };
+  auto end = std::lower_bound(all.begin(), all.end(), steps * to, before);
+  if (end == all.begin()) ++end;
+  return {std::min(std::lower_bound(all.begin(), all.end(), std::floor(steps * from), before), end - 1), end};
+}
+/// How many steps an entry stands for: those until the next one.
+template <class Entry> double weight_of(const std::vector<Entry>& all, const Entry& entry) {
+  const Entry* next = &entry + 1;
+  return next == all.data() + all.size() ? 1 : static_cast<double>(next->step - entry.step);
+}
+/// Median over a part of the run, every step counting the same, however many were looked at.
 template <class Entry>
 double median_of(const std::vector<Entry>& all, double Entry::*field, double from, double to) {
-  const auto size = static_cast<double>(all.size());
-  const auto last = std::max<std::size_t>(static_cast<std::size_t>(size * to), 1);
-  const auto first = std::min(static_cast<std::size_t>(size * from), last - 1);
-  std::vector<double> values;
-  for (std::size_t i = first; i < std::min(last, all.size()); ++i) values.push_back(all[i].*field);
-  return median(std::move(values));
+  std::vector<std::pair<double, double>> values;
+  for (const Entry& entry : part(all, from, to)) values.emplace_back(entry.*field, weight_of(all, entry));
+  return weighted_median(std::move(values));
 }
 template <class Entry> double at_first(const std::vector<Entry>& all, double Entry::*field) {
   return median_of(all, field, 0, 0.05);

@@ -72,8 +72,8 @@ constexpr std::array rules{
     Rule{"memorizes", 0.15, 0.5, memorizes, run, "accuracy on the training batches less that on other data"},
     Rule{"constant output", 0.01, 1e-4, constant_output, run,
          "std of the output over the samples; of logits below 0.01"},
-    Rule{"labels shuffled", 0.98, 2, labels_shuffled, run,
-         "loss at ln C with nothing else wrong: the labels do not belong to their inputs"},
+    Rule{"labels shuffled", 0.9, 2, labels_shuffled, run,
+         "loss over ln C with nothing else wrong: the labels do not belong to their inputs"},
     Rule{"loss at ln C", 0.9, 0.98, loss_at_ln_c, run, "loss over ln C, the loss of guessing among C classes"},
     Rule{"does not learn", 0.85, 2, does_not_learn, run,
          "late loss over that of guessing, where no other rule says anything"},
@@ -117,23 +117,25 @@ Finding warning(const Rule& rule, std::string where, double value, std::string t
   return {std::string(rule.name), std::move(where), value, rule.warning, severity, std::move(text), rule.source};
 }
 
-std::optional<Finding> finding_or_note(const Rule& rule, double worth_saying, std::string where, double value,
-                                       std::string text) {
-  if (!judged(rule, value) && value < worth_saying) return std::nullopt;
-  return warning(rule, std::move(where), value, std::move(text), judged(rule, value).value_or(Severity::info));
-}
-
 bool any(const Findings& found) {
   return std::any_of(found.begin(), found.end(),
                      [](const Finding& each) { return each.severity != Severity::info; });
 }
 
+double weighted_median(std::vector<std::pair<double, double>> values) {
+  std::erase_if(values, [](const auto& each) { return !std::isfinite(each.first); });
+  std::sort(values.begin(), values.end());
+  double half = 0;
+  for (const auto& [value, weight] : values) half += weight / 2;
+  for (const auto& [value, weight] : values)
+    if ((half -= weight) < 0) return value;
+  return 0;
+}
+
 double median(std::vector<double> values) {
-  std::erase_if(values, [](double v) { return !std::isfinite(v); });
-  if (values.empty()) return 0;
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
+  std::vector<std::pair<double, double>> weighted;
+  for (const double value : values) weighted.emplace_back(value, 1);
+  return weighted_median(std::move(weighted));
 }
 
 Index last_step(const RunRecord& record) { return record.loss.empty() ? 0 : record.loss.back().step; }
@@ -161,11 +163,24 @@ bool is_weight(const ParameterRecord& parameter) {
   return parameter.path.ends_with("weight") || (parameter.shape.rows > 1 && parameter.shape.cols > 1);
 }
 
+namespace {
+/// The loss in a part of the run: its median or its mean, whichever is larger, as few large losses are a sign, too.
+double level(const RunRecord& record, double from, double to) {
+  double sum = 0, weights = 0;
+  for (const LossStep& step : part(record.loss, from, to)) {
+    sum += step.loss * weight_of(record.loss, step);
+    weights += weight_of(record.loss, step);
+  }
+  const double mean = sum / std::max(weights, 1.0);
+  return std::isnan(mean) ? mean : std::max(mean, median_of(record.loss, &LossStep::loss, from, to));
+}
+}  // namespace
+
 Course course_of(const RunRecord& record) {
   Course course{at_first(record.loss, &LossStep::loss), 0, lately(record.loss, &LossStep::loss)};
-  course.lowest = std::min(course.first, course.last);
+  course.lowest = late_loss(record);
   for (double from = 0; from < 0.95; from += 0.1)
-    course.lowest = std::min(course.lowest, median_of(record.loss, &LossStep::loss, from, from + 0.1));
+    course.lowest = std::min(course.lowest, level(record, from, from + 0.1));
   return course;
 }
 
@@ -176,12 +191,7 @@ double guessing(const RunRecord& record) {
   return record.loss.empty() ? 0 : record.loss.front().loss;
 }
 
-double late_loss(const RunRecord& record) {
-  double sum = 0, count = 0;
-  for (std::size_t i = record.loss.size() * 3 / 4; i < record.loss.size(); ++i, ++count) sum += record.loss[i].loss;
-  const double mean = sum / std::max(count, 1.0);
-  return std::isnan(mean) ? mean : std::max(mean, lately(record.loss, &LossStep::loss));
-}
+double late_loss(const RunRecord& record) { return level(record, 0.75, 1); }
 
 bool learns_well(const RunRecord& record) {
   return !record.loss.empty() && !record.nan_step && late_loss(record) < 0.5 * guessing(record);

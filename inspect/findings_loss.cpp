@@ -16,11 +16,23 @@ const LayerRecord* output_of(const RunRecord& record) {
 
 namespace {
 
+/// Steps after which it may be said of a network with nothing else wrong that it does not learn: a classification of few inputs
+/// may still begin to after a thousand.
+Index patience(const RunRecord& record) {
+  const Index enough = enough_steps(record);
+  return enough < 1000 || record.classes < 2 ? enough : 2 * enough;
+}
+
 /// Whether the loss of the last quarter is that of guessing, down to the share `rule.warning` of it.
-bool at_ln_c(const RunRecord& record, const Rule& rule) {
-  if (record.classes < 2 || last_step(record) < enough_steps(record) || record.nan_step) return false;
+bool at_ln_c(const RunRecord& record, const Rule& rule, const Findings& found) {
+  if (record.classes < 2 || last_step(record) < (any(found) ? enough_steps(record) : patience(record)) ||
+      record.nan_step)
+    return false;
   return late_loss(record) >= rule.warning * guessing(record);
 }
+
+/// A network without a hidden layer, which can learn nothing but straight lines.
+bool is_linear(const RunRecord& record) { return record.structure.linear.size() == 1; }
 
 /// Whether the network's last output was of an ordinary size in that step.
 bool output_was_sound(const RunRecord& record, Index step) {
@@ -77,11 +89,13 @@ Findings constant_output(const RunRecord& record, const Rule& rule, const Findin
 }
 
 Findings loss_at_ln_c(const RunRecord& record, const Rule& rule, const Findings& found) {
-  if (!at_ln_c(record, rule)) return {};
+  if (!at_ln_c(record, rule, found)) return {};
   const double loss = late_loss(record);
   const double at_chance = guessing(record);
   std::string_view cause = "check the labels";
-  if (fired(found, dying_relu) || fired(found, dead_at_birth))
+  if (is_linear(record))
+    cause = "without a hidden layer it is a linear map, which tells classes apart by straight lines only; add one";
+  else if (fired(found, dying_relu) || fired(found, dead_at_birth))
     cause = "its units are dead";
   else if (fired(found, vanishing_gradient))
     cause = "the gradient does not reach the first layers";
@@ -103,7 +117,7 @@ Findings loss_at_ln_c(const RunRecord& record, const Rule& rule, const Findings&
 }
 
 Findings labels_shuffled(const RunRecord& record, const Rule& rule, const Findings& found) {
-  if (!at_ln_c(record, rule)) return {};
+  if (!at_ln_c(record, rule, found) || is_linear(record)) return {};
   if (any(found)) return {};  // which is reason enough to learn nothing
   std::vector<double> ratios;
   for (const ParameterRecord& parameter : record.parameters)
@@ -146,7 +160,7 @@ Findings memorizes(const RunRecord& record, const Rule& rule, const Findings&) {
 }
 
 Findings does_not_learn(const RunRecord& record, const Rule& rule, const Findings& found) {
-  if (any(found) || last_step(record) < enough_steps(record) || record.nan_step || record.loss.empty()) return {};
+  if (any(found) || last_step(record) < patience(record) || record.nan_step || record.loss.empty()) return {};
   double start = guessing(record);
   if (record.classes < 2) start = std::max(start, at_first(record.loss, &LossStep::loss));
   const double share = late_loss(record) / start;

@@ -44,7 +44,9 @@ Findings dying_relu(const RunRecord& record, const Rule& rule, const Findings&) 
     if (share < worth_saying) continue;
     std::vector<double> ratios;
     for (const Death& death : deaths)
-      if (death.weight_norm > 0) ratios.push_back(death.weight_jump / death.weight_norm);
+      if (death.weight_norm > 0)
+        ratios.push_back(death.weight_jump / death.weight_norm /
+                         static_cast<double>(std::max<Index>(death.updates, 1)));
     const Death& middle = deaths[(deaths.size() - 1) / 2];
     const double ratio = median(ratios);
     std::string text = fmt::format("{}: {} of the units are dead, half of them by step {}", name_of(record, *layer),
@@ -57,8 +59,8 @@ Findings dying_relu(const RunRecord& record, const Rule& rule, const Findings&) 
                           number(ratio), number(middle.lr), other);
     else
       text += fmt::format(": no gradient moves their weights any more; use {}, or revive them", other);
-    if (auto found = finding_or_note(rule, worth_saying, layer->path, share, std::move(text)))
-      result.push_back(std::move(*found));
+    result.push_back(
+        warning(rule, layer->path, share, std::move(text), judged(rule, share).value_or(Severity::info)));
   }
   return summarized(std::move(result));
 }
@@ -68,13 +70,14 @@ Findings dead_at_birth(const RunRecord& record, const Rule& rule, const Findings
   Findings result;
   for (const LayerRecord* layer : hidden_layers(record)) {
     const double share = share_of(deaths_of(*layer, true), *layer);
-    auto found = finding_or_note(
-        rule, worth_saying, layer->path, share,
+    if (share < worth_saying) continue;
+    result.push_back(warning(
+        rule, layer->path, share,
         fmt::format(
             "{}: {} of the units have been dead since the first batch, usual is below {}: their biases are too "
             "negative, or the layers before are narrow; use bias 0 and he_normal weights, or leaky_relu",
-            name_of(record, *layer), percent(share), percent(rule.warning)));
-    if (found) result.push_back(std::move(*found));
+            name_of(record, *layer), percent(share), percent(rule.warning)),
+        judged(rule, share).value_or(Severity::info)));
   }
   return summarized(std::move(result));
 }
@@ -82,6 +85,8 @@ Findings dead_at_birth(const RunRecord& record, const Rule& rule, const Findings
 namespace {
 /// Share of the samples on the flat side of an f that is flat on one side only and smooth (elu, swish, softplus).
 constexpr double one_sided = 0.9;
+/// A share below this part of itself at first has come with the updates.
+constexpr double came_with_training = 0.5;
 }  // namespace
 
 Findings saturation(const RunRecord& record, const Rule& rule, const Findings&) {
@@ -100,13 +105,19 @@ Findings saturation(const RunRecord& record, const Rule& rule, const Findings&) 
                                            name_of(record, *layer), percent(high), percent(rule.warning))));
     } else if (layer->facts.saturates_left && layer->facts.saturates_right) {
       if (!judged(rule, low + high)) continue;
+      const double at_birth = layer->steps.front().saturated_low + layer->steps.front().saturated_high;
+      const std::string remedy =
+          at_birth > came_with_training * (low + high)
+              ? "use smaller weights at first (xavier_normal)"
+              : fmt::format("it was {} at first, and updates have brought it there: lower the learning rate{}",
+                            percent(at_birth), lr_text(lr_at(record, 0)));
       result.push_back(finding(
           rule, layer->path, low + high,
           fmt::format("{}: {} of its outputs are saturated ({} low, {} high), usual is below {}: f′ is less than a "
-                      "tenth of its maximum there and stops the gradient; use smaller weights at first "
-                      "(xavier_normal), normalization before the layer, or relu",
+                      "tenth of its maximum there and stops the gradient; {}, normalization before the layer, "
+                      "or relu",
                       name_of(record, *layer), percent(low + high), percent(low), percent(high),
-                      percent(rule.warning))));
+                      percent(rule.warning), remedy)));
     } else if (low >= one_sided && late_loss(record) > 0.5 * guessing(record)) {
       result.push_back(
           warning(rule, layer->path, low,
@@ -244,11 +255,14 @@ Findings wrong_gain(const RunRecord& record, const Rule& rule) {
 }  // namespace
 
 Findings bad_initialization(const RunRecord& record, const Rule& rule, const Findings&) {
+  constexpr double mostly_dead = 0.75;
   if (Findings wrong = wrong_gain(record, rule); !wrong.empty()) return wrong;
   const Layers layers = hidden_layers(record);
   if (layers.size() < 3) return {};
   const LayerStep& first = layers.front()->steps.front();
   const LayerStep& last = layers.back()->steps.front();
+  for (const LayerRecord* layer : layers)
+    if (layer->steps.front().dead_batch >= mostly_dead) return {};  // dead_at_birth says more
   if (first.step != 0 || last.step != 0 || !(first.z_std > 0) || !(last.gradient_rms > 0)) return {};
   const double forward = last.z_std / first.z_std;
   const double back = first.gradient_rms / last.gradient_rms;

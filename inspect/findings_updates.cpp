@@ -10,17 +10,20 @@
 namespace tapegrad::inline TAPEGRAD_ABI::judging {
 
 Peak peak_update(const RunRecord& record) {
+  constexpr double stretches = 20;
   Peak peak;
   for (const ParameterRecord& parameter : record.parameters) {
-    if (!is_weight(parameter)) continue;
-    const std::size_t length = std::max<std::size_t>(parameter.steps.size() / 20, 1);
-    for (std::size_t from = 0; from + length <= parameter.steps.size(); from += length) {
+    const auto& all = parameter.steps;
+    if (!is_weight(parameter) || all.empty()) continue;
+    const double steps = static_cast<double>(all.back().step + 1), length = std::max(1 / stretches, 1 / steps);
+    for (double from = 0; from + length < 1 + 1e-9; from += length) {
       double sum = 0;
-      for (std::size_t i = from; i < from + length; ++i) sum += parameter.steps[i].update_ratio;
+      const auto stretch = part(all, from, from + length);
+      for (const ParameterStep& step : stretch) sum += step.update_ratio;
       // Of weights that weight decay has brought to 0, any update is a large one.
-      if (parameter.steps[from].weight_norm < 1e-3 * parameter.steps.front().weight_norm) continue;
-      const double mean = sum / static_cast<double>(length);
-      if (std::isfinite(mean) && mean > peak.ratio) peak = {parameter.path, parameter.steps[from].step, mean};
+      if (stretch.front().weight_norm < 1e-3 * all.front().weight_norm) continue;
+      const double mean = sum / static_cast<double>(stretch.size());
+      if (std::isfinite(mean) && mean > peak.ratio) peak = {parameter.path, stretch.front().step, mean};
     }
   }
   return peak;
@@ -63,7 +66,8 @@ std::string trouble(const RunRecord& record) {
   const double late = late_loss(record);
   if (rose_again(record))
     return fmt::format("rose again (from {} to {})", number(course_of(record).lowest), number(late));
-  if (late > 0.8 * at_the_start(record))
+  // Without a hidden layer the best weights may be 0: then the loss is as low as it can be, and no rate is too high.
+  if (late > 0.8 * at_the_start(record) && record.structure.linear.size() != 1)
     return fmt::format("does not fall ({} at first, {} now)", number(at_first(record.loss, &LossStep::loss)),
                        number(late));
   return "";

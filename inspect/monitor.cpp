@@ -11,48 +11,32 @@
 
 #include "tapegrad/inspect/statistics.h"
 #include "tapegrad/inspect/structure.h"
-#include "tapegrad/inspect/unit_health.h"
+#include "tapegrad/inspect/watched_layer.h"
 #include "tapegrad/inspect/watched_parameter.h"
 #include "tapegrad/layers/activation.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
+namespace {
+
+/// Steps from one look to the next where the caller does not say it: in runs of 4,000 steps one of 28 is looked at, which costs
+/// about as much as a step of training. A histogram costs about three.
+Index usual_distance(Index step) {
+  return step < 20 ? 1 : step < 100 ? 5 : step < 300 ? 10 : step < 1000 ? 25 : 50;
+}
+
+}  // namespace
+
 template <class T> struct BasicMonitor<T>::Implementation {
-  /// What one step says of a layer. It becomes part of the record only when all of the step has been looked at, so that a
-  /// step that fails for want of memory can be repeated.
-  struct Look {
-    bool seen = false;
-    Index rows = 0;         ///< of z; 0 when its units were not judged
-    double output_rms = 0;  ///< RMS ∂L/∂y
-    LayerStep step{};
-    std::optional<Histogram> histogram{};
-    std::vector<Unit> units{};
-    std::vector<Death> deaths{};         ///< confirmed in this step
-    std::vector<std::size_t> revived{};  ///< places among the deaths of the record
-    std::vector<double> rates{};         ///< of the firing period that ends with this step
-  };
-
-  /// One activation layer, and what must be remembered of it from step to step.
-  struct Layer {
-    const BasicActivationLayer<T>* module;
-    Thinning steps, histograms, firing;
-    UnitSlopes<T> slopes{};  ///< of the current batch
-    std::vector<Unit> units{};
-    bool finite = true;                           ///< all z of this period were
-    Index samples = 0;                            ///< in this period
-    const WatchedParameter<T>* weight = nullptr;  ///< of the linear layer that makes its z
-    const WatchedParameter<T>* bias = nullptr;
-    Look look{};
-  };
-
   Implementation(BasicModule<T>& net, MonitorOptions o)
-      : options(std::move(o)), loss_steps(options.every, options.most_records) {
-    const Thinning steps(options.every, options.most_records);
-    const Thinning histograms(options.histogram_every, std::max<Index>(options.most_records / 4, 2));
+      : options(std::move(o)), loss_steps(std::max<Index>(options.every, 1), options.most_records) {
+    const Thinning steps = loss_steps;
+    const Thinning histograms(std::max<Index>(options.histogram_every, 1),
+                              std::max<Index>(options.most_records / 4, 2));
     const auto positive = [](const char* name, Index value, Index least) {
       if (value < least) fail("monitor", fmt::format("{} must be at least {}, got {}", name, least, value));
     };
-    positive("every", options.every, 1);
-    positive("histogram_every", options.histogram_every, 1);
+    positive("every", options.every, 0);
+    positive("histogram_every", options.histogram_every, 0);
     positive("firing_every", options.firing_every, 1);
     positive("confirm_after", options.confirm_after, 0);
     positive("most_records", options.most_records, 2);
@@ -69,7 +53,7 @@ template <class T> struct BasicMonitor<T>::Implementation {
     for (const auto& [path, module] : modules) {
       const auto* layer = dynamic_cast<const BasicActivationLayer<T>*>(module);
       if (layer == nullptr) continue;
-      layers.push_back({layer, steps, histograms, Thinning(1, std::max<Index>(options.most_records / 4, 2))});
+      layers.emplace_back(layer, steps, histograms, options.confirm_after, options.most_records);
       LayerRecord& to = record.layers.emplace_back();
       to.path = path;
       to.activation = layer->activation().text();
@@ -99,18 +83,30 @@ template <class T> struct BasicMonitor<T>::Implementation {
 
   // What may fail. Nothing of it is in the record yet, nor in what is remembered.
 
+  /// Whether this step is to be looked at. With `every` = 0 a loss far above the first one is reason to look at every step.
+  bool due(Index step, double last_loss) const {
+    if (options.every > 0) return step % options.every == 0;
+    return step >= next_look || last_loss > first_loss + std::abs(first_loss);
+  }
+
   void look(BasicVar<T> loss) {
     const BasicTape<T>& tape = loss.tape();
     const NodeIndex end = loss.index();
     look_at_input(tape, loss);
     if (count == 0) structure = structure_of(loss, modules);
     in_eval = !modal.empty() && !in_training();
-    for (std::size_t i = 0; i < layers.size(); ++i) look_at_layer(tape, end, i);
+    const Index apart = options.histogram_every > 0 ? options.histogram_every
+                        : options.every > 0         ? 50
+                                                    : 8 * usual_distance(count);
+    const bool histogram = count % apart == 0;
+    for (std::size_t i = 0; i < layers.size(); ++i)
+      layers[i].look({count, count - last_look, last_lr, remembered, histogram}, tape, end, record.layers[i],
+                     watched, scratch);
     look_at_output(tape, end);
     attribute();
-    for (std::size_t i = 0; i < watched.size(); ++i) {
+    for (std::size_t i = 0; i < watched.size() && remembered; ++i) {
       watched[i].look(record.parameters[i], count);
-      if (count % options.histogram_every == 0) watched[i].look_at_histogram(count, scratch);
+      if (histogram) watched[i].look_at_histogram(count, scratch);
     }
   }
 
@@ -129,131 +125,25 @@ template <class T> struct BasicMonitor<T>::Implementation {
          fmt::format("the network it watches has recorded nothing before the loss, variable {}", loss.label()));
   }
 
-  void look_at_layer(const BasicTape<T>& tape, NodeIndex end, std::size_t index) {
-    Layer& layer = layers[index];
-    const LayerRecord& to = record.layers[index];
-    Look& look = layer.look;
-    const LayerNodes nodes = find_nodes(tape, end, *layer.module);
-    look.seen = nodes.found;
-    look.rows = 0;
-    look.histogram.reset();
-    look.deaths.clear();
-    look.revived.clear();
-    if (!nodes.found) return;
-    const Node<T>& z = tape.node(nodes.z);
-    const Node<T>& y = tape.node(nodes.y);
-    const Values<T> z_values(z.value, z.size());
-    const Values<T> y_values(y.value, y.size());
-    LayerStep& step = look.step = {.step = count};
-    step.z_mean = mean_of(z_values);
-    step.z_std = std_of<T>(z_values, step.z_mean);
-    step.mean = mean_of(y_values);
-    step.std = std_of<T>(y_values, step.mean);
-    step.gradient_rms = gradient_rms(z);
-    look.output_rms = gradient_rms(y);
-    step.slope_factor = ratio(step.gradient_rms, look.output_rms);
-
-    if (layer.units.empty()) find_source(layer, source_of(tape, nodes.z));
-    const auto units = layer.units.empty() ? static_cast<std::size_t>(z.shape().cols) : layer.units.size();
-    look.units = layer.units;
-    look.units.resize(units);
-    if (to.elementwise && z.shape() == Shape{z.shape().rows, static_cast<Index>(units)})
-      look_at_units(layer, to, z);
-    if (count % options.histogram_every == 0 && std::isfinite(step.z_mean)) {
-      look.histogram = Histogram{.low = -8, .high = 8};
-      for (const T v : z_values) look.histogram->add(static_cast<double>(v));
-    }
-  }
-
-  void find_source(Layer& layer, const BasicLinear<T>* source) {
-    if (source == nullptr) return;
-    for (const WatchedParameter<T>& each : watched) {
-      if (each.is(source->weight)) layer.weight = &each;
-      if (source->has_bias() && each.is(source->bias)) layer.bias = &each;
-    }
-  }
-
-  void look_at_units(Layer& layer, const LayerRecord& to, const Node<T>& z) {
-    Look& look = layer.look;
-    layer.slopes.begin(z.shape().cols, to.facts.sup_slope);
-    layer.slopes.add(layer.module->activation(), z.value, z.shape(), scratch);
-    look.rows = z.shape().rows;
-    const auto elements = static_cast<double>(std::max<Index>(z.size(), 1));
-    LayerStep& step = look.step;
-    step.saturated_low = static_cast<double>(layer.slopes.low()) / elements;
-    step.saturated_high = static_cast<double>(layer.slopes.high()) / elements;
-    Index off = 0, off_this_epoch = 0, dead = 0, asleep = 0;
-    for (std::size_t u = 0; u < look.units.size(); ++u) {
-      Unit& unit = look.units[u];
-      unit.unsaturated += layer.slopes.unsaturated(u);
-      unit.judged = layer.slopes.judged(u);
-      if (!unit.judged) continue;
-      if (unit.see(layer.slopes.dead(u), count)) unit.candidate = certificate(layer, u);
-      note_death(unit, to, look);
-      off += unit.off();
-      off_this_epoch += unit.off_this_epoch;
-      dead += unit.death != Unit::never;
-      asleep += layer.slopes.asleep(u);
-    }
-    const auto units = static_cast<double>(std::max<std::size_t>(look.units.size(), 1));
-    step.dead_batch = static_cast<double>(off) / units;
-    step.dead_epoch = static_cast<double>(off_this_epoch) / units;
-    step.dead_since = static_cast<double>(dead) / units;
-    step.asleep = static_cast<double>(asleep) / units;
-  }
-
-  /// A death enters the record when it is confirmed, and leaves the unit when it is over.
-  void note_death(Unit& unit, const LayerRecord& to, Look& look) const {
-    const bool dead = unit.dead(options.confirm_after);
-    if (dead && unit.death == Unit::never) {
-      unit.death = static_cast<Index>(to.deaths.size() + look.deaths.size());
-      look.deaths.push_back(unit.candidate);
-      look.deaths.back().cause = cause_of(unit.candidate);
-    } else if (!dead && unit.death != Unit::never) {
-      look.revived.push_back(static_cast<std::size_t>(unit.death));
-      unit.death = Unit::never;
-    }
-  }
-
-  /// A unit went off between the last step looked at and this one: what did the update between do to it?
-  Death certificate(const Layer& layer, std::size_t unit) const {
-    Death death{.step = count, .unit = static_cast<Index>(unit), .at_initialization = count == 0, .lr = last_lr};
-    const UnitUpdate weight = layer.weight == nullptr ? UnitUpdate{} : layer.weight->last_update(unit);
-    const UnitUpdate bias = layer.bias == nullptr ? UnitUpdate{} : layer.bias->last_update(unit);
-    death.weight_jump = weight.weight_jump;
-    death.weight_norm = weight.weight_norm;
-    death.bias_jump = bias.bias_jump;
-    death.gradient_norm = std::hypot(weight.gradient_norm, bias.gradient_norm);
-    return death;
-  }
-
-  static std::string cause_of(const Death& death) {
-    if (death.at_initialization) return "off on the first batch, before any update";
-    const double relative = ratio(death.weight_jump, death.weight_norm);
-    if (relative == 0) return "its own weights had not moved: the layers below had";
-    return fmt::format("{}: the update before moved its weights by {:.2g} %", relative > 0.1 ? "a jump" : "a drift",
-                       100 * relative);
-  }
-
   /// The last value the network made: the logits, or what an activation makes of them, whose step is there already.
   void look_at_output(const BasicTape<T>& tape, NodeIndex end) {
-    output.seen = false;
+    output_seen = false;
     for (NodeIndex i = end; i-- > 0;) {
       const Node<T>& node = tape.node(i);
       if (!is_ours(node.owner)) continue;
       const double sample_std = sample_std_of(static_cast<const T*>(node.value), node.shape());
-      for (Layer& layer : layers) {
-        if (node.owner != layer.module) continue;
-        layer.look.step.sample_std = sample_std;
+      for (WatchedLayer<T>& each : layers) {
+        if (node.owner != each.layer) continue;
+        each.step.sample_std = sample_std;
         return;
       }
       const Values<T> values(node.value, node.size());
-      output.seen = true;
-      output.step = {.step = count, .sample_std = sample_std};
-      output.step.z_mean = output.step.mean = mean_of(values);
-      output.step.z_std = output.step.std = std_of<T>(values, output.step.mean);
-      output.step.gradient_rms = gradient_rms(node);
-      output.units.resize(static_cast<std::size_t>(node.shape().cols));
+      output_seen = true;
+      output_units = node.shape().cols;
+      output = {.step = count, .sample_std = sample_std};
+      output.z_mean = output.mean = mean_of(values);
+      output.z_std = output.std = std_of<T>(values, output.mean);
+      output.gradient_rms = gradient_rms(node);
       return;
     }
   }
@@ -261,46 +151,24 @@ template <class T> struct BasicMonitor<T>::Implementation {
   /// Splits the change of the gradient from layer to layer: what stands between two activations, and f′.
   void attribute() {
     for (std::size_t i = 0; i < layers.size(); ++i) {
-      Look& here = layers[i].look;
-      const Look& next = i + 1 < layers.size() ? layers[i + 1].look : output;
-      if (here.seen && next.seen) here.step.weight_factor = ratio(here.output_rms, next.step.gradient_rms);
+      const bool is_last = i + 1 == layers.size();
+      if (!layers[i].seen || !(is_last ? output_seen : layers[i + 1].seen)) continue;
+      layers[i].step.weight_factor =
+          ratio(layers[i].output_rms, is_last ? output.gradient_rms : layers[i + 1].step.gradient_rms);
     }
   }
 
-  void end_firing_period(bool looked) {
-    for (Layer& layer : layers) {
-      const Index now = looked ? layer.look.rows : 0;
-      const double samples = static_cast<double>(layer.samples + now);
-      const bool finite = layer.finite && (now == 0 || std::isfinite(layer.look.step.z_mean));
-      layer.look.rates.clear();
-      if (samples == 0) continue;
-      for (const Unit& unit : now > 0 ? layer.look.units : layer.units)
-        layer.look.rates.push_back(finite ? static_cast<double>(unit.unsaturated) / samples
-                                          : std::numeric_limits<double>::quiet_NaN());
-    }
-  }
-
-  void make_room(bool looked, bool period_ends) {
-    for (std::size_t i = 0; i < layers.size(); ++i) {
-      LayerRecord& to = record.layers[i];
-      const Look& look = layers[i].look;
-      if (period_ends && !look.rates.empty()) Thinning::make_room(to.firing_rates);
-      if (!looked || !look.seen) continue;
-      Thinning::make_room(to.steps);
-      if (look.histogram) Thinning::make_room(to.z_histograms);
-      to.deaths.reserve(to.deaths.size() + look.deaths.size());
-      to.dead_since.reserve(look.units.size());
-    }
-    if (!looked) return;
+  void make_room(bool looked) {
+    for (std::size_t i = 0; i < layers.size(); ++i) layers[i].make_room(record.layers[i]);
     Thinning::make_room(record.loss);
-    if (output.seen) Thinning::make_room(record.layers.back().steps);
-    for (std::size_t i = 0; i < watched.size(); ++i) watched[i].make_room(record.parameters[i]);
+    if (!looked) return;
+    if (output_seen) Thinning::make_room(record.layers.back().steps);
+    for (std::size_t i = 0; i < watched.size() && remembered; ++i) watched[i].make_room(record.parameters[i]);
   }
 
   // What cannot fail.
 
-  void commit(double loss, const StepInfo& info) noexcept {
-    loss_steps.append(record.loss, {count, loss, info.accuracy, info.lr});
+  void commit(double loss) noexcept {
     if (!std::isfinite(loss) && !record.nan_step) {
       record.nan_step = count;
       record.nan_input = !std::isfinite(input_mean);
@@ -312,14 +180,17 @@ template <class T> struct BasicMonitor<T>::Implementation {
       record.input_mean = input_mean;
       record.input_std = input_std;
     }
-    for (std::size_t i = 0; i < layers.size(); ++i)
-      if (layers[i].look.seen) commit(layers[i], record.layers[i]);
-    if (output.seen) {
-      record.layers.back().units = static_cast<Index>(output.units.size());
-      output_steps.append(record.layers.back().steps, output.step);
+    if (output_seen) {
+      record.layers.back().units = output_units;
+      output_steps.append(record.layers.back().steps, output);
     }
+    if (!remembered) return;
     for (std::size_t i = 0; i < watched.size(); ++i) watched[i].commit(record.parameters[i]);
-    last_lr = info.lr;
+    last_look = count;
+  }
+
+  void commit_loss(double loss, const StepInfo& info) noexcept {
+    loss_steps.append(record.loss, {count, loss, info.accuracy, info.lr});
     if (info.accuracy < 0) return;
     accuracies += info.accuracy;
     ++batches;
@@ -333,48 +204,8 @@ template <class T> struct BasicMonitor<T>::Implementation {
     batches = 0;
   }
 
-  void commit(Layer& layer, LayerRecord& to) noexcept {
-    Look& look = layer.look;
-    layer.units.swap(look.units);
-    layer.samples += look.rows;
-    layer.finite = layer.finite && (look.rows == 0 || std::isfinite(look.step.z_mean));
-    for (const std::size_t place : look.revived) to.deaths[place].revived = count;
-    std::move(look.deaths.begin(), look.deaths.end(), std::back_inserter(to.deaths));
-    if (to.deaths.size() > layer.units.size() + static_cast<std::size_t>(options.most_records))
-      thin_deaths(layer, to);
-    to.units = static_cast<Index>(layer.units.size());
-    to.dead_since.resize(layer.units.size());
-    for (std::size_t u = 0; u < layer.units.size(); ++u) {
-      const Unit& unit = layer.units[u];
-      to.dead_since[u] = unit.judged && unit.death != Unit::never ? unit.off_since : Unit::never;
-    }
-    if (look.histogram) layer.histograms.append(to.z_histograms, {count, *look.histogram});
-    layer.steps.append(to.steps, look.step);
-  }
-
-  /// Drops every other death that is over.
-  static void thin_deaths(Layer& layer, LayerRecord& to) noexcept {
-    bool keep = false;
-    std::erase_if(to.deaths, [&](const Death& death) { return death.revived && !(keep = !keep); });
-    for (std::size_t i = 0; i < to.deaths.size(); ++i)
-      if (!to.deaths[i].revived)
-        layer.units[static_cast<std::size_t>(to.deaths[i].unit)].death = static_cast<Index>(i);
-  }
-
-  void commit_firing_period() noexcept {
-    for (std::size_t i = 0; i < layers.size(); ++i) {
-      Layer& layer = layers[i];
-      if (layer.samples > 0)
-        layer.firing.append(record.layers[i].firing_rates, {count, std::move(layer.look.rates)});
-      for (Unit& unit : layer.units) unit.unsaturated = 0;
-      layer.samples = 0;
-      layer.finite = true;
-    }
-  }
-
   void begin_epoch() {
-    for (Layer& layer : layers)
-      for (Unit& unit : layer.units) unit.off_this_epoch = true;
+    for (WatchedLayer<T>& each : layers) each.begin_epoch();
   }
 
   MonitorOptions options;
@@ -388,12 +219,18 @@ template <class T> struct BasicMonitor<T>::Implementation {
   Thinning validation_steps{1, options.most_records};
   double accuracies = 0;  ///< of the batches since the last evaluation
   Index batches = 0;      ///< with an accuracy
-  std::vector<Layer> layers;
+  std::vector<WatchedLayer<T>> layers;
   std::vector<WatchedParameter<T>> watched;
-  Look output;  ///< the logits
+  LayerStep output{};  ///< the logits
+  bool output_seen = false;
+  Index output_units = 0;
   double input_mean = 0, input_std = 0;
   std::vector<T> scratch;
-  double last_lr = 0;
+  double first_loss = 0, last_lr = 0;
+  bool remembered = true;  ///< the weights before the update of this step, so that it can be looked at
+  Index last_look = 0;
+  Index next_look = 0;  ///< with `every` = 0
+  Index period_end = options.firing_every;
   Index count = 0;
 };
 
@@ -414,18 +251,34 @@ template <class T> void BasicMonitor<T>::step(BasicVar<T> loss, StepInfo info) {
   if (loss.shape() != Shape{1, 1})
     fail("monitor",
          fmt::format("needs the scalar loss (1x1), variable {} is {}", loss.label(), to_string(loss.shape())));
-  const bool looks = me.count % me.options.every == 0;
-  const bool next_looks = (me.count + 1) % me.options.every == 0;
-  const bool period_ends = (me.count + 1) % me.options.firing_every == 0;
+  // A loss that is not finite for the first time is looked at without its update.
+  const auto value = static_cast<double>(loss.item());
+  const bool looks = me.remembered || (!std::isfinite(value) && !me.record.nan_step);
+  const bool period_ends = me.count + 1 == me.period_end;
+  if (me.count == 0) me.first_loss = value;
+  const Index distance = usual_distance(me.count);
+  if (me.count >= me.next_look) me.next_look = (me.count / distance + 1) * distance;
+  const bool next_looks = me.due(me.count + 1, value);
   for (std::size_t i = 0; i < me.watched.size() && (looks || next_looks); ++i)
     me.watched[i].check_shape(me.record.parameters[i]);
   if (looks) me.look(loss);
-  if (period_ends) me.end_firing_period(looks);
-  me.make_room(looks, period_ends);
+  const bool adapts = me.options.every == 0;
+  for (std::size_t i = 0; i < me.layers.size(); ++i) {
+    if (!looks && adapts) me.layers[i].follow(loss.tape(), loss.index(), me.record.layers[i], me.scratch);
+    if (period_ends) me.layers[i].end_firing_period(looks);
+  }
+  me.make_room(looks);
 
-  if (looks) me.commit(static_cast<double>(loss.item()), info);
-  if (period_ends) me.commit_firing_period();
+  if (looks || adapts)
+    for (std::size_t i = 0; i < me.layers.size(); ++i) me.layers[i].commit(me.record.layers[i]);
+  if (looks) me.commit(value);
+  if (looks || adapts) me.commit_loss(value, info);
+  for (std::size_t i = 0; i < me.layers.size() && period_ends; ++i)
+    me.layers[i].commit_firing_period(me.count, me.record.layers[i]);
+  if (period_ends) me.period_end += me.options.firing_every;
+  me.last_lr = info.lr;
   ++me.count;
+  me.remembered = next_looks;
   if (next_looks)  // keep what the next update will change
     for (auto& each : me.watched) each.remember();
   if (me.options.steps_per_epoch > 0 && me.count % me.options.steps_per_epoch == 0) me.begin_epoch();

@@ -9,11 +9,14 @@
 namespace tapegrad::inline TAPEGRAD_ABI {
 
 struct MonitorOptions {
-  std::string name = "run";    ///< how the run is called in reports
-  Index every = 1;             ///< look at every k-th step; units are then known to be off in those steps only
-  Index histogram_every = 50;  ///< steps between histograms, which cost more than the rest
-  Index firing_every = 100;    ///< steps in a period of which the firing rates are kept
-  Index confirm_after = 100;   ///< further looks at which a unit must still be off to be called dead since then
+  std::string name = "run";  ///< how the run is called in reports
+  Index every =
+      0;  ///< look at every k-th step; 0: as often as costs little, which is every step at first and every 50th
+          ///< after the thousandth, and units that went off at every step until they are dead or on again
+  Index histogram_every =
+      0;  ///< steps between histograms, which cost more than the rest; 0: at every eighth look or so
+  Index firing_every = 100;   ///< steps in a period of which the firing rates are kept
+  Index confirm_after = 100;  ///< further looks at which a unit must still be off to be called dead since then
   Index most_records = 400;  ///< of a kind; when more have come together, every other one is dropped (of deaths, of
                              ///< those that are over)
   Index steps_per_epoch = 0;       ///< for the horizon "this epoch"; 0: the caller says end_epoch()
@@ -42,7 +45,7 @@ struct StepInfo {
  * The network must outlive the monitor and stay where it is. */
 template <class T> class BasicMonitor {
  public:
-  /** Throws when a number in the options is below 1 (steps_per_epoch and classes: below 0). */
+  /** Throws when a number in the options is below 1 (every, histogram_every, confirm_after, steps_per_epoch and classes: below 0). */
   explicit BasicMonitor(BasicModule<T>& net, MonitorOptions options = {});
   ~BasicMonitor();
   BasicMonitor(BasicMonitor&&) noexcept;

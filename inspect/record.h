@@ -48,7 +48,7 @@ struct LayerStep {
   double saturated_low = 0;   ///< share of all (sample, unit) with |f′(z)| < 0.1·sup|f′| and z ≤ 0
   double saturated_high = 0;  ///< the same with z > 0
   double dead_batch = 0;      ///< share of units with f′(z) = 0 on every sample of this batch
-  double dead_epoch = 0;      ///< the same on every sample seen since the epoch began
+  double dead_epoch = 0;      ///< the same in every look since the epoch began
   double dead_since = 0;      ///< share of units that were off in the last `confirm_after` looks and the one before
   double asleep = 0;          ///< share of units with |f′(z)| < 0.001·sup|f′| on every sample of this batch
   double gradient_rms = 0;    ///< RMS of ∂L/∂z
@@ -61,11 +61,12 @@ struct Death {
   Index step = 0;  ///< first step in which it was off on the whole batch, and stayed so
   Index unit = 0;
   bool at_initialization = false;
-  double weight_jump = 0;             ///< ‖Δw‖ of its incoming weights in the update just before
-  double weight_norm = 0;             ///< ‖w‖ before that update
-  double bias_jump = 0;               ///< Δb in that update, with its sign
-  double lr = 0;                      ///< learning rate of that update
-  double gradient_norm = 0;           ///< ‖∂L/∂(w, b)‖ of the unit in that update
+  Index updates = 1;                  ///< since the look before, in which it was on: one of them turned it off
+  double weight_jump = 0;             ///< ‖Δw‖ of its incoming weights in these updates together
+  double weight_norm = 0;             ///< ‖w‖ before them
+  double bias_jump = 0;               ///< Δb in them, with its sign
+  double lr = 0;                      ///< learning rate of the last of them
+  double gradient_norm = 0;           ///< ‖∂L/∂(w, b)‖ of the unit in the first of them
   std::optional<Index> revived = {};  ///< step in which it fired again, if it did
   std::string cause = {};             ///< in plain words
 };

@@ -73,8 +73,10 @@ constexpr std::array advice{
            }},
     Advice{"loss rose again", [](const Finding&) { return slower(); }},
     Advice{"saturation",
-           [](const Finding&) -> Remedies {
-             return {make(Change::initialization, "xavier_normal"), lr(0.03), lr(0.001)};
+           [](const Finding& f) -> Remedies {
+             const Remedy weights = make(Change::initialization, "xavier_normal");
+             const bool came = f.text.find("lower the learning rate") != std::string::npos;
+             return came ? Remedies{lr(0.03), weights, lr(0.001)} : Remedies{weights, lr(0.03), lr(0.001)};
            }},
     Advice{"learning rate too low",
            [](const Finding& f) -> Remedies {

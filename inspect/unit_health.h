@@ -46,7 +46,6 @@ struct Unit {
   Index death = never;      ///< its place among the deaths of the layer while it is dead
   bool off_this_epoch = true;  ///< in every look
   bool judged = true;          ///< in the last look, z was finite; else whether it is off cannot be said
-  Death candidate = {};        ///< what was noted when it went off; without the cause
 
   /** Takes down a look in which f′ was 0 on every sample, or was not. Returns whether the unit has just gone off. */
   bool see(bool off, Index step) {

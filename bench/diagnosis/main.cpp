@@ -27,7 +27,7 @@ int main(int argc, char** argv) {
     Json j{{"config", config.json}};
     try {
       if (what == "time") {
-        j["time"] = time_of(config, 400);
+        j["time"] = time_of(config, 4000);
       } else {
         const Result result = train(config);
         j.update(result.json);

@@ -158,8 +158,8 @@ def at_models():
 def lines(path): return [json.loads(line) for line in open(path)]
 
 def keep(path):
-    """Healthy is what gets within 3 points of the best network on the same data; of regression within 0.1 of its R²."""
-    runs = [r for r in lines(path) if 'error' not in r and isinstance(r['test_accuracy'], float)]
+    """Healthy is what stays finite and gets within 3 points of the best network on the same data; of regression within 0.1 of its R²."""
+    runs = [r for r in lines(path) if 'error' not in r and not r['diverged'] and isinstance(r['test_accuracy'], float)]
     best = collections.defaultdict(float)
     for r in runs: best[group(r['config'])] = max(best[group(r['config'])], r['test_accuracy'])
     for r in runs:
@@ -185,7 +185,7 @@ def judge(path):
     for r in lines(path):
         if 'error' in r: continue
         c = r['config']
-        c['damaged'] = not isinstance(r['test_accuracy'], float) or r['test_accuracy'] < c['base_accuracy'] - .1
+        c['damaged'] = r['diverged'] or not isinstance(r['test_accuracy'], float) or r['test_accuracy'] < c['base_accuracy'] - .1
         if c['damaged'] or c['kind'] in BY_DEFINITION: yield c
 
 what, rest = sys.argv[1], sys.argv[2:]

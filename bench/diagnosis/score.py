@@ -83,8 +83,9 @@ def main():
         print(f"cause named, of all faulty                                {share([r for r in faulty if named(r)], faulty)}, asked: {'62' if run_only else '90'} %")
         print(f"first finding right, of the detected                      {share([r for r in detected if truth.names_cause(r['config']['kind'], found(r)[0], r)], detected)}" + ('' if run_only else ', asked: 90 %'))
     print(f"healthy runs with a false alarm                           {share([r for r in healthy if found(r)], healthy)}, asked: 0.4 %")
-    if not options.source and not options.both:
-        alarmed = [r for r in healthy if any(step[1] for step in r['detections'])]
+    if not options.both:
+        on_the_way = lambda r: [f for step in r['detections'] for f in step[1] if not options.source or f['source'] == options.source]
+        alarmed = [r for r in healthy if found(r) or on_the_way(r)]
         print(f"healthy runs with an alarm at any time in mid-run         {share(alarmed, healthy)}, asked: 2 %")
     print(f"AutoTrainer's definitions: damaged runs detected          {share([r for r in damaged if r['autotrainer']['issues']], damaged)}, false alarms {share([r for r in healthy if r['autotrainer']['issues']], healthy)}")
     print(f"DeepDiagnosis' definitions: damaged runs detected         {share([r for r in damaged if r['deepdiagnosis']['issue']], damaged)}, false alarms {share([r for r in healthy if r['deepdiagnosis']['issue']], healthy)}")

@@ -71,6 +71,7 @@ void add_layer(Lines& lines, const LayerRecord& layer) {
                         {"step", d.step},
                         {"unit", d.unit},
                         {"at_initialization", d.at_initialization},
+                        {"updates", d.updates},
                         {"weight_jump", d.weight_jump},
                         {"weight_norm", d.weight_norm},
                         {"bias_jump", d.bias_jump},

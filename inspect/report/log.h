@@ -17,7 +17,7 @@ namespace tapegrad::inline TAPEGRAD_ABI {
  *                          dead_batch, dead_epoch, dead_since, asleep, gradient_rms, weight_factor, slope_factor
  *      z_histogram         path, step, low, high, counts (64 equal bins of z), underflow, overflow
  *      firing_rate         path, step (the last of the period), rates (per unit)
- *      death               path, step, unit, at_initialization, weight_jump, weight_norm, bias_jump, lr,
+ *      death               path, step, unit, at_initialization, updates, weight_jump, weight_norm, bias_jump, lr,
  *                          gradient_norm, revived, cause
  *      parameter           path, step, weight_norm, gradient_norm, update_norm, update_ratio
  *      gradient_histogram  path, step, low, high, counts (64 equal bins of log10|g|), underflow, overflow, zeros

@@ -429,11 +429,28 @@ TEST_CASE("diagnosis: weight decay, learning rate gone, momentum too high") {
 TEST_CASE("diagnosis: learning rate too high, and too low") {
   Rng rng(1);
   Sequential high{Linear(2, 32, rng, starting(xavier_normal())), Tanh(), Linear(32, 2, rng)};
-  leading(trained(high, moons(), {.lr = 30}), "learning rate too high");
+  const RunRecord wild = trained(high, moons(), {.lr = 30});
+  leading(wild, "learning rate too high");
+  for (const Finding& each : findings(wild))
+    if (each.rule == "saturation")
+      CHECK(each.text.ends_with(
+          "; it was 0 % at first, and updates have brought it there: lower the learning rate (30), "
+          "normalization before the layer, or relu"));
   for (const double lr : {1e-6, 0.}) {
     Sequential low = healthy_net();
     leading(trained(low, moons(), {.lr = lr}), "learning rate too low");
   }
+}
+
+TEST_CASE("diagnosis: a network without a hidden layer is not told to change its learning rate") {
+  Rng rng(1);
+  Sequential net{Linear(2, 2, rng)};
+  const Dataset xor_data = xor_points<float>();
+  const std::vector<Finding> all = alarms(trained(net, xor_data, {.steps = 2100, .lr = 0.5}));
+  REQUIRE(all.size() == 1);  // its best weights are 0, so that every update is large beside them
+  CHECK(all[0].rule == "loss at ln C");
+  CHECK(all[0].text.ends_with(
+      "; without a hidden layer it is a linear map, which tells classes apart by straight lines only; add one"));
 }
 
 TEST_CASE("diagnosis: labels shuffled, memorizes") {
@@ -441,7 +458,7 @@ TEST_CASE("diagnosis: labels shuffled, memorizes") {
   Rng rng(5);
   for (int& label : data.labels) label = static_cast<int>(rng.below(2));
   Sequential net = healthy_net();
-  leading(trained(net, data, {.lr = 0.01}), "labels shuffled");
+  leading(trained(net, data, {.steps = 2100, .lr = 0.01}), "labels shuffled");
 
   // A step's accuracy is what the batch gave; other data know nothing of these labels.
   data = moons();

@@ -125,7 +125,7 @@ TEST_CASE("monitor: deaths that are over do not pile up, and those that are not 
   tg::Sequential net{tg::Linear(1, 3, rng, {.weight_init = tg::constant(1), .bias_init = tg::zeros()}), tg::Relu(),
                      tg::Linear(3, 1, rng)};
   net.at<tg::Linear>(0).bias.mutable_value() << 0, -100, 0;
-  tg::Monitor monitor(net, {.confirm_after = 0, .most_records = 20});
+  tg::Monitor monitor(net, {.every = 1, .confirm_after = 0, .most_records = 20});
   tg::Tape tape;
   Index all = 0;
   for (int step = 0; step < 1000; ++step) {

@@ -217,10 +217,12 @@ struct Switchboard {
   tg::Matrix t = tg::Matrix::Zero(4, 1);
   tg::Tape tape;
   tg::Matrix& bias() { return net.at<tg::Linear>(0).bias.mutable_value(); }
-  void step(tg::Monitor& monitor, double lr = 0) {
+  void step(
+      tg::Monitor& monitor, double lr = 0, const std::function<void()>& update = [] {}) {
     tape.reset();
     const tg::Var loss = tg::mse(net(tape.input(x)), t);
     loss.backward();
+    update();
     monitor.step(loss, {.lr = lr});
   }
 };
@@ -228,7 +230,7 @@ struct Switchboard {
 TEST_CASE("monitor: deaths and revivals are found where they happen, and nowhere else") {
   Switchboard s;
   s.bias()(0, 4) = -100;  // dead at birth
-  tg::Monitor monitor(s.net, {.firing_every = 10, .confirm_after = 5});
+  tg::Monitor monitor(s.net, {.every = 1, .firing_every = 10, .confirm_after = 5});
   for (int i = 0; i < 40; ++i) {
     s.tape.reset();
     const tg::Var loss = tg::mse(s.net(s.tape.input(s.x)), s.t);
@@ -279,7 +281,7 @@ TEST_CASE("monitor: deaths and revivals are found where they happen, and nowhere
 
 TEST_CASE("monitor: the three horizons of dead are kept apart") {
   Switchboard s;
-  tg::Monitor monitor(s.net, {.confirm_after = 3, .steps_per_epoch = 4});
+  tg::Monitor monitor(s.net, {.every = 1, .confirm_after = 3, .steps_per_epoch = 4});
   for (int i = 0; i < 8; ++i) {
     if (i == 2) s.bias()(0, 0) = -100;
     s.step(monitor);
@@ -310,6 +312,72 @@ TEST_CASE("monitor: a death is confirmed by looks, however many steps lie betwee
   CHECK(layer.deaths[0].step == 0);
   CHECK(layer.dead_since[4] == 0);
   check_near(layer.steps.back().dead_since, 1.0 / 6);
+}
+
+TEST_CASE(
+    "monitor: by default it looks often at first, and at every step while a unit that went off is not yet dead") {
+  Switchboard s;
+  tg::Monitor monitor(s.net, {.confirm_after = 10});
+  const auto until = [&](Index step) {
+    while (monitor.steps() < step) s.step(monitor, 0.5);
+  };
+  until(1999);
+  s.step(monitor, 0.5, [&] { s.bias()(0, 1) -= 100, s.bias()(0, 2) -= 200; });  // update 1999 turns two units off
+  const tg::LayerRecord& layer = monitor.record().layers[0];
+  std::vector<Index> looks, expected;
+  for (const tg::LayerStep& step : layer.steps) looks.push_back(step.step);
+  for (Index step = 0; step < 2000; step += step < 20     ? 1
+                                            : step < 100  ? 5
+                                            : step < 300  ? 10
+                                            : step < 1000 ? 25
+                                                          : 50)
+    expected.push_back(step);
+  CHECK(looks == expected);
+  CHECK(monitor.record().looks == static_cast<Index>(looks.size()));
+  CHECK(monitor.record().parameters[0].steps.size() == looks.size());
+  CHECK(layer.z_histograms.size() == 12);            // 0, 8, 16, 40, 80, 160, 240, 400, 600, 800, 1200, 1600
+  CHECK(monitor.record().loss.back().step == 1999);  // the loss is known in every step
+
+  until(2005);
+  s.step(monitor, 0.5, [&] { s.bias()(0, 2) += 200; });  // one of them is on again after 6 steps
+  until(2010);
+  CHECK(layer.deaths.empty());
+  until(2011);  // off at 2000, and at ten further steps
+  REQUIRE(layer.deaths.size() == 1);
+  CHECK(layer.deaths[0].unit == 1);
+  CHECK(layer.deaths[0].step == 2000);
+  CHECK(layer.deaths[0].updates == 50);
+  CHECK(layer.deaths[0].bias_jump == -100);
+  CHECK(layer.dead_since == std::vector<Index>{-1, 2000, -1, -1, -1, -1});
+  CHECK(layer.steps.back().step == 2000);  // nothing but these units was looked at
+  CHECK(layer.steps.back().dead_since == 0);
+  until(2051);
+  check_near(layer.steps.back().dead_batch, 1.0 / 6);
+  check_near(layer.steps.back().dead_since, 1.0 / 6);
+
+  s.bias()(0, 1) += 100;
+  until(2101);
+  CHECK(layer.deaths[0].revived == 2100);
+}
+
+TEST_CASE(
+    "monitor: what two looks lie apart is said of a death, and a loss that blows up is looked at in every step") {
+  Switchboard s;
+  tg::Monitor monitor(s.net, {.confirm_after = 0});
+  for (int step = 0; step < 1049; ++step) s.step(monitor);
+  s.step(monitor, 0, [&] { s.net.at<tg::Linear>(0).weight.mutable_value().row(3) *= -7; });
+  s.step(monitor);  // looks, at step 1050
+  REQUIRE(monitor.record().layers[0].deaths.size() == 1);
+  CHECK(monitor.record().layers[0].deaths[0].cause ==
+        "a jump: the 50 updates before moved its weights by 8 times their size");
+  s.net.at<tg::Linear>(2).bias.mutable_value()(0, 0) += 100;  // of the step without an update in between
+  for (int step = 0; step < 5; ++step) s.step(monitor);
+  const auto& steps = monitor.record().layers[0].steps;
+  CHECK(steps[steps.size() - 2].step == 1054);
+  CHECK(steps.back().step == 1055);
+  s.t(0, 0) = std::nan("");
+  s.step(monitor);
+  CHECK(monitor.record().nan_step == 1056);
 }
 
 TEST_CASE("monitor: a saturated sigmoid is asleep, not dead") {
@@ -382,7 +450,7 @@ TEST_CASE("monitor: a loss that is not finite is noted with its step") {
 
 TEST_CASE("monitor: wrong options and a loss that is no scalar") {
   Switchboard s;
-  CHECK_THROWS_WITH_AS(tg::Monitor(s.net, {.every = 0}), "[monitor] every must be at least 1, got 0", tg::Error);
+  CHECK_THROWS_WITH_AS(tg::Monitor(s.net, {.every = -1}), "[monitor] every must be at least 0, got -1", tg::Error);
   CHECK_THROWS_WITH_AS(tg::Monitor(s.net, {.steps_per_epoch = -1}),
                        "[monitor] steps_per_epoch must be at least 0, got -1", tg::Error);
   tg::Monitor monitor(s.net);
