@@ -6,6 +6,10 @@ set(wasm_include ${PROJECT_BINARY_DIR}/dependencies)
 file(MAKE_DIRECTORY ${wasm_include})
 file(CREATE_LINK ${wasm_fmt}/fmt ${wasm_include}/fmt SYMBOLIC)
 
+# Packs are registers of SSE, which Emscripten's headers translate to those of WebAssembly; they come before Clang's own. Without
+# them the engine does half as many steps per second.
+include_directories(BEFORE ${PROJECT_SOURCE_DIR}/cmake/wasm ${EMSCRIPTEN_SYSROOT}/include/compat)
+
 add_library(Eigen3::Eigen INTERFACE IMPORTED)
 target_include_directories(Eigen3::Eigen INTERFACE ${wasm_eigen})
 add_library(fmt::fmt INTERFACE IMPORTED)

@@ -128,6 +128,7 @@ class Engine {
       return true;
     });
   }
+  void runAlone(int steps) { session_->run_alone(steps); }
   void retune(const val& config) {
     said([&] {
       session_->retune(config_of(config));
@@ -303,6 +304,7 @@ EMSCRIPTEN_BINDINGS(playground) {
   emscripten::class_<Engine>("Engine")
       .constructor<const val&, Engine*>()
       .function("run", &Engine::run)
+      .function("runAlone", &Engine::runAlone)
       .function("retune", &Engine::retune)
       .function("damage", &Engine::damage)
       .function("revive", &Engine::revive)

@@ -170,19 +170,29 @@ double accuracy_of(const tg::Matrix& y, std::span<const int> labels) {
 }
 }  // namespace
 
+tg::Var Session::step() {
+  if (at_) ++*at_;
+  if (!at_ || *at_ == loader_->end()) at_.emplace(loader_->begin());
+  auto& [inputs, labels] = **at_;
+  tape_.reset();
+  const tg::Var loss = loss_of(net_(tape_.input(inputs)), labels);
+  loss.backward();
+  optimizer_->step();
+  return loss;
+}
+
 void Session::run(Index steps) {
   net_.train();
   for (Index i = 0; i < steps; ++i) {
-    if (at_) ++*at_;
-    if (!at_ || *at_ == loader_->end()) at_.emplace(loader_->begin());
-    auto& [inputs, labels] = **at_;
-    tape_.reset();
-    const tg::Var loss = loss_of(net_(tape_.input(inputs)), labels);
-    loss.backward();
-    optimizer_->step();
+    const tg::Var loss = step();
     monitor_->step(loss, {.lr = optimizer_->lr()});
     if (first_losses_.size() < 100) first_losses_.push_back(loss.item());
   }
+}
+
+void Session::run_alone(Index steps) {
+  net_.train();
+  for (Index i = 0; i < steps; ++i) step();
 }
 
 void Session::retune(const Config& config) {

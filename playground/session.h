@@ -70,6 +70,8 @@ class Session {
 
   /** Trains. */
   void run(Index steps);
+  /** The same without the monitor, for measuring the engine alone. */
+  void run_alone(Index steps);
   /** Changes what can be changed while the run goes on: learning rate, optimizer, batch size, weight decay. */
   void retune(const Config& config);
   /** Breaks something: "biases" (−10 in hidden layers), "weights" (ten times as large), "zero" (all weights 0). */
@@ -99,6 +101,8 @@ class Session {
   const std::vector<float>& pictures(Index cells);
 
  private:
+  /** Records the loss of the next batch, goes back, and updates. */
+  tg::Var step();
   Evaluation evaluate(const tg::Dataset& data);
   tg::Var loss_of(tg::Var outputs, std::span<const int> labels);
   void make_loader();

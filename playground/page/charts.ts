@@ -4,21 +4,23 @@ import { scaleLinear, scaleLog } from 'd3-scale';
 import { area, line } from 'd3-shape';
 import uPlot from 'uplot';
 import { byId, digits, element, percent, svg } from './dom';
-import type { Curve, Engine, Layer, Library } from './engine';
+import type { Curve, Engine, Evaluation, Layer, Library } from './engine';
 import type { Palette } from './palette';
 
-/** Losses of every run over the steps; older points are thinned. */
+/** Losses, or accuracies, of every run over the steps; older points are thinned. */
 export class LossChart {
+  accuracy = false;  ///< what is shown
   private plot: uPlot | null = null;
   private steps: number[] = [];
-  private series: (number | null)[][] = [];
+  private losses: (number | null)[][] = [];
+  private accuracies: (number | null)[][] = [];
   private every = 1;
   private seen = 0;
 
   start(names: string[], validation: boolean, colours: Palette): void {
     this.steps = [];
-    this.series = names.map(() => []);
-    if (validation) this.series.push([]);
+    this.losses = Array.from({ length: names.length + (validation ? 1 : 0) }, () => []);
+    this.accuracies = this.losses.map(() => []);
     this.every = 1;
     this.seen = 0;
     this.build(names, validation, colours);
@@ -35,18 +37,21 @@ export class LossChart {
       series: [{ label: 'step' }, ...lines],
     }, this.data(), root);
   }
-  private data(): uPlot.AlignedData { return [this.steps, ...this.series] as uPlot.AlignedData; }
+  private data(): uPlot.AlignedData { return [this.steps, ...(this.accuracy ? this.accuracies : this.losses)] as uPlot.AlignedData; }
 
-  add(step: number, values: number[]): void {
+  add(step: number, values: Evaluation[]): void {
     if (this.steps.length && step <= this.steps[this.steps.length - 1]) return;
     if (this.seen++ % this.every !== 0) return;
     this.steps.push(step);
-    this.series.forEach((s, i) => s.push(Number.isFinite(values[i]) ? values[i] : null));
+    const finite = (x: number) => (Number.isFinite(x) ? x : null);
+    this.losses.forEach((s, i) => s.push(finite(values[i].loss)));
+    this.accuracies.forEach((s, i) => s.push(finite(values[i].accuracy)));
     if (this.steps.length > 600) {
       this.every *= 2;
       const keep = (_: unknown, i: number) => i % 2 === 0;
       this.steps = this.steps.filter(keep);
-      this.series = this.series.map((s) => s.filter(keep));
+      this.losses = this.losses.map((s) => s.filter(keep));
+      this.accuracies = this.accuracies.map((s) => s.filter(keep));
     }
   }
   draw(): void { this.plot?.setData(this.data()); }
@@ -117,7 +122,7 @@ export function drawFlow(layers: Layer[]): void {
     if (layer.gradient === undefined) return;
     rows.push(row(layer.path === 'output' ? 'output' : `layer ${l + 1}`, layer.gradient, layer.gradient < 1e-6));
     if (layer.path !== 'output')
-      rows.push(element('div', { class: 'factors' }, `from the layer above × ${digits(layer.weightFactor ?? NaN)} by weights × ${digits(layer.slopeFactor ?? NaN)} by f′`));
+      rows.push(element('div', { class: 'factors' }, `× ${digits(layer.weightFactor ?? NaN)} weights, × ${digits(layer.slopeFactor ?? NaN)} f′`));
   });
   byId('flow').replaceChildren(...(rows.length ? rows : [element('p', { class: 'note' }, 'Press Play: a step has to be seen first.')]));
 }

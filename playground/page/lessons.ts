@@ -55,7 +55,7 @@ export const lessons: Lesson[] = [
     settings: { data: 'moons', hidden: [8, 8], activation: 'leaky_relu', initializer: 'he_normal', lr: 1, batch: 10 }, twins: ['elu', 'swish'],
     text: 'Three twins with the same seed and the same batches, at a high learning rate. Left of 0 each of them lets some gradient through.',
     question: 'Can a leaky ReLU die?', answers: ['yes, as ReLU does', 'no: its f′ is never 0'], right: 1,
-    explanation: 'f′ is 0.01 for negative z: small, but not 0, so that the unit comes back. ELU and swish have f′ near 0 far to the left; there they fall asleep, they do not die.',
+    explanation: 'f′ is 0.01 for negative z: small, but not 0, so that the unit comes back. ELU and swish have f′ near 0 far to the left; there they fall asleep, and only where eᶻ rounds to 0, below −100, are they dead.',
   },
   {
     title: 'The learning rate',

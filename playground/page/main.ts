@@ -62,6 +62,10 @@ class Playground {
     on('code-copy', () => this.copy(byId('code-text').textContent!, 'The program is copied.'));
     byId('edges').addEventListener('change', () => this.drawEdges());
     byId('lines').addEventListener('change', () => this.drawLines());
+    byId('curve').addEventListener('change', () => {
+      this.loss.accuracy = byId<HTMLSelectElement>('curve').value === 'accuracy';
+      this.loss.draw();
+    });
     byId('lens-layer').addEventListener('change', () => this.drawCharts());
     addEventListener('resize', () => { this.layout(); this.loss.resize(); this.drawAll(); });
     addEventListener('hashchange', () => {
@@ -161,6 +165,7 @@ class Playground {
     byId<HTMLButtonElement>('fewer').disabled = this.config.hidden.length === 0;
     byId<HTMLButtonElement>('more').disabled = this.config.hidden.length === limits.layers;
     byId('own').hidden = this.config.data !== 'own';
+    byId('map').tabIndex = this.config.data === 'own' ? 0 : -1;
     const layers = byId<HTMLSelectElement>('lens-layer');
     if (layers.options.length !== this.config.hidden.length)
       layers.replaceChildren(...this.config.hidden.map((_, l) => element('option', { value: l }, `layer ${l + 1}`)));
@@ -314,7 +319,7 @@ class Playground {
     say(byId('n-train'), digits(trained[0].loss));
     say(byId('n-valid'), valid ? digits(valid.loss) : '–');
     say(byId('n-accuracy'), percent(valid && Number.isFinite(valid.accuracy) ? valid.accuracy : trained[0].accuracy));
-    this.loss.add(steps, [...trained.map((t) => t.loss), ...(this.config.validation > 0 ? [valid?.loss ?? NaN] : [])]);
+    this.loss.add(steps, [...trained, ...(this.config.validation > 0 ? [valid ?? { loss: NaN, accuracy: NaN }] : [])]);
     document.querySelectorAll<HTMLElement>('.twin-numbers').forEach((to, i) => {
       const dead = this.engines[i].units().flat().filter((u) => u.state === 'dead').length;
       say(to, `loss ${digits(trained[i].loss)}${dead ? `, ${dead} dead` : ''}`);

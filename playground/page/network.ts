@@ -29,9 +29,10 @@ export class NetworkView {
   /** Lays out the columns of a network. */
   layout(config: Config, cells: number): void {
     const root = byId('network');
-    const width = Math.max(root.parentElement!.clientWidth, 84 * (config.hidden.length + 2));
+    const many = config.hidden.length > 5;
+    const width = Math.max(root.parentElement!.clientWidth, (many ? 50 : 76) * (config.hidden.length + 2));
     const most = Math.max(2, ...config.hidden);
-    const size = most > 8 ? 34 : 40;
+    const size = many ? 30 : most > 8 ? 34 : 40;
     const pitch = size + (most > 8 ? 13 : 16);
     const top = 56, height = top + most * pitch + 8;
     root.style.height = `${height}px`;
@@ -42,13 +43,13 @@ export class NetworkView {
     Object.assign(this.edges.style, { width: `${width}px`, height: `${height}px` });
     this.image = new ImageData(cells, cells);
     const columns = [2, ...config.hidden, 1];
-    const x = (c: number) => 44 + (c * (width - 88)) / (columns.length - 1);
+    const x = (c: number) => 26 + (c * (width - 52)) / (columns.length - 1);
     this.places = columns.map((n, c) => Array.from({ length: n }, (_, u) => ({ x: x(c), y: top + pitch * (u + 0.5 + (most - n) / 2) })));
     this.headings = [];
     this.shown = columns.map((n, c) => {
       const hidden = c > 0 && c <= config.hidden.length;
       const heading = element('div', { class: 'column', style: `left:${x(c)}px` }, c === 0 ? 'inputs' : hidden ? `layer ${c}` : 'output');
-      if (hidden) heading.append(this.stepper(c - 1, n));
+      if (hidden) heading.append(this.stepper(c - 1, n, many));
       this.headings.push(heading);
       root.append(heading);
       return Array.from({ length: n }, (_, u) => this.unit(c, u, size, cells, root));
@@ -57,10 +58,10 @@ export class NetworkView {
     this.look(null);
   }
 
-  private stepper(layer: number, units: number): HTMLElement {
+  private stepper(layer: number, units: number, short: boolean): HTMLElement {
     const button = (text: string, by: number, name: string) =>
       element('button', { type: 'button', 'aria-label': `Layer ${layer + 1}: one unit ${name}`, disabled: units + by < 1 || units + by > limits.units, onclick: () => this.resize(layer, units + by) }, text);
-    return element('div', { class: 'units' }, button('−', -1, 'fewer'), String(units), button('+', 1, 'more'));
+    return element('div', { class: 'units' }, button('−', -1, 'fewer'), short ? '' : String(units), button('+', 1, 'more'));
   }
 
   private unit(column: number, unit: number, size: number, cells: number, root: HTMLElement): Shown {

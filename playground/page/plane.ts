@@ -17,7 +17,6 @@ export class PlaneView {
   constructor(private add: (x1: number, x2: number, label: number) => void) {
     const root = byId('map');
     root.append(...this.layers);
-    root.tabIndex = 0;
     root.setAttribute('role', 'img');
     root.addEventListener('click', (event) => this.place(event.offsetX / root.clientWidth, event.offsetY / root.clientHeight, event.shiftKey ? 0 : 1));
     root.addEventListener('keydown', (event) => this.key(event));

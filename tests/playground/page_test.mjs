@@ -150,7 +150,7 @@ const tests = {
     assert.deepEqual(before.shown, before.named);
     const [layer, unit] = before.named[0].split('.');
     await page.focus(`.unit[data-layer="${layer}"][data-unit="${unit}"]`);
-    assert.match(await text('#unit'), /dead since step \d+\..*Death certificate\. Off since (step \d+|the first batch): /);
+    assert.match(await text('#unit'), /dead since step \d+\..*Death certificate\. Off since (step \d+|the first batch)( \(it was last seen on \d+ steps before\))?: /);
     await clickText('#break', 'revive');
     assert.match(await text('#status'), new RegExp(`^${before.named.length} dead units have new weights\\.$`));
     const after = await dead();  // a unit with new weights can be off on every point again
@@ -236,6 +236,26 @@ const tests = {
       assert.equal(shown.length, 100);
       shown.forEach((loss, k) => assert.ok(Math.abs(loss - printed[k]) <= 1e-4, `'${hash}', step ${k}: the page ${loss}, the program ${printed[k]}`));
     }
+  },
+
+  async 'frames come in time while it trains as fast as it goes'() {
+    // 2-8-8-1, batches of 10, 500 points. The best of three: other programs take the processor, too.
+    await open();
+    await page.select('#speed', '0');
+    await click('#play');
+    let told = '';
+    for (let attempt = 0; attempt < 3; ++attempt) {
+      await new Promise((done) => setTimeout(done, 1000));
+      const from = await page.evaluate(() => { playground.pace.frames.length = 0; return [playground.engine.steps(), performance.now()]; });
+      await new Promise((done) => setTimeout(done, 4000));
+      const to = await page.evaluate(() => [playground.engine.steps(), performance.now(), playground.pace.frames]);
+      const rate = ((to[0] - from[0]) / (to[1] - from[1])) * 1000;
+      const times = to[2].slice(1).map((t, i) => t - to[2][i]).sort((a, b) => a - b);
+      const median = times[times.length >> 1], late = times[Math.floor(0.95 * times.length)];
+      told = `${rate.toFixed(0)} steps/s; a frame takes ${median.toFixed(1)} ms, 95 % at most ${late.toFixed(1)} ms`;
+      if (rate >= 20000 && median <= 17.5 && late <= 34) return console.log(`      ${told}`);
+    }
+    assert.fail(told);
   },
 
   async 'buttons and fields have names, and nothing is wider than a phone'() {
