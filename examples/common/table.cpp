@@ -29,10 +29,11 @@ std::string Table::text() const {
 }
 
 std::string Table::html() const {
-  const auto line = [&](const char* tag, const std::vector<std::string>& cells) {
+  const auto line = [&](std::string_view tag, const std::vector<std::string>& cells) {
     std::string result = "<tr>";
+    const char* scope = tag == "th" ? " scope=\"col\"" : "";
     for (std::size_t k = 0; k < cells.size(); ++k)
-      result += fmt::format("<{0}{1}>{2}</{0}>", tag, k < text_columns ? " class=\"text\"" : "",
+      result += fmt::format("<{0}{1}{2}>{3}</{0}>", tag, scope, k < text_columns ? " class=\"text\"" : "",
                             tapegrad::reporting::escaped(cells[k]));
     return result + "</tr>\n";
   };

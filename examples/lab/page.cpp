@@ -45,7 +45,8 @@ std::string number_table(const Result& result) {
     rows += fmt::format("<tr><td class=\"text\">{}</td><td>{}</td><td{}>{}</td></tr>\n", escaped(name),
                         number_text(value), expected.met ? "" : R"( class="bad")", escaped(expected.text));
   }
-  return "<div class=\"table\"><table><tr><th class=\"text\">number</th><th>measured</th><th>expected</th></tr>\n" +
+  return "<div class=\"table\"><table><tr><th scope=\"col\" class=\"text\">number</th><th "
+         "scope=\"col\">measured</th><th scope=\"col\">expected</th></tr>\n" +
          rows + "</table></div>\n";
 }
 
