@@ -199,16 +199,28 @@ template <class T> struct CrossEntropy {
     double smoothing;
     double scale;
     const double* weights;  ///< of the rows, or null
+
+    /// What smoothing takes from p in the other columns, and adds to p − 1 in that of the label.
+    template <class Number> std::pair<Number, Number> smoothed(Index cols) const {
+      const double off = smoothing / static_cast<double>(cols);
+      return {static_cast<Number>(off), static_cast<Number>(smoothing - off)};
+    }
   };
 
+  /// p − 1 of the label is −Σ of the other p: where p is almost 1 nothing cancels.
   static BasicVar<T> vjp(const TapedAt<T>& at, std::size_t) {
     const auto& attributes = at.template attributes<Attributes>();
     const BasicVar<T> z = counting(at.x(0), attributes.weights);
-    const double off = attributes.smoothing / static_cast<double>(z.cols());
-    BasicMatrix<T> q = BasicMatrix<T>::Constant(z.rows(), z.cols(), static_cast<T>(off));
-    for (Index row = 0; row < z.rows(); ++row)
-      q(row, attributes.labels[row]) += static_cast<T>(1 - attributes.smoothing);
-    return weighted((softmax(z) - at.tape.input(q)) * (at.g * attributes.scale), attributes.weights);
+    const auto [off, lost] = attributes.template smoothed<double>(z.cols());
+    BasicMatrix<T> mask = BasicMatrix<T>::Zero(z.rows(), z.cols());
+    BasicMatrix<T> rest = BasicMatrix<T>::Constant(z.rows(), z.cols(), static_cast<T>(-off));
+    for (Index row = 0; row < z.rows(); ++row) {
+      mask(row, attributes.labels[row]) = 1;
+      rest(row, attributes.labels[row]) = static_cast<T>(lost);
+    }
+    const BasicVar<T> label = at.tape.input(mask), others = softmax(z) * (1.0 - label);
+    const BasicVar<T> d = others - label * sum(others, Axis::cols) + at.tape.input(rest);
+    return weighted(d * (at.g * attributes.scale), attributes.weights);
   }
   /// The same in one loop, from the probabilities of the forward pass: a step of 4-16-3 with 16 rows is 1.5 times as fast,
   /// one of 784-128-10 .7 % faster.
@@ -227,15 +239,17 @@ template <class T> struct CrossEntropy {
   }
   static void pull_back_rows(const Attributes& attributes, std::pair<Index, Index> rows, Index cols, T g,
                              GradSink<T> sink) {
-    const auto& [labels, probabilities, smoothing, scale, weights] = attributes;
-    const T off = static_cast<T>(smoothing / static_cast<double>(cols));
-    const T on = static_cast<T>(1 - smoothing);
+    const auto [off, lost] = attributes.template smoothed<T>(cols);
     for (Index row = rows.first; row < rows.second; ++row) {
-      const T* p = probabilities + row * cols;
+      const T* p = attributes.probabilities + row * cols;
+      const Index label = attributes.labels[row];
       T* to = sink.data + row * cols;
-      const T before = sink.add ? to[labels[row]] : T(0);
+      const T before = sink.add ? to[label] : T(0);
       for (Index i = 0; i < cols; ++i) to[i] = (p[i] - off) * g + (sink.add ? to[i] : T(0));
-      to[labels[row]] = (p[labels[row]] - off - on) * g + before;
+      T missing = 1 - p[label];
+      if (missing < T(0.5))
+        missing = static_cast<T>(std::accumulate(p, p + label, std::accumulate(p + label + 1, p + cols, 0.0)));
+      to[label] = (lost - missing) * g + before;
     }
   }
   static constexpr Op<T> op{.name = "cross_entropy", .vjp = &vjp, .pull_back = &pull_back};

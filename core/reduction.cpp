@@ -166,7 +166,11 @@ template <class T> BasicVar<T> logsumexp(BasicVar<T> x, Axis axis) {
   const std::array operands{operand(in, shape, shape), operand(static_cast<const T*>(largest), target, shape)};
   accumulate(shape, operands, GradSink<T>{out, false}, target,
              [](Pack<T> v, Pack<T> m) { return simd::exp(v - m); });
-  for (Index i = 0; i < target.size(); ++i) out[i] = largest[i] + std::log(out[i]);
+  for_each_group(shape, axis, [&](Index i, Index first, Index step, Index count) {
+    out[i] = largest[i] + detail::log_of_sum(
+                              out[i], count, [&](Index k) { return in[first + k * step] == largest[i]; },
+                              [&](Index k) { return std::exp(in[first + k * step] - largest[i]); });
+  });
   return tape.push(LogSumExp<T>(), target, out, {x});
 }
 

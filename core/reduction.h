@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cmath>
+
 #include "tapegrad/core/tape.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI {
@@ -36,5 +38,22 @@ template <class T> BasicVar<T> standardize(BasicVar<T> x, Axis axis, double eps 
 
 /** Repeats rows or columns of size 1 until the result has `shape`. */
 template <class T> BasicVar<T> broadcast_to(BasicVar<T> x, Shape shape);
+
+namespace detail {
+/** ln of a sum of `count` terms eˣ⁻ᵐ, m the largest x, whose own term is 1. Where that is more than half of the sum, ln(1 + the
+ * other terms), which 1 would round away. */
+template <class T, class IsLargest, class Term>
+T log_of_sum(T sum, Index count, const IsLargest& is_largest, const Term& term) {
+  if (!(sum >= 1 && sum < 2)) return std::log(sum);
+  double others = 0;
+  bool seen = false;
+  for (Index i = 0; i < count; ++i) {
+    const bool first = !seen && is_largest(i);
+    seen = seen || first;
+    if (!first) others += static_cast<double>(term(i));
+  }
+  return static_cast<T>(std::log1p(others));
+}
+}  // namespace detail
 
 }  // namespace tapegrad

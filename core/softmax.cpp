@@ -20,10 +20,12 @@ template <class T> [[gnu::flatten]] LogSum<T> softmax_row(const T* x, T* y, Inde
     e.store(y + i, lanes);
     return e;
   });
+  const T log_sum = detail::log_of_sum(
+      sum, count, [&](Index i) { return y[i] == 1; }, [&](Index i) { return y[i]; });
   const Pack<T> scale = Pack<T>::broadcast(T(1) / sum);
   elementwise::for_each_pack<T>(
       0, count, [&](Index i, int lanes) { (Pack<T>::load(y + i, lanes) * scale).store(y + i, lanes); });
-  return {largest, std::log(sum)};
+  return {largest, log_sum};
 }
 
 void require_group(std::string_view op, Shape shape, Axis axis) {
@@ -65,10 +67,20 @@ template <class T> BasicVar<T> softmax(BasicVar<T> x, Axis axis) {
   return tape.push(SoftmaxOp<T>(), x.shape(), out, {x});
 }
 
-/** dx = g − softmax(x)·Σg */
+/** dx = g − y·Σg with y = softmax(x). At the largest y, which may be almost 1, that is g·(Σ of the other y) − y·(Σ of the other
+ * g), so that nothing cancels. */
 template <class T> struct LogSoftmaxOp {
   static BasicVar<T> vjp(const TapedAt<T>& at, std::size_t) {
-    return at.g - softmax(at.x(0)) * sum(at.g, Axis::cols);
+    const BasicVar<T> y = softmax(at.x(0));
+    BasicMatrix<T> mask = BasicMatrix<T>::Zero(y.rows(), y.cols());
+    for (Index row = 0; row < y.rows(); ++row) {
+      Index largest = 0;
+      y.value().row(row).maxCoeff(&largest);
+      mask(row, largest) = 1;
+    }
+    const BasicVar<T> first = at.tape.input(mask), others = 1.0 - first;
+    return others * (at.g - y * sum(at.g, Axis::cols)) +
+           first * (at.g * sum(others * y, Axis::cols) - y * sum(others * at.g, Axis::cols));
   }
   static constexpr Op<T> op{.name = "log_softmax", .vjp = &vjp};
 };

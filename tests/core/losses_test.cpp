@@ -476,3 +476,42 @@ TEST_CASE("bce_with_logits refuses what is no probability") {
     CHECK_THROWS_AS(tg::bce_with_logits(tape.input(tg::Matrix(tg::Matrix::Zero(100, 1))), targets), tg::Error);
   }
 }
+
+TEST_CASE_TEMPLATE("cross_entropy and what it is made of do not cancel where the label is nearly certain", T, float,
+                   double) {
+  for (const double d : {12.0, 20.0, 45.0, 80.0}) {
+    CAPTURE(d);
+    const double rest = 2 * std::exp(-d);  // of the others, whose logits are d below that of the label
+    const double loss = std::log1p(rest), slope = -rest / (1 + rest), other = std::exp(-d) / (1 + rest);
+    const auto near = [](T got, double want) {
+      CHECK(static_cast<double>(got) ==
+            doctest::Approx(want).epsilon(8 * static_cast<double>(std::numeric_limits<T>::epsilon())));
+    };
+    const std::vector<int> labels{1};
+    tg::BasicTape<T> tape;
+    const tg::BasicMatrix<T> z{{static_cast<T>(-d), 0, static_cast<T>(-d)}};
+    const auto each = [&](auto make) {
+      tape.reset();
+      const tg::BasicVar<T> x = tape.input(z, {.requires_grad = true});
+      const tg::BasicVar<T> y = make(x);
+      near(y.item(), loss);
+      const tg::BasicVar<T> taped = tg::grad(y, {x})[0];
+      y.backward();
+      for (const tg::BasicMatrix<T>& g : {tg::BasicMatrix<T>(taped.value()), tg::BasicMatrix<T>(x.grad())}) {
+        near(g(0, 1), slope);
+        near(g(0, 0), other);
+        near(g(0, 2), other);
+      }
+    };
+    each([&](tg::BasicVar<T> x) { return tg::cross_entropy(x, labels); });
+    each([&](tg::BasicVar<T> x) { return tg::cross_entropy(x, tape.input(tg::BasicMatrix<T>{{0, 1, 0}})); });
+    each([&](tg::BasicVar<T> x) { return tg::nll(tg::log_softmax(x), labels); });
+
+    tape.reset();
+    const tg::BasicVar<T> x = tape.input(z);
+    near(tg::logsumexp(x).item(), loss);
+    near(tg::logsumexp(x, tg::Axis::cols).item(), loss);
+    near(tg::logsumexp(tg::transpose(x), tg::Axis::rows).item(), loss);
+    near(-tg::log_softmax(x).value()(0, 1), loss);
+  }
+}
