@@ -72,13 +72,14 @@ template <class T> BasicVar<T> softmax(BasicVar<T> x, Axis axis) {
 template <class T> struct LogSoftmaxOp {
   static BasicVar<T> vjp(const TapedAt<T>& at, std::size_t) {
     const BasicVar<T> y = softmax(at.x(0));
-    BasicMatrix<T> mask = BasicMatrix<T>::Zero(y.rows(), y.cols());
-    for (Index row = 0; row < y.rows(); ++row) {
-      Index largest = 0;
-      y.value().row(row).maxCoeff(&largest);
-      mask(row, largest) = 1;
-    }
-    const BasicVar<T> first = at.tape.input(mask), others = 1.0 - first;
+    const BasicVar<T> first = at.tape.input(y.shape(), [&](T* mask) {
+      for (Index row = 0; row < y.rows(); ++row, mask += y.cols()) {
+        const T* const values = y.value().data() + row * y.cols();
+        std::fill_n(mask, y.cols(), T(0));
+        mask[std::max_element(values, values + y.cols()) - values] = 1;
+      }
+    });
+    const BasicVar<T> others = 1.0 - first;
     return others * (at.g - y * sum(at.g, Axis::cols)) +
            first * (at.g * sum(others * y, Axis::cols) - y * sum(others * at.g, Axis::cols));
   }

@@ -66,8 +66,11 @@ std::string trouble(const RunRecord& record) {
   const double late = late_loss(record);
   if (rose_again(record))
     return fmt::format("rose again (from {} to {})", number(course_of(record).lowest), number(late));
-  // Without a hidden layer the best weights may be 0: then the loss is as low as it can be, and no rate is too high.
-  if (late > 0.8 * at_the_start(record) && record.structure.linear.size() != 1)
+  // Far above guessing and the first loss nothing is learned, however much worse it was for a while. Without a hidden layer the
+  // best weights may be 0: then the loss is as low as it can be, and no rate is too high.
+  const double first = std::isfinite(record.loss.front().loss) ? record.loss.front().loss : 0;
+  const double bound = std::min(0.8 * at_the_start(record), 2 * std::max(first, guessing(record)));
+  if (late > bound && record.structure.linear.size() != 1)
     return fmt::format("does not fall ({} at first, {} now)", number(at_first(record.loss, &LossStep::loss)),
                        number(late));
   return "";
