@@ -235,6 +235,10 @@ def line_of(mutant):
     return (ROOT / mutant.file).read_text()[:mutant.start].count("\n") + 1
 
 
+def described(mutant, result):
+    return f"{mutant.file}:{line_of(mutant)} [{result}, {mutant.kind}] {mutant.original}  =>  {mutant.change}"
+
+
 def sample(build, ci, count, folders):
     files = [file for file in library_files() if str(Path(file).parent) in folders]
     everything = sorted((m for f in files for m in mutants.find(f, (ROOT / f).read_text())), key=lambda m: m.rank(SEED))
@@ -252,8 +256,12 @@ def sample(build, ci, count, folders):
     cases, before = reached(build)
     print(f"{len(cases)} test cases, {sum(case[0] for case in cases):.0f} s", flush=True)
     begin = time.time()
+    fates, alive = {}, open(build / "alive.txt", "w")
     with ThreadPoolExecutor(JOBS) as pool:
-        fates = dict(zip(chosen, pool.map(lambda n: fate(build, n, chosen[n], cases, before), chosen)))
+        for number, result in zip(chosen, pool.map(lambda n: fate(build, n, chosen[n], cases, before), chosen)):
+            fates[number] = result
+            if result != "killed":
+                print(described(chosen[number], result), file=alive, flush=True)  # who waits can begin with these
     report(chosen, fates, time.time() - begin)
 
 
@@ -265,7 +273,7 @@ def report(chosen, fates, seconds):
             result = "equivalent"
         folders[str(Path(mutant.file).parent)][result] += 1
         if result in ("survived", "not reached"):
-            alive.append(f"{mutant.file}:{line_of(mutant)} [{result}, {mutant.kind}] {mutant.original}  =>  {mutant.change}")
+            alive.append(described(mutant, result))
     print("\n".join(alive))
     folders["together"] = sum(folders.values(), Counter())
     for folder, count in folders.items():
