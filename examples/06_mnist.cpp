@@ -7,7 +7,6 @@
 #include <fmt/core.h>
 #include <tapegrad/tapegrad.h>
 
-#include "common/classification.h"
 #include "common/example.h"
 #include "common/terminal.h"
 #include "common/training.h"
@@ -36,11 +35,11 @@ double train_epoch(Training<T>& t, const tg::BasicDataset<T>& data, const Option
     t.optimizer->set_lr(t.schedule.at(t.optimizer->steps()));
     t.optimizer->step();
     const auto rows = static_cast<double>(batch.size());
-    const tg::Index right = classification::correct<T>(logits.value(), labels);
-    if (t.monitor) t.monitor->step(loss, {t.optimizer->lr(), static_cast<double>(right) / rows});
+    const double accuracy = tg::accuracy(logits.value(), labels);
+    if (t.monitor) t.monitor->step(loss, {t.optimizer->lr(), accuracy});
     t.loss_sum += loss.item() * rows;
     if (!std::isfinite(t.loss_sum)) break;
-    t.correct += right;
+    t.correct += std::lround(accuracy * rows);
     t.done += static_cast<tg::Index>(batch.size());
     t.samples += static_cast<tg::Index>(batch.size());
     ++t.batch;
@@ -76,7 +75,7 @@ void train(Training<T>& t, const Options& o, const tg::BasicDataset<T>& data, co
     }
     const bool stopped = example::stop_requested();
     if (stopped) o.keep.save(t.run);
-    const classification::Result result = classification::evaluate(t.net, test);
+    const training::Result result = training::evaluate(t.net, test);
     fmt::print("{:5}   {:10.4f}   {:9.4f}   {:11.2f} %   {:9.0f}\n", t.epoch, loss, result.loss,
                100 * result.accuracy, per_second);
     t.train_loss.push_back(loss);

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-/// What the examples share that train on images.
+/// What the examples share that train a network that tells classes apart.
 namespace training {
 
 namespace tg = tapegrad;
@@ -27,6 +27,20 @@ tg::BasicVar<T> input(tg::BasicTape<T>& tape, const tg::BasicDataset<T>& data, s
   tg::gather_labels(data.labels, batch, labels);
   return tape.input({static_cast<tg::Index>(batch.size()), data.inputs.cols()},
                     [&](T* out) { tg::gather_rows(data.inputs, batch, out); });
+}
+
+struct Result {
+  double loss = 0;      ///< mean cross-entropy
+  double accuracy = 0;  ///< 0 … 1
+};
+
+/** Loss and right answers in eval mode. */
+template <class T> Result evaluate(tg::BasicModule<T>& net, const tg::BasicDataset<T>& data) {
+  const tg::BasicMatrix<T> logits = net.predict(data.inputs);
+  tg::BasicTape<T> tape;
+  const auto no_grad = tape.no_grad();
+  return {static_cast<double>(tg::cross_entropy(tape.input(logits), data.labels).item()),
+          tg::accuracy(logits, data.labels)};
 }
 
 }  // namespace training

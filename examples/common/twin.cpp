@@ -4,7 +4,6 @@
 
 #include <numeric>
 
-#include "classification.h"
 #include "example.h"
 #include "training.h"
 #include "watch.h"
@@ -54,7 +53,7 @@ Run train(const tg::Dataset& data, const tg::Dataset& test, const Options& optio
       if (step % options.record_every == 0 || step + 1 == options.steps) {
         const double sum = std::accumulate(run.losses.end() - since_point, run.losses.end(), 0.0);
         run.points.push_back(
-            {step, sum / static_cast<double>(since_point), classification::evaluate(net, test).accuracy});
+            {step, sum / static_cast<double>(since_point), training::evaluate(net, test).accuracy});
         monitor.record().loss.back().accuracy = run.points.back().accuracy;
         since_point = 0;
       }

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <utility>
 
-#include "common/classification.h"
 #include "common/parallel.h"
 #include "common/training.h"
 
@@ -80,8 +79,8 @@ Training train(const tg::Dataset& data, const tg::Dataset& test, const tg::Activ
     }
   }
   result.unit_means_after = unit_means(net, sample);
-  result.train_accuracy = classification::evaluate(net, data).accuracy;
-  result.test_accuracy = classification::evaluate(net, test).accuracy;
+  result.train_accuracy = training::evaluate(net, data).accuracy;
+  result.test_accuracy = training::evaluate(net, test).accuracy;
   return result;
 }
 

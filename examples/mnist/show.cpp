@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "common/classification.h"
 #include "common/terminal.h"
 #include "mnist/pictures.h"
 
@@ -57,18 +56,18 @@ void show_mistakes(std::vector<Mistake> mistakes, const tg::BasicDataset<T>& dat
 }  // namespace
 
 template <class T> void show(tg::BasicModule<T>& net, const tg::BasicDataset<T>& data, bool fashion) {
-  const tg::BasicMatrix<T> logits = net.predict(data.inputs);
+  const tg::BasicMatrix<T> logits = net.predict(data.inputs), probabilities = tg::softmax(logits);
+  const std::vector<int> answers = tg::argmax(logits);
   const std::vector<std::string> names = class_names(data.classes, fashion);
   const auto classes = static_cast<std::size_t>(data.classes);
   std::vector<std::vector<int>> counts(classes, std::vector<int>(classes));
   std::vector<Mistake> mistakes;
   for (tg::Index row = 0; row < data.size(); ++row) {
     const int truth = data.labels[static_cast<std::size_t>(row)];
-    const int guess = classification::answer(logits.row(row));
+    const int guess = answers[static_cast<std::size_t>(row)];
     ++counts[static_cast<std::size_t>(truth)][static_cast<std::size_t>(guess)];
     if (guess == truth) continue;
-    const T top = logits(row, guess);
-    mistakes.push_back({row, guess, 1 / static_cast<double>((logits.row(row).array() - top).exp().sum())});
+    mistakes.push_back({row, guess, static_cast<double>(probabilities(row, guess))});
   }
   terminal::heading("True class by row, predicted class by column");
   fmt::print("{}", pictures::confusion_matrix(counts, names));

@@ -4,7 +4,6 @@
 
 #include <mutex>
 
-#include "common/classification.h"
 #include "common/example.h"
 #include "common/parallel.h"
 #include "common/plot.h"
@@ -53,7 +52,7 @@ std::vector<double> test_errors(const tg::Dataset& data, const tg::Dataset& test
       done(x.rows());
       if (example::stop_requested()) break;
     }
-    errors.push_back(static_cast<double>(classification::evaluate(net, test).wrong));
+    errors.push_back(std::round(static_cast<double>(test.size()) * (1 - training::evaluate(net, test).accuracy)));
   }
   return errors;
 }
