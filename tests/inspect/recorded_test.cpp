@@ -1,5 +1,3 @@
-#include "snapshot.h"
-
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -9,6 +7,8 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+
+#include "snapshot.h"
 
 namespace {
 
