@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "snapshot.h"
+#include "tapegrad/inspect/report/figures.h"
 
 namespace {
 
@@ -60,6 +61,20 @@ std::string log_of(const tg::RunRecord& record) {
   text << std::ifstream(path).rdbuf();
   std::filesystem::remove(path);
   return text.str();
+}
+
+/// What the charts of a report show.
+std::string figures_of(std::span<const tg::RunRecord> runs) {
+  using namespace tapegrad::reporting;
+  std::string text;
+  for (const ReportFigure& figure : report_figures(runs, 1)) {
+    text += fmt::format("figure {} {} in {} columns: {}\n", figure.letter, figure.chart, figure.columns,
+                        figure.meta.dump());
+    for (const ReportCell& cell : figure.cells)
+      text += fmt::format("chart {} {} of layer {}, {} high, {}\n{}\n{}\n", cell.chart, cell.caption, cell.layer,
+                          cell.height, cell.nothing, cell.values.dump(), cell.tables.dump());
+  }
+  return text;
 }
 
 /// Two moons learned in 24 steps, 8 of them an epoch; looked at in full.
@@ -128,6 +143,22 @@ TEST_CASE("snapshot: all that a monitor records of two networks, and what is fou
   tg::Adam adam(deep.parameters(), {.lr = 0.3});
   const tg::RunRecord twice = trained(deep, adam, 0.3);
   snapshot::check("run_softmax.txt", shown(twice) + log_of(twice));
+
+  std::vector<tg::RunRecord> runs{dying, twice};
+  const tg::Dataset data = tg::two_moons(12, 0.1, rng);
+  runs[0].map = tg::decision_map(relu, data.inputs, data.labels, 6);
+  snapshot::check("figures_one.txt", figures_of({runs.data(), 1}));
+  runs[1].name = "twin";
+  snapshot::check("figures_two.txt", figures_of(runs));
+}
+
+TEST_CASE("snapshot: colours of a report") {
+  using namespace tapegrad::reporting;
+  std::string text;
+  for (const bool dark : {false, true})
+    text += fmt::format("{}\n{}\n{}\n", report_theme(dark, 4).dump(), fmt::join(layer_colours(5, dark), " "),
+                        fmt::join(run_colours(dark), " "));
+  snapshot::check("theme.txt", text);
 }
 
 TEST_CASE("snapshot: preflight, summary and graph of a network") {
