@@ -58,7 +58,9 @@ template <class Entry> std::span<const Entry> part(const std::vector<Entry>& all
   const auto before = [](const Entry& entry, double step) { return static_cast<double>(entry.step) < step; };
   auto end = std::lower_bound(all.begin(), all.end(), steps * to, before);
   if (end == all.begin()) ++end;
-  return {std::min(std::lower_bound(all.begin(), all.end(), std::floor(steps * from), before), end - 1), end};
+  const auto begin = std::min(std::lower_bound(all.begin(), all.end(), std::floor(steps * from), before), end - 1);
+  // By pointer and length: the libc++ of Emscripten 3.1.6 makes no span of two iterators.
+  return {&*begin, static_cast<std::size_t>(end - begin)};
 }
 /// How many steps an entry stands for: those until the next one.
 template <class Entry> double weight_of(const std::vector<Entry>& all, const Entry& entry) {

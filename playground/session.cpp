@@ -144,7 +144,7 @@ void Session::make_optimizer() {
 void Session::make_monitor() {
   monitor_ = std::make_unique<tg::Monitor>(
       net_, tg::MonitorOptions{.name = config_.activation,
-                               .histogram_every = 20,
+                               .histogram_every = 1,
                                .most_records = 200,
                                .classes = 2,
                                .optimizer = {config_.optimizer, config_.momentum, config_.weight_decay},
