@@ -8,7 +8,7 @@
 namespace clinic {
 namespace {
 
-constexpr tg::Index steps = 1500, batch = 32;
+constexpr tg::Index steps = 2400, batch = 32;
 
 constexpr std::array all_faults{
     Fault{"high-rate", "a learning rate of 100", [](Patient& p) { p.lr = 100; }},

@@ -45,7 +45,7 @@ struct Outcome {
   double accuracy = 0;  ///< on other points of the same moons
 };
 
-/** Trains for 1500 steps; `news` hears of every rule when it first gives an alarm. */
+/** Trains for 2400 steps; `news` hears of every rule when it first gives an alarm. */
 Outcome train(const Patient& patient, std::uint64_t seed,
               const std::function<void(tg::Index, const tg::Finding&)>& news);
 

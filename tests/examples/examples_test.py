@@ -587,6 +587,7 @@ class Table(ExampleTest):
             self.assertGreater(data["test_accuracy"], 0.9)
             self.assertTrue(os.path.exists(net))
             self.assertEqual(self.summary("table", *arguments), data)
+            self.assertEqual(run("table", *arguments, "--lr", "1e30").code, 3)
             self.assert_fails("table", "--data", path, "--label", "tre",
                               err=f"error: [csv] {path}:1: no column named 'tre'; did you mean 'tree'?\n")
         self.assert_fails("table", err="error: [table] a table is needed: --data FILE\n")
