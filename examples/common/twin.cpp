@@ -41,7 +41,7 @@ Run train(const tg::Dataset& data, const tg::Dataset& test, const Options& optio
   tg::Tape tape;
   std::ptrdiff_t since_point = 0;  // losses
   tg::Index step = 0;
-  while (step < options.steps && !example::stop_requested()) {
+  do {  // one step at least, or there is nothing to show
     for (auto& [x, labels] : loader) {
       tape.reset();
       const tg::Var loss = tg::cross_entropy(net(tape.input(x)), labels);
@@ -62,7 +62,7 @@ Run train(const tg::Dataset& data, const tg::Dataset& test, const Options& optio
       if (watch) view.update(step, monitor.record());
       if (++step == options.steps || example::stop_requested()) break;
     }
-  }
+  } while (step < options.steps && !example::stop_requested());
   if (watch) view.finish(monitor.record());
   run.escape_step = run.first_below(2.2);
   run.record = monitor.record();
