@@ -187,7 +187,9 @@ TEST_CASE("the README names every op, loss, layer, initializer, optimizer and sc
   const std::set<std::string> others{"initializer", "sigmoid_slope", "prelu",
                                      "X"};  // no op or value that is for users
   int names = 0;
-  for (const auto& [file, pattern] : declared) {
+  for (const auto& each : declared) {
+    const std::string& file = each.first;
+    const std::regex& pattern = each.second;
     const std::string source = text_of(file);
     int here = 0;
     for (std::sregex_iterator it(source.begin(), source.end(), pattern); it != std::sregex_iterator();
