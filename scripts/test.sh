@@ -8,10 +8,10 @@
 #   consume   other people's programs can use the library in each way, and cannot link it with another memory layout
 #   asan      AddressSanitizer and UndefinedBehaviorSanitizer, with Clang
 #   fuzz      the fuzzers of everything that parses: their corpus, then 10 s each
-#   playground  the library as WebAssembly and the page that trains with it, in Chromium: 5 minutes on two idle cores, without
-#             Emscripten's compiler cache; fails where Emscripten, npm or Chromium cannot be installed
 #   clang     Clang, optimized for this machine's vector units, warnings are errors
 # Those that take long:
+#   playground  the library as WebAssembly and the page that trains with it, in Chromium: 5 minutes on two idle cores, without
+#             Emscripten's compiler cache; fails where Emscripten, npm or Chromium cannot be installed
 #   libcxx    Clang with libc++: only the library and its tests
 #   native    GCC, optimized for this machine's vector units
 #   shared    the tests with shared libraries
@@ -257,8 +257,8 @@ stage_consume() {
   consume_mismatch
 }
 
-default_stages=(format ci mutants headers consume asan fuzz playground clang)  # 25 minutes on two idle cores without a compiler cache
-long_stages=(libcxx native shared tsan tidy examples onnx mutation coverage)
+default_stages=(format ci mutants headers consume asan fuzz clang)  # 25 minutes on two idle cores without a compiler cache
+long_stages=(playground libcxx native shared tsan tidy examples onnx mutation coverage)
 stages=("$@")
 ((${#stages[@]})) || stages=("${default_stages[@]}")
 [[ ${stages[*]} != all ]] || stages=("${default_stages[@]}" "${long_stages[@]}")
