@@ -195,7 +195,13 @@ template <class T> BasicVar<T> scatter(BasicVar<T> x, std::span<const Index> ele
 
 template <class T> struct Detach { static constexpr Op<T> op{.name = "detach"}; };
 template <class T> BasicVar<T> detach(BasicVar<T> x) {
-  return x.tape().push(Detach<T>(), x.shape(), x.node().value, {x});
+  BasicTape<T>& tape = x.tape();
+  T* value = x.node().value;
+  if (x.node().leaf && x.node().attributes != nullptr) {  // a parameter: it may be changed before the backward pass
+    value = tape.allocate(x.shape());
+    std::copy_n(x.value().data(), x.shape().size(), value);
+  }
+  return tape.push(Detach<T>(), x.shape(), value, {x});
 }
 
 #define TAPEGRAD_FUNCTIONS(T)                                                    \

@@ -45,7 +45,8 @@ template <class T> BasicVar<T> gather(BasicVar<T> x, std::span<const Index> elem
  */
 template <class T> BasicVar<T> scatter(BasicVar<T> x, std::span<const Index> elements, Shape shape);
 
-/** The same value, cut from the graph: no gradient passes. Shares memory with x. */
+/** The same value, cut from the graph: no gradient passes. Shares memory with x, but for a parameter: that may change, its copy
+ * does not. */
 template <class T> BasicVar<T> detach(BasicVar<T> x);
 
 }  // namespace tapegrad

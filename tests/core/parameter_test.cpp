@@ -126,6 +126,21 @@ TEST_CASE("what was recorded stays readable when a parameter gets another size")
                        tg::Error);
 }
 
+TEST_CASE("what was detached from a parameter does not change with it") {
+  tg::Parameter w = scalar(3), u = scalar(5);
+  tg::Tape tape;
+  const tg::Var cut = tg::detach(tape.parameter(w)), again = tg::detach(cut);
+  const tg::Var y = cut * again * tape.parameter(u);
+  w.set_value(tg::Matrix::Constant(1, 1, 100));
+  w.set_value(tg::Matrix::Ones(50, 50));
+  w.set_value(tg::Matrix::Ones(2, 2));
+  CHECK(cut.value()(0) == 3);
+  CHECK(again.item() == 3);
+  y.backward();
+  CHECK(u.grad()(0) == 9);
+  CHECK_FALSE(w.has_grad());
+}
+
 TEST_CASE("reset() forgotten") {
   tg::Parameter w = scalar(3);
   tg::Sgd sgd({w}, {.lr = 1e-3});
