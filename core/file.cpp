@@ -74,14 +74,20 @@ struct Temporary {
     if (!there && linkat(AT_FDCWD, link.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) != 0) refuse();
     there = true;
   }
-  void rename_to(const fs::path& target) {
-    if (rename(path.c_str(), target.c_str()) != 0) refuse();
+  /// False when the target is a mount point, as a file is that was given to a container.
+  bool rename_to(const fs::path& target) {
+    if (rename(path.c_str(), target.c_str()) != 0) {
+      if (errno != EBUSY) refuse();
+      return false;
+    }
     there = false;
     // Makes a crash of the system leave the new name, where the folder may be read.
     const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor < 0) return;
-    fsync(descriptor);
-    close(descriptor);
+    if (descriptor >= 0) {
+      fsync(descriptor);
+      close(descriptor);
+    }
+    return true;
   }
   std::string folder, path;
   bool there = false;
@@ -160,8 +166,8 @@ void write_whole_file(std::string_view where, const std::string& path, std::stri
   with_path(where, path, [&] {
     const Target target(path);
     Temporary temporary(target.path);
-    if (target.in_place() || !make_temporary(target, temporary, content)) return write_in_place(target, content);
-    temporary.rename_to(target.path);
+    if (target.in_place() || !make_temporary(target, temporary, content) || !temporary.rename_to(target.path))
+      write_in_place(target, content);
   });
 }
 

@@ -11,7 +11,7 @@ namespace tapegrad::inline TAPEGRAD_ABI {
  * then renamed, and the folder flushed. Symbolic links are followed; a file that is replaced hands on its mode and owner, and one without any write
  * permission is refused, whoever asks. Written in place, and not in one go, is what a rename would turn into something
  * else: devices and FIFOs, standard output under any name ("/dev/stdout"), files with several names (hard links), files
- * of which owner and mode cannot be handed on.
+ * of which owner and mode cannot be handed on, and files that are mount points.
  *
  *      write_whole_file("report", "out.html", html);
  *

@@ -179,8 +179,10 @@ std::string page_html(const ReportPage& page, const ReportOptions& options) {
 void write_page(const std::string& path, const std::string& html, const ReportOptions& options) {
   write_whole_file("report", path, html);
   if (html.find("<script src=") == std::string::npos) return;
-  fmt::print(stderr, "[report] {}: the scripts of the charts were not found, so it needs a network; looked in {}\n",
-             path, fmt::join(vega_directories(options), ", "));
+  const std::string note =
+      fmt::format("[report] {}: the scripts of the charts were not found, so it needs a network; looked in {}\n",
+                  path, fmt::join(vega_directories(options), ", "));
+  std::fputs(note.c_str(), stderr);  // fmt::print would throw where nobody can be told; the report is written
 }
 
 }  // namespace tapegrad::reporting

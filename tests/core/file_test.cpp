@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,6 +16,7 @@
 #include <string>
 #include <thread>
 
+#include "child_process.h"
 #include "tapegrad/core/error.h"
 
 using namespace tapegrad;
@@ -155,4 +158,48 @@ TEST_CASE("a failure in the middle keeps the old file and leaves nothing behind"
   CHECK(message == refusal(folder / "old", "File too large"));
   CHECK(folder.get("old") == "old");
   CHECK(folder.files() == 1);
+}
+
+TEST_CASE("a file that is a mount point is written in place") {
+  const Folder folder;
+  folder.put("given", "old");
+  const std::string said = child::result_of([&]() -> std::string {
+    if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        mount((folder / "given").c_str(), (folder / "old").c_str(), nullptr, MS_BIND, nullptr) != 0)
+      return "not allowed";
+    check_writable("report", folder / "old");
+    write_whole_file("report", folder / "old", "new and longer");
+    write_whole_file("report", folder / "old", "new");
+    return folder.get("old") + ", " + std::to_string(folder.files()) + " files";
+  });
+  if (said == "not allowed") return;
+  CHECK(said == "new, 2 files");
+  CHECK(folder.get("given") == "new");
+  CHECK(folder.get("old") == "old");  // below the mount
+}
+
+TEST_CASE("a user who may not write a file or its folder is told so, and nothing is changed") {
+  if (geteuid() != 0) return;  // only the superuser can become another one
+  const Folder folder;
+  folder.put("twice", "old");
+  fs::create_hard_link(folder / "twice", folder / "other name");
+  REQUIRE(mkfifo((folder / "fifo").c_str(), 0600) == 0);
+  REQUIRE(chmod((folder / "old").c_str(), 0666) == 0);
+  REQUIRE(chmod(folder.path.c_str(), 0755) == 0);
+  for (const char* const name : {"old", "twice", "fifo", "new"}) {
+    const std::string path = folder / name;
+    CAPTURE(path);
+    const auto as_nobody = [](const auto& work) {
+      return child::result_of([&]() -> std::string {
+        if (setgid(65534) != 0 || setuid(65534) != 0) return "not allowed";
+        work();
+        return "written";
+      });
+    };
+    CHECK(as_nobody([&] { check_writable("report", path); }) == refusal(path, "Permission denied"));
+    CHECK(as_nobody([&] { write_whole_file("report", path, "new"); }) == refusal(path, "Permission denied"));
+  }
+  CHECK(folder.get("old") == "old");
+  CHECK(folder.get("twice") == "old");
+  CHECK(folder.files() == 4);
 }
