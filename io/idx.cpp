@@ -1,12 +1,16 @@
 #include "tapegrad/io/idx.h"
 
+#include <dirent.h>
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <set>
 #include <tuple>
@@ -146,6 +150,17 @@ std::optional<std::string> prefix_of(std::string name, const std::string& middle
   return name.substr(0, at - middle.size());
 }
 
+/// What is in a folder; nothing where there is none. std::filesystem's iterator would end the program where memory runs out.
+std::vector<std::string> names_in(const fs::path& folder) {
+  std::vector<std::string> names;
+  const std::unique_ptr<DIR, int (*)(DIR*)> open(opendir(folder.c_str()), &closedir);
+  if (open == nullptr && errno != ENOENT && errno != ENOTDIR)
+    fail_in(folder.string(), fmt::format("cannot be read: {}", std::strerror(errno)));
+  for (const dirent* entry; open != nullptr && (entry = readdir(open.get())) != nullptr;)
+    names.emplace_back(entry->d_name);
+  return names;
+}
+
 /// Finds the file of `what` ("images"): by its own name, or another that is in use, with the prefix that `place` ends in.
 std::optional<std::string> look_for(const std::string& place, Split split, const std::string& what) {
   fs::path dir = place;
@@ -157,14 +172,13 @@ std::optional<std::string> look_for(const std::string& place, Split split, const
   }
   // Without a prefix first, then plain before compressed.
   std::set<std::tuple<std::string, std::string, fs::path>> found;
-  for (fs::directory_iterator entry(dir, ignored), end; !ignored && entry != end; entry.increment(ignored)) {
-    const std::string name = entry->path().filename().string();
+  for (const std::string& name : names_in(dir)) {
     for (const char* part :
          {split == Split::train ? "train-" : "t10k-", split == Split::train ? "train-" : "test-"}) {
       const auto prefix = prefix_of(name, part + what);
       if (!prefix || !(wanted.empty() ? prefix->empty() || prefix->ends_with('-') : *prefix == wanted)) continue;
       // An archive may have unpacked into a folder of the file's name.
-      const fs::path path = fs::is_directory(entry->path(), ignored) ? entry->path() / name : entry->path();
+      const fs::path path = fs::is_directory(dir / name, ignored) ? dir / name / name : dir / name;
       if (fs::is_regular_file(path, ignored)) found.emplace(*prefix, name, path);
     }
   }

@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include <bit>
+#include <memory>
 #include <set>
 
 #include "tapegrad/core/file.h"
@@ -49,6 +50,7 @@ class Archive {
     check(content.size(), 4);
     z_stream stream{};
     if (deflateInit2(&stream, 1, Z_DEFLATED, -MAX_WBITS, 9, Z_DEFAULT_STRATEGY) != Z_OK) throw std::bad_alloc();
+    const std::unique_ptr<z_stream, int (*)(z_stream*)> open(&stream, &deflateEnd);
     std::string packed(deflateBound(&stream, content.size()), '\0');
     stream.next_in = const_cast<Bytef*>(data(content));
     stream.avail_in = static_cast<uInt>(content.size());
@@ -56,7 +58,6 @@ class Archive {
     stream.avail_out = static_cast<uInt>(packed.size());
     deflate(&stream, Z_FINISH);
     packed.resize(stream.total_out);
-    deflateEnd(&stream);
     return packed;
   }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -164,7 +165,7 @@ std::string_view name_of(Type type) { return type == Type::f32 ? "F32" : type ==
 
 Reader::Reader(std::string path, std::string_view where)
     : path_(std::move(path)), where_(where), file_(path_, std::ios::binary | std::ios::ate) {
-  if (!file_) fail("cannot be opened");
+  if (!file_) fail(fmt::format("cannot be opened: {}", std::strerror(errno)));
   const std::streamoff end = file_.tellg();
   if (end < 0) fail("has no size");
   const auto size = static_cast<std::uint64_t>(end);
@@ -229,30 +230,48 @@ template BasicMatrix<float> Reader::read(const Entry&);
 template BasicMatrix<double> Reader::read(const Entry&);
 template BasicMatrix<std::int64_t> Reader::read(const Entry&);
 
-void write(const std::string& path, std::span<const Tensor> tensors, const Texts& texts, std::string_view where) {
-  Json header = Json::object();
-  for (const auto& [name, text] : texts) header["__metadata__"][name] = text;
+namespace {
+
+/// The header. Written by hand: a document of nlohmann's allocates in its destructor, so where memory runs out it ends the program.
+std::string header_of(std::span<const Tensor> tensors, const Texts& texts) {
+  const auto quoted = [](const std::string& text) { return Json(text).dump(); };
+  std::string members;
+  for (const auto& [name, text] : texts)
+    members += (members.empty() ? "" : ",") + quoted(name) + ":" + quoted(text);
+  if (!members.empty()) members = "\"__metadata__\":{" + members + "}";
   std::uint64_t end = 0;
   for (const Tensor& tensor : tensors) {
-    if (header.contains(tensor.name))
-      tapegrad::fail(where, fmt::format("{}: two tensors are named '{}'", path, tensor.name));
-    Json shape = Json::array();
-    if (tensor.dimensions == 2) shape.push_back(tensor.shape.rows);
-    if (tensor.dimensions >= 1) shape.push_back(tensor.shape.cols);
     const std::uint64_t begin = end;
     end += static_cast<std::uint64_t>(tensor.shape.size()) * size_of(tensor.type);
-    header[tensor.name] = {{"dtype", name_of(tensor.type)}, {"shape", shape}, {"data_offsets", {begin, end}}};
+    std::string shape = tensor.dimensions == 2 ? std::to_string(tensor.shape.rows) + "," : "";
+    if (tensor.dimensions >= 1) shape += std::to_string(tensor.shape.cols);
+    members +=
+        fmt::format(R"({}{}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})", members.empty() ? "" : ",",
+                    quoted(tensor.name), name_of(tensor.type), shape, begin, end);
+  }
+  return "{" + members + "}";
+}
+
+}  // namespace
+
+void write(const std::string& path, std::span<const Tensor> tensors, const Texts& texts, std::string_view where) {
+  std::set<std::string_view> names{"__metadata__"};
+  std::uint64_t size = 0;
+  for (const Tensor& tensor : tensors) {
+    if (!names.insert(tensor.name).second)
+      tapegrad::fail(where, fmt::format("{}: two tensors are named '{}'", path, tensor.name));
+    size += static_cast<std::uint64_t>(tensor.shape.size()) * size_of(tensor.type);
   }
   std::string bytes(8, '\0');
   try {
-    bytes += header.dump();
+    bytes += header_of(tensors, texts);
   } catch (const Json::exception&) {
     tapegrad::fail(where, path + ": a name or text is not UTF-8");
   }
   bytes.append((8 - bytes.size() % 8) % 8, ' ');  // the data begins at a multiple of 8
   const std::uint64_t length = bytes.size() - 8;
   std::memcpy(bytes.data(), &length, 8);
-  bytes.reserve(bytes.size() + end);
+  bytes.reserve(bytes.size() + size);
   for (const Tensor& tensor : tensors)
     bytes.append(static_cast<const char*>(tensor.values),
                  static_cast<std::size_t>(tensor.shape.size()) * size_of(tensor.type));

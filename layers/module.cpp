@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <deque>
 #include <iterator>
+#include <new>
 
 namespace tapegrad::inline TAPEGRAD_ABI {
 namespace {
@@ -33,6 +34,13 @@ template <class T> struct BasicModule<T>::Content {
   Named<std::unique_ptr<BasicModule>> children;
   bool training = true;
   std::uint32_t changes = 0;  // of the buffers and generators
+
+  /// The same of all submodules, this one first.
+  template <class Visit> void each(const Visit& visit) {
+    const detail::OneDeeper here;
+    visit(*this);
+    for (const auto& [name, child] : children) child->content().each(visit);
+  }
 };
 
 template <class T> BasicModule<T>::BasicModule() : content_(std::make_shared<Content>()) {}
@@ -43,7 +51,10 @@ template <class T> BasicModule<T>::~BasicModule() {
   if (content_ == nullptr) return;
   Named<std::unique_ptr<BasicModule>> mine = std::move(content_->children);
   if (waiting != nullptr) {
-    std::move(mine.begin(), mine.end(), std::back_inserter(*waiting));
+    try {
+      std::move(mine.begin(), mine.end(), std::back_inserter(*waiting));
+    } catch (const std::bad_alloc&) {  // then what is left goes here, on the stack
+    }
     return;
   }
   const Scoped<Named<std::unique_ptr<BasicModule>>*> outermost(waiting, &mine);
@@ -143,7 +154,9 @@ template <class T> auto BasicModule<T>::named_generators() -> Named<Rng*> {
 }
 
 template <class T> void BasicModule<T>::train(bool on) {
-  for (const auto& [path, module] : named_modules()) module->content().training = on;
+  content().each(
+      [](const Content&) {});  // throws before anything is changed, and takes no memory: destructors call it
+  content().each([on](Content& each) { each.training = on; });
 }
 
 template <class T> bool BasicModule<T>::training() const { return content().training && !in_eval_scope; }

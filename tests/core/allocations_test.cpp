@@ -46,9 +46,11 @@ bool granted(std::size_t size) {
   allocations.fetch_add(1, std::memory_order_relaxed);
   if (until_refused.load(std::memory_order_relaxed) != never) {
     const std::ptrdiff_t left = until_refused.fetch_sub(1, std::memory_order_relaxed);
-    if (left == 0 || (left < 0 && refuse_all)) return false;
+    if (left == 0 || (left < 0 && refuse_all)) size = std::numeric_limits<std::size_t>::max();
   }
-  return size < refused_from.load(std::memory_order_relaxed);
+  if (size < refused_from.load(std::memory_order_relaxed)) return true;
+  errno = ENOMEM;
+  return false;
 }
 }  // namespace
 

@@ -491,7 +491,7 @@ TEST_CASE("checkpoint: files that are none, or of another version") {
   CHECK(refusal(small.run, small.path()).ends_with(" follow the header"));
   put("");
   CHECK(refusal(small.run, small.path()) == ": holds 0 bytes, a safetensors file at least 8");
-  CHECK(refusal(small.run, small.folder / "none") == ": cannot be opened");
+  CHECK(refusal(small.run, small.folder / "none") == ": cannot be opened: No such file or directory");
   CHECK_THROWS_WITH_AS(
       small.run.save(small.folder / "no/such"),
       ("[checkpoint] " + (small.folder / "no/such") + ": cannot be written: No such file or directory").c_str(),

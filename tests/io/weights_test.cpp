@@ -241,8 +241,8 @@ TEST_CASE("weights: matrices with names") {
           save_matrices<float>({{"\xff", Matrix(1, 1)}}, file.path());
         }) == ": a name or text is not UTF-8");
   CHECK(load_matrices(file.path()).size() == 3);
-  CHECK_THROWS_WITH_AS(load_matrices("nowhere.safetensors"), "[weights] nowhere.safetensors: cannot be opened",
-                       Error);
+  CHECK_THROWS_WITH_AS(load_matrices("nowhere.safetensors"),
+                       "[weights] nowhere.safetensors: cannot be opened: No such file or directory", Error);
 }
 
 TEST_CASE("weights: a file that breaks a rule of the format is refused") {
