@@ -26,7 +26,10 @@ template <class T> void BasicParameter<T>::set_value(const BasicMatrixRef<T>& va
 template <class T> void BasicParameter<T>::fail_empty() { fail("parameter", "the parameter is empty"); }
 
 template <class T> void BasicParameter<T>::clear_grad() const {
-  data_->grad.setZero(data_->value.rows(), data_->value.cols());
+  // Not setZero(rows, cols) on another size: Eigen frees the old memory first, and keeps it when there is no other.
+  if (Shape{data_->grad.rows(), data_->grad.cols()} != shape())
+    BasicMatrix<T>(value().rows(), value().cols()).swap(data_->grad);
+  data_->grad.setZero();
 }
 
 template <class T> BasicMatrix<T>& BasicParameter<T>::mutable_grad() const {

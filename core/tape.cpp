@@ -162,7 +162,7 @@ template <class T> BasicVar<T> BasicTape<T>::unexpected_parameter(const BasicPar
     return var(recorded->node);
   if (is_too_large(parameter.shape())) fail_too_large(parameter.shape());
   if (data.grad.rows() != data.value.rows() || data.grad.cols() != data.value.cols()) {
-    data.grad.resize(data.value.rows(), data.value.cols());
+    BasicMatrix<T>(data.value.rows(), data.value.cols()).swap(data.grad);  // there may be no memory for resize()
     data.has_grad = false;
   }
   if (recorded != nullptr) {

@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <numeric>
+#include <utility>
 
 #include "tapegrad/core/error.h"
 
@@ -24,15 +26,19 @@ template <class T> auto BasicLoader<T>::begin() -> Iterator {
   if (done_ < 0 || done_ > count_)  // after the last batch of an epoch, the rest of it is nothing
     fail("loader", fmt::format("the position is {}, an epoch has {} batches", done_, count_));
   Rng* const rng = options_.shuffle.rng();
-  if (done_ == 0 && rng != nullptr) {
-    epoch_start_ = *rng;
-    order_ = rng->permutation(data_.size());
-  } else if (rng != nullptr) {
-    order_ = Rng(epoch_start_).permutation(data_.size());
-  } else if (order_.empty()) {
-    for (Index row = 0; row < data_.size(); ++row) order_.push_back(row);
+  const bool begins = done_ == 0;
+  if (rng != nullptr) {
+    Rng shuffled = begins ? *rng : epoch_start_;
+    order_ = shuffled.permutation(data_.size());
+    next();  // if there is no memory for the batch, the same epoch begins again
+    if (begins) epoch_start_ = std::exchange(*rng, shuffled);
+    return Iterator(*this);
   }
-  over_ = false;
+  if (order_.empty()) {
+    std::vector<Index> order(static_cast<std::size_t>(data_.size()));
+    std::iota(order.begin(), order.end(), Index{0});
+    order_.swap(order);
+  }
   next();
   return Iterator(*this);
 }
@@ -46,7 +52,9 @@ template <class T> void BasicLoader<T>::next() {
   const Index first = done_ * options_.batch, size = std::min(options_.batch, data_.size() - first);
   const auto rows =
       std::span<const Index>(order_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(size));
-  batch_.inputs.resize(size, data_.inputs.cols());
+  // Not resize(): Eigen frees the old memory first, and keeps it when there is no other.
+  if (batch_.inputs.rows() != size || batch_.inputs.cols() != data_.inputs.cols())
+    BasicMatrix<T>(size, data_.inputs.cols()).swap(batch_.inputs);
   gather_rows(data_.inputs, rows, batch_.inputs.data());
   gather_labels(data_.labels, rows, batch_.labels);
   ++done_;

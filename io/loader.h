@@ -44,8 +44,8 @@ struct LoaderOptions {
  *        }
  *
  * The data set and the generator must outlive it. A loop goes on where the last one was left (by break, or by a checkpoint that
- * was loaded: `run.add("loader", loader)` beside the generator); restart() begins a new epoch instead. An epoch allocates
- * nothing after the first. */
+ * was loaded: `run.add("loader", loader)` beside the generator); restart() begins a new epoch instead. An epoch
+ * allocates no more than its order, and its last batch where that is smaller. */
 template <class T> class BasicLoader {
  public:
   /** Throws when there are no samples, when the batch is below 1, when there are not as many labels as rows, and when

@@ -225,3 +225,50 @@ TEST_CASE("no memory: what looks at a network leaves it as it was") {
   check(
       "summary", [&] { return tg::summary(net, 6); }, state);
 }
+
+TEST_CASE("no memory: a loader gives the same epoch again, in batches of different sizes") {
+  tg::Dataset data;
+  data.inputs.resize(13, 2);
+  for (tg::Index row = 0; row < 13; ++row) data.inputs.row(row).setConstant(static_cast<float>(row));
+  data.labels.assign(13, 1);
+  const auto rows_of_epochs = [&](std::size_t granted, int& caught) {
+    tg::Rng rng(7);
+    tg::Loader loader(data, {.batch = 4, .shuffle = rng});
+    std::vector<float> rows;
+    rows.reserve(26);
+    refusing::begin(granted, false);
+    while (rows.size() < 26) try {
+        for (auto& [x, labels] : loader)
+          for (tg::Index row = 0; row < x.rows(); ++row) rows.push_back(x(row, 0));
+      } catch (const std::bad_alloc&) {
+        ++caught;
+      }
+    return std::pair(rows, refusing::end());
+  };
+  int caught = 0, points = 0;
+  const auto right = rows_of_epochs(1000, caught).first;
+  CHECK(caught == 0);
+  for (; refusing::possible(); ++points) {
+    const auto [rows, refused] = rows_of_epochs(static_cast<std::size_t>(points), caught);
+    CHECK(rows == right);
+    if (!refused) break;
+  }
+  CHECK(caught == points);
+  CHECK((points > 5 || !refusing::possible()));
+}
+
+TEST_CASE("no memory: a gradient that gets the size of its parameter") {
+  tg::Parameter w("w", tg::Matrix::Ones(2, 2));
+  for (const tg::Index size : {30, 7, 50}) {
+    w.mutable_value() = tg::Matrix::Ones(size, size);
+    w.zero_grad();
+    CHECK(refusing::at_each_allocation([&] { w.grad(); }, [&] { CHECK(w.value().size() == size * size); }) <= 2);
+    CHECK(w.grad() == tg::Matrix::Zero(size, size));
+    w.mutable_value() = tg::Matrix::Ones(size, 1);
+    tg::Tape tape;
+    refusing::at_each_allocation([&] { tape.parameter(w); }, [] {});
+    tape.reset();
+    tg::sum(tape.parameter(w)).backward();
+    CHECK(w.grad() == tg::Matrix::Ones(size, 1));
+  }
+}
