@@ -256,3 +256,24 @@ TEST_CASE("initializers: one of the user's own") {
   CHECK(error_of([&] { tg::Linear(3, 2, rng, {.bias_init = nothing}); }) == "[initializer] 'mine' has no function");
   CHECK(error_of([&] { nothing({2, 3}, {3, 2}, rng); }) == "[initializer] 'mine' has no function");
 }
+
+TEST_CASE("initializers: what one throws comes out as it is, and the next layer is made as if nothing had been") {
+  int calls = 0;
+  const tg::Initializer fails_second{"fails_second", [&](tg::Shape s, tg::Fans, tg::Rng& rng) {
+                                       if (++calls == 2) throw std::runtime_error("no more");
+                                       return tg::Matrix(tg::Matrix::Constant(s.rows, s.cols, rng.normal()));
+                                     }};
+  tg::Rng rng(1), same(1);
+  tg::Sequential net{tg::Linear(2, 3, rng), tg::Relu()};
+  const tg::Linear first(2, 3, same);
+  const tg::LinearOptions options{.weight_init = fails_second, .bias_init = fails_second};
+  CHECK_THROWS_WITH_AS(net.add(tg::Linear(3, 1, rng, options)), "no more", std::runtime_error);
+  CHECK(net.size() == 2);
+  CHECK(calls == 2);
+  same.normal();  // of the weight that was made
+  CHECK(rng.state() == same.state());
+  net.add(tg::Linear(3, 1, rng, options));
+  CHECK(calls == 4);
+  CHECK(net.parameters().size() == 4);
+  CHECK(net.predict(tg::Matrix::Ones(1, 2)).allFinite());
+}

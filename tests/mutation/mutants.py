@@ -371,7 +371,7 @@ def schema(number, mutant, original):
     chosen = f"::tapegrad_mutant<{number}>()"
     if mutant.kind == "statement":
         return f"{{ if ({chosen}) {{ {mutant.change} }} else {{ {original} }} }}"
-    if mutant.kind == "condition":
+    if mutant.kind == "condition" or mutant.original.startswith("!"):  # `x` and `!x` may be of two types, as of an optional
         return f"({chosen} ? bool({mutant.change}) : bool({original}))"
     return f"({chosen} ? ({mutant.change}) : ({original}))"
 
