@@ -63,17 +63,27 @@ std::string log_of(const tg::RunRecord& record) {
   return text.str();
 }
 
-/// What the charts of a report show.
-std::string figures_of(std::span<const tg::RunRecord> runs) {
-  using namespace tapegrad::reporting;
-  std::string text;
-  for (const ReportFigure& figure : report_figures(runs, 1)) {
-    text += fmt::format("figure {} {} in {} columns: {}\n", figure.letter, figure.chart, figure.columns,
-                        figure.meta.dump());
-    for (const ReportCell& cell : figure.cells)
-      text += fmt::format("chart {} {} of layer {}, {} high, {}\n{}\n{}\n", cell.chart, cell.caption, cell.layer,
-                          cell.height, cell.nothing, cell.values.dump(), cell.tables.dump());
-  }
+/// A report without what is the same in all of them: style sheet, specifications of the charts, scripts.
+std::string page_of(std::span<const tg::RunRecord> runs) {
+  const std::string path = (std::filesystem::temp_directory_path() / "tapegrad_snapshot.html").string();
+  const std::filesystem::path scripts = std::filesystem::temp_directory_path() / "tapegrad_snapshot_scripts";
+  std::filesystem::create_directory(scripts);
+  for (const char* const name : {"vega", "vega-lite", "vega-embed"})
+    std::ofstream(scripts / fmt::format("{}.min.js", name)) << "0";
+  tg::write_report(path, runs, {.vega_directory = scripts.string()});
+  std::ostringstream file;
+  file << std::ifstream(path).rdbuf();
+  std::filesystem::remove(path);
+  std::filesystem::remove_all(scripts);
+  std::string text = file.str();
+  const auto cut = [&](std::string_view from, std::string_view to) {
+    const std::size_t begin = text.find(from), end = text.find(to, begin);
+    REQUIRE(end != std::string::npos);
+    text.replace(begin, end - begin, "…");
+  };
+  cut("<style>", ":root[data-theme=light] { --layer0");
+  cut("{\"themes\"", "\"views\"");
+  cut("<script>", "</body>");
   return text;
 }
 
@@ -147,9 +157,9 @@ TEST_CASE("snapshot: all that a monitor records of two networks, and what is fou
   std::vector<tg::RunRecord> runs{dying, twice};
   const tg::Dataset data = tg::two_moons(12, 0.1, rng);
   runs[0].map = tg::decision_map(relu, data.inputs, data.labels, 6);
-  snapshot::check("figures_one.txt", figures_of({runs.data(), 1}));
+  snapshot::check("page_one.txt", page_of({runs.data(), 1}));
   runs[1].name = "twin";
-  snapshot::check("figures_two.txt", figures_of(runs));
+  snapshot::check("page_two.txt", page_of(runs));
 }
 
 TEST_CASE("snapshot: colours of a report") {
