@@ -46,9 +46,10 @@ std::string to_string(double number);
 /** Number of single-letter edits between two names (swaps of neighbours count as one). */
 int edit_distance(std::string_view a, std::string_view b);
 
-/** "; did you mean 'swish'?" when one of `known` is close to `name` or begins with it, else nothing. */
+/** "; did you mean 'swish'?" when one of `known` is close to `name` or begins with it, else nothing. A name of one letter is close to
+ * none. */
 template <class Names> std::string did_you_mean(std::string_view name, const Names& known) {
-  int best = 3;
+  int best = std::min(3, static_cast<int>(name.size()));  // less than a new name
   std::string_view answer;
   for (const std::string_view candidate : known) {
     const int distance = edit_distance(name, candidate);

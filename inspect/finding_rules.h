@@ -17,7 +17,8 @@ using Rule = FindingRule;
 using Layers = std::vector<const LayerRecord*>;
 using Check = Findings(const RunRecord& record, const Rule& rule, const Findings& found);
 
-Check input_not_finite, labels_constant, class_imbalance, unscaled_targets, unscaled_inputs, constant_input;
+Check input_not_finite, labels_constant, class_imbalance, unused_class, unscaled_targets, unscaled_inputs,
+    constant_input;
 Check output_activation, softmax_of_one_unit, no_activation, too_few_units, dropout_too_high, not_in_training_mode;
 Check identical_units, bad_initialization, dead_at_birth;
 Check uphill, frozen_parameter, learning_rate_gone, weight_decay, momentum_too_high, learning_rate_too_high,

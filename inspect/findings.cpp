@@ -22,6 +22,7 @@ constexpr std::array rules{
          "all labels are one class; or a loss of almost 0 within 100 steps with nearly the same output for all "
          "samples"},
     Rule{"class imbalance", 0.9, 1, class_imbalance, data, "share of the most frequent class"},
+    Rule{"unused class", 1, 1, unused_class, data, "classes without a sample; told, and never a warning"},
     Rule{"unscaled targets", 10, 100, unscaled_targets, data, "RMS of targets that are numbers"},
     Rule{"unscaled inputs", 10, 50, unscaled_inputs, run,
          "the larger of |mean| and std of the inputs; or the widest column over the others, from 100 on"},

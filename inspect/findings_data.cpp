@@ -94,6 +94,25 @@ Findings class_imbalance(const RunRecord& record, const Rule& rule, const Findin
                   100 * share, label))};
 }
 
+Findings unused_class(const RunRecord& record, const Rule& rule, const Findings& found) {
+  std::vector<Index> counts = record.data.class_counts;
+  if (counts.empty() || fired(found, labels_constant)) return {};
+  if (record.structure.loss == "cross_entropy")
+    counts.resize(std::max(counts.size(), static_cast<std::size_t>(record.structure.outputs)));
+  const auto unused = std::count(counts.begin(), counts.end(), 0);
+  if (unused == 0) return {};
+  std::string list;
+  int listed = 0;
+  for (std::size_t label = 0; label < counts.size() && listed < 5; ++label)
+    if (counts[label] == 0) list += fmt::format("{}{}", listed++ == 0 ? "" : ", ", label);
+  return {warning(
+      rule, "", static_cast<double>(unused),
+      fmt::format("{} of the {} classes {} no sample: {}{}; the network learns never to answer so. Where labels do "
+                  "not count from 0, state them when they are read (.classes of load_csv)",
+                  unused, counts.size(), unused == 1 ? "has" : "have", list, unused > listed ? ", ..." : ""),
+      Severity::info)};
+}
+
 Findings unscaled_targets(const RunRecord& record, const Rule& rule, const Findings&) {
   if (!compares_numbers(record)) return {};
   double size = record.data.target_rms;

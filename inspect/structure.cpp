@@ -32,14 +32,48 @@ template <class T> bool is_linear(const BasicTape<T>& tape, const Node<T>& node)
   return is_among(linear_ops, node.op->name);
 }
 
-/// The node of the loss itself, below what is added to it or scales it.
-template <class T> std::optional<NodeIndex> loss_node(const BasicTape<T>& tape, NodeIndex index) {
+/// The op that a loss is made of where it has weights or targets of its own, below the sum over its terms.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 6> terms{
+    {{"squared_error", "mse"},
+     {"absolute_error", "l1"},
+     {"huber_error", "huber"},
+     {"bce_with_logits", "bce_with_logits"},
+     {"log_softmax", "cross_entropy"},
+     {"gather", "nll"}}};
+
+/// What a loss is, and the node of what it takes.
+struct FoundLoss {
+  std::string_view name;
+  NodeIndex output = 0;
+};
+
+/// A product with weights or targets, and below it what makes the terms of a loss.
+template <class T> std::optional<FoundLoss> loss_of_terms(const BasicTape<T>& tape, NodeIndex index) {
+  const Node<T>* node = &tape.node(index);
+  while (node->op->name == "mul") {
+    const Node<T>&a = tape.node(node->parents[0]), &b = tape.node(node->parents[1]);
+    if (a.requires_grad == b.requires_grad) return std::nullopt;
+    node = a.requires_grad ? &a : &b;
+  }
+  const auto term =
+      std::find_if(terms.begin(), terms.end(), [&](const auto& t) { return t.first == node->op->name; });
+  if (term == terms.end()) return std::nullopt;
+  NodeIndex output = node->parents[0];
+  // Rows of weight 0 are left out with where().
+  if (const Node<T>& at = tape.node(output); at.op->name == "where" && is_leaf(tape.node(at.parents[0])))
+    output = at.parents[1];
+  return FoundLoss{term->second, output};
+}
+
+/// The loss itself, below what is added to it or scales it.
+template <class T> std::optional<FoundLoss> find_loss(const BasicTape<T>& tape, NodeIndex index) {
   const Node<T>& node = tape.node(index);
-  if (is_among(losses, node.op->name)) return index;
   if (node.shape() != Shape{1, 1}) return std::nullopt;
+  if (is_among(losses, node.op->name)) return FoundLoss{node.op->name, node.parents[0]};
   for (std::uint32_t k = 0; k < node.parent_count; ++k)
     if (tape.node(node.parents[k]).shape() == Shape{1, 1})
-      if (const auto found = loss_node(tape, node.parents[k])) return found;
+      if (const auto found = find_loss(tape, node.parents[k])) return found;
+  if (node.op->name == "sum") return loss_of_terms(tape, node.parents[0]);
   return std::nullopt;
 }
 
@@ -53,12 +87,12 @@ bool is_activation(std::string_view name) {
 template <class T> StructureRecord structure_of(BasicVar<T> loss, const NamedModules<T>& modules) {
   const BasicTape<T>& tape = loss.tape();
   StructureRecord result;
-  const auto found = loss_node(tape, loss.index());
-  NodeIndex output = found ? tape.node(*found).parents[0] : loss.index();
+  const auto found = find_loss(tape, loss.index());
+  NodeIndex output = found ? found->output : loss.index();
   while (tape.node(output).op->name == "identity") output = tape.node(output).parents[0];
   const Node<T>& taken = tape.node(output);
   if (found) {
-    result.loss = tape.node(*found).op->name;
+    result.loss = found->name;
     result.outputs = taken.shape().cols;
     if (is_activation(taken.op->name)) result.output_activation = taken.op->name;
   }

@@ -21,6 +21,7 @@ using weights::type_of;
 
 constexpr const char* version_key = "tapegrad_checkpoint";
 constexpr const char* version = "1";
+constexpr const char* on = "true";  ///< of a flag; one that is off is not in the file
 
 template <class T> Shape shape_of(const BasicMatrix<T>& m) { return {m.rows(), m.cols()}; }
 
@@ -68,6 +69,11 @@ struct Saving {
   template <class Same>
   requires requires(const Same& s) { s.text; }
   void operator()(const Same& same) const { texts.emplace_back(name, same.text); }
+  template <class Flag>
+  requires requires(const Flag& f) { f.get(); }
+  void operator()(const Flag& flag) const {
+    if (flag.get()) texts.emplace_back(name, on);
+  }
 
  private:
   template <class Number> void add(int dimensions, Shape shape, const void* values) const {
@@ -122,6 +128,12 @@ struct Checkpoint::Loading {
     if (found && *found != same.text)
       differences.add(fmt::format("{} is {} here, {} in the file", item->name, same.text, *found));
   }
+  void operator()(const Flag& flag) {
+    const auto found = texts.find(item->name);
+    const bool is_on = found != texts.end() && found->second == on;
+    if (is_on) texts.erase(found);
+    changes.emplace_back([flag, is_on] { flag.set(is_on); });
+  }
 
  private:
   /// The part of that name, which is then no longer left over.
@@ -158,9 +170,18 @@ void Checkpoint::hold(const std::string& name, Held held, std::optional<SettingD
   items_.push_back({name, std::move(held), domain});
 }
 
+template <class T> void Checkpoint::add_parameter(const std::string& name, const BasicParameter<T>& parameter) {
+  hold(name, parameter);
+  hold(name + ".frozen", Flag{[parameter] { return !parameter.requires_grad(); },
+                              [p = parameter](bool frozen) mutable { p.set_requires_grad(!frozen); }});
+}
+
 template <class T> void Checkpoint::add_network(const std::string& name, BasicModule<T>& net) {
   hold(name, Same{net.text()});
-  for (const auto& [path, parameter] : net.named_parameters()) hold(name + "." + path, parameter);
+  for (const auto& [path, training] : net.named_modes())
+    hold(name + (path.empty() ? "" : ".") + path + ".eval",
+         Flag{[mode = training] { return !*mode; }, [mode = training](bool eval) { *mode = !eval; }});
+  for (const auto& [path, parameter] : net.named_parameters()) add_parameter(name + "." + path, parameter);
   for (const auto& [path, buffer] : net.named_buffers()) hold(name + "." + path, buffer);
   for (const auto& [path, rng] : net.named_generators()) hold(name + "." + path, rng);
 }
@@ -174,7 +195,8 @@ template <class T> void Checkpoint::add_optimizer(const std::string& name, Basic
       const auto* const held = std::get_if<BasicParameter<T>>(&item.held);
       return held != nullptr && *held == *p;
     };
-    if (std::none_of(items_.begin(), items_.end(), is_it)) hold(fmt::format("{}.{}.value", name, i), parameter);
+    if (std::none_of(items_.begin(), items_.end(), is_it))
+      add_parameter(fmt::format("{}.{}.value", name, i), parameter);
     ++i;
   }
 }
@@ -208,8 +230,9 @@ void Checkpoint::load(const std::string& path) const {
   for (const auto& change : loading.changes) change();
 }
 
-#define TAPEGRAD_FUNCTIONS(T)                                                 \
-  template void Checkpoint::add_network(const std::string&, BasicModule<T>&); \
+#define TAPEGRAD_FUNCTIONS(T)                                                            \
+  template void Checkpoint::add_parameter(const std::string&, const BasicParameter<T>&); \
+  template void Checkpoint::add_network(const std::string&, BasicModule<T>&);            \
   template void Checkpoint::add_optimizer(const std::string&, BasicOptimizer<T>&);
 TAPEGRAD_INSTANTIATE(TAPEGRAD_FUNCTIONS)
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <concepts>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,7 +19,7 @@ namespace tapegrad::inline TAPEGRAD_ABI {
 /** A training run in one file, so that it goes on bitwise as if it had never stopped: say once what belongs to it.
  *
  *      Checkpoint run;
- *      run.add("net", net);               // parameters, buffers, generators of dropout
+ *      run.add("net", net);               // parameters, buffers, modes, generators of dropout
  *      run.add("optimizer", adam);        // moments, step count, learning rates
  *      run.add("schedule", schedule);
  *      run.add("shuffle", *batches.rng());
@@ -30,10 +31,10 @@ namespace tapegrad::inline TAPEGRAD_ABI {
  *      }
  *
  * What was added has to live as long as the checkpoint. The file is in the format safetensors, and a folder holds either the old
- * file or the new one, also after a crash. Not in it are the modes of modules (train, eval) and which parameters are frozen. */
+ * file or the new one, also after a crash. */
 class Checkpoint {
  public:
-  /** A network, an optimizer (with those of its parameters that are in no network added before), a schedule, an Rng, a matrix, a
+  /** A network (its modules' modes too), an optimizer (with those of its parameters that are in no network added before), a schedule, an Rng, a matrix, a
    * Parameter, a number (int, bool, Index, std::size_t, float, double), a std::vector of Index or double, a std::string, or anything
    * with `template <class Visit> void each_state(const Visit& visit)` that calls visit("name", member) for each part. What is const is
    * not restored: it must be the same as in the file, and so must the text() of networks, optimizers and schedules. Throws when the
@@ -54,10 +55,11 @@ class Checkpoint {
     } else if constexpr (std::is_arithmetic_v<Thing> && std::is_const_v<Thing>) {
       hold(name,
            Same{std::is_floating_point_v<Thing> ? to_string(static_cast<double>(thing)) : std::to_string(thing)});
+    } else if constexpr (std::same_as<Thing, BasicParameter<float>> ||
+                         std::same_as<Thing, BasicParameter<double>>) {
+      add_parameter(name, thing);
     } else if constexpr (std::is_constructible_v<Held, Thing*>) {
       hold(name, &thing);
-    } else if constexpr (std::is_constructible_v<Held, Thing&>) {
-      hold(name, thing);
     } else {
       constexpr bool has_state = requires {
         thing.each_state([](const auto&...) {});
@@ -83,9 +85,14 @@ class Checkpoint {
   struct Same {
     std::string text;
   };
+  /// What is false unless the file says that it is true.
+  struct Flag {
+    std::function<bool()> get;
+    std::function<void(bool)> set;
+  };
   using Held = std::variant<BasicParameter<float>, BasicParameter<double>, BasicMatrix<float>*,
                             BasicMatrix<double>*, Rng*, int*, bool*, Index*, std::size_t*, float*, double*,
-                            std::vector<Index>*, std::vector<double>*, std::string*, Same>;
+                            std::vector<Index>*, std::vector<double>*, std::string*, Same, Flag>;
   struct Item {
     std::string name;
     Held held;
@@ -94,6 +101,7 @@ class Checkpoint {
   struct Loading;
 
   void hold(const std::string& name, Held held, std::optional<SettingDomain> domain = {});
+  template <class T> void add_parameter(const std::string& name, const BasicParameter<T>& parameter);
   template <class T> void add_network(const std::string& name, BasicModule<T>& net);
   template <class T> void add_optimizer(const std::string& name, BasicOptimizer<T>& optimizer);
   template <class Thing> void add_parts(const std::string& name, Thing& thing) {

@@ -7,6 +7,7 @@
 #include <limits>
 #include <map>
 #include <numeric>
+#include <set>
 
 #include "tapegrad/core/error.h"
 
@@ -39,8 +40,13 @@ std::vector<double> values_of(const std::vector<std::string>& texts) {
 }
 
 /// Numbers are the same class however they are written.
-Classes stated_classes(const Speaker& speaker, const Texts& texts, const std::vector<std::string>& stated) {
+Classes stated_classes(const Lines& in, const Speaker& speaker, const Texts& texts,
+                       const std::vector<std::string>& stated) {
   const std::vector<double> values = values_of(stated), labels = values_of(texts.all());
+  std::set<std::string> known;
+  for (std::size_t i = 0; i < stated.size(); ++i)
+    if (!known.insert(std::isnan(values[i]) ? stated[i] : fmt::format("{}", values[i] + 0.0)).second)
+      in.fail_in_file(fmt::format("{} is stated twice", quoted(stated[i])));
   Classes classes{.of = {}, .names = stated};
   for (std::size_t i = 0; i < labels.size(); ++i) {
     const std::string& text = texts.all()[i];
@@ -99,7 +105,7 @@ int Texts::number_of(std::string_view text, std::size_t line) {
 Classes label_classes(const Lines& in, std::size_t column, const Texts& texts,
                       const std::vector<std::string>& stated) {
   const Speaker speaker(in, column, texts);
-  if (!stated.empty()) return stated_classes(speaker, texts, stated);
+  if (!stated.empty()) return stated_classes(in, speaker, texts, stated);
   const std::vector<double> values = values_of(texts.all());
   const auto is_text = [](double value) { return std::isnan(value); };
   const auto first_text = std::find_if(values.begin(), values.end(), is_text) - values.begin();
@@ -113,7 +119,7 @@ Classes label_classes(const Lines& in, std::size_t column, const Texts& texts,
 Classes one_hot_classes(const Lines& in, std::size_t column, const Texts& texts,
                         const std::vector<std::string>& stated) {
   const Speaker speaker(in, column, texts);
-  if (!stated.empty()) return stated_classes(speaker, texts, stated);
+  if (!stated.empty()) return stated_classes(in, speaker, texts, stated);
   if (texts.all().size() > most_one_hot)
     speaker.fail(most_one_hot,
                  fmt::format("is one of more than {} different texts, too many for one-hot", most_one_hot));

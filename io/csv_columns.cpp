@@ -138,7 +138,10 @@ void choose_columns(const Lines& in, const CsvOptions& options, bool with_label,
   layout.label = columns.size();
   if (with_label) {
     if (columns.size() < 2)
-      in.fail_at_line(1, "a label and at least one other column are needed, there is 1 column");
+      in.fail_at_line(
+          1,
+          "a label and at least one other column are needed, there is 1 column; if it is not tab, ;, comma or "
+          "blank that separates them, say what does: {.separator = '|'}");
     layout.label = finder.find(options.label.stated() ? options.label : CsvColumn(-1));
     check_free(layout.label, Use::one_hot, "is both label and one-hot");
     if (options.columns.empty()) check_free(layout.label, Use::none, "is both label and left out");
@@ -161,6 +164,10 @@ Layout find_layout(Lines& in, const CsvOptions& options, bool with_label) {
   if (std::string_view("\"\r\n.+-0123456789").find(options.separator) != std::string_view::npos)
     fail("csv", fmt::format("{} cannot separate numbers", quoted({&options.separator, 1})));
   if (!in.next()) in.fail_in_file("file is empty");
+  if (in.text().starts_with("\xff\xfe") || in.text().starts_with("\xfe\xff"))
+    in.fail_in_file("the text is UTF-16; save it as UTF-8");
+  if (in.ahead().empty() && in.text().find('\r') != std::string_view::npos)
+    in.fail_in_file("lines end with a carriage return alone; save it with line feeds");
   Layout layout;
   layout.separator = options.separator != 0 ? options.separator : find_separator(in.text(), in.ahead());
   const std::vector<std::string> first = split_line(in, in.text(), layout.separator);

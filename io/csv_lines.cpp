@@ -59,7 +59,7 @@ Fields::Problem Fields::take(std::string_view& field) {
   }
   unquoted_.clear();
   for (++p; true; ++p) {
-    if (p == end_) return "has no closing quote";
+    if (p == end_) return "has no closing quote (quotes do not go over the end of a line)";
     if (*p == '"' && (p + 1 == end_ || p[1] != '"')) break;
     if (*p == '"') ++p;  // "" stands for "
     unquoted_.push_back(*p);

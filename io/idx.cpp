@@ -141,7 +141,8 @@ namespace fs = std::filesystem;
 /// The prefix of "emnist-letters-train-images.idx3-ubyte.gz", if it is called `middle` ("train-images"); all ranks are taken.
 std::optional<std::string> prefix_of(std::string name, const std::string& middle) {
   if (name.ends_with(".gz")) name.resize(name.size() - 3);
-  constexpr std::string_view end = "-idx#-ubyte";
+  constexpr std::string_view end = "-idx#-ubyte", end_of_ints = "-idx2-int";  // QMNIST's labels
+  if (name.ends_with(end_of_ints)) name.replace(name.size() - 3, 3, "ubyte");
   if (name.size() < middle.size() + end.size()) return {};
   const std::size_t at = name.size() - end.size();
   if (name[at] == '.') name[at] = '-';
@@ -177,9 +178,11 @@ std::optional<std::string> look_for(const std::string& place, Split split, const
          {split == Split::train ? "train-" : "t10k-", split == Split::train ? "train-" : "test-"}) {
       const auto prefix = prefix_of(name, part + what);
       if (!prefix || !(wanted.empty() ? prefix->empty() || prefix->ends_with('-') : *prefix == wanted)) continue;
-      // An archive may have unpacked into a folder of the file's name.
-      const fs::path path = fs::is_directory(dir / name, ignored) ? dir / name / name : dir / name;
-      if (fs::is_regular_file(path, ignored)) found.emplace(*prefix, name, path);
+      if (fs::is_regular_file(dir / name, ignored)) found.emplace(*prefix, name, dir / name);
+      if (!fs::is_directory(dir / name, ignored)) continue;
+      for (const std::string& inside : names_in(dir / name))  // an archive unpacks into a folder of its name
+        if (prefix_of(inside, part + what) == prefix && fs::is_regular_file(dir / name / inside, ignored))
+          found.emplace(*prefix, name, dir / name / inside);
     }
   }
   if (found.empty()) return {};

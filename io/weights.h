@@ -69,4 +69,5 @@ void register_layer(std::string name, std::function<std::unique_ptr<BasicModule<
 
 TAPEGRAD_ALIASES(NamedMatrices)
 TAPEGRAD_FUNCTION(Sequential, load_network, (const std::string& path), (path))
+TAPEGRAD_FUNCTION(void, save_matrices, (const NamedMatrices& matrices, const std::string& path), (matrices, path))
 TAPEGRAD_FUNCTION(NamedMatrices, load_matrices, (const std::string& path), (path))

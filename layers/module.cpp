@@ -153,6 +153,12 @@ template <class T> auto BasicModule<T>::named_generators() -> Named<Rng*> {
   return result;
 }
 
+template <class T> auto BasicModule<T>::named_modes() -> Named<bool*> {
+  Named<bool*> result;
+  for (const auto& [path, module] : named_modules()) result.emplace_back(path, &module->content().training);
+  return result;
+}
+
 template <class T> void BasicModule<T>::train(bool on) {
   content().each(
       [](const Content&) {});  // throws before anything is changed, and takes no memory: destructors call it

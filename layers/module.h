@@ -61,6 +61,8 @@ template <class T> class BasicModule {
   Named<BasicMatrix<T>*> named_buffers();
   /** What layers draw random numbers from, like dropout, with their paths. */
   Named<Rng*> named_generators();
+  /** Whether each module is in training mode, with the modules' paths. */
+  Named<bool*> named_modes();
   /** All submodules with their paths, this one first under the path "". */
   Named<BasicModule*> named_modules();
 

@@ -97,6 +97,10 @@ TEST_CASE(
   CHECK(error("zer") == "[thing] no thing named 'zer'; did you mean 'zeros'?");
   CHECK(error("h") == "[thing] no thing named 'h'; there are he_uniform, he_normal, zeros");
   CHECK(error("") == "[thing] no thing named ''; there are he_uniform, he_normal, zeros");
+  constexpr std::array letters{Thing{"a", 1}, Thing{"bc", 2}};
+  CHECK(error_of([&] { find_named("thing", letters, "d"); }) == "[thing] no thing named 'd'; there are a, bc");
+  CHECK(error_of([&] { find_named("thing", letters, "de"); }) == "[thing] no thing named 'de'; there are a, bc");
+  CHECK(error_of([&] { find_named("thing", letters, "be"); }) == "[thing] no thing named 'be'; did you mean 'bc'?");
   CHECK(error("uniform") == "[thing] no thing named 'uniform'; there are he_uniform, he_normal, zeros");
   CHECK(error_of([] { initializer("he"); }) ==
         "[initializer] no initializer named 'he'; did you mean 'he_uniform'?");

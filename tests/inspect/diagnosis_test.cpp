@@ -257,6 +257,59 @@ TEST_CASE("diagnosis: output activation") {
     Sequential right = net(f);
     CHECK(silent(trained(right, moons())));
   }
+  // The same with weights and targets of one's own, of which the loss is more than one op.
+  const auto targets = [](std::span<const int> labels, Index cols) {
+    Matrix t = Matrix::Zero(static_cast<Index>(labels.size()), cols);
+    for (Index i = 0; i < t.rows(); ++i)
+      if (const int label = labels[static_cast<std::size_t>(i)]; cols == 1)
+        t(i, 0) = static_cast<float>(label);
+      else
+        t(i, label) = 1;
+    return t;
+  };
+  const LossOf smoothed = [](Var output, std::span<const int> labels) {
+    return cross_entropy(output, labels, {.label_smoothing = 0.1, .class_weights = {1, 2}});
+  };
+  const LossOf weighted = [](Var output, std::span<const int> labels) {
+    return cross_entropy(output, labels, {.class_weights = {1, 2}});
+  };
+  const LossOf probabilities = [&](Var output, std::span<const int> labels) {
+    return cross_entropy(output, output.tape().input(targets(labels, 2)), {.label_smoothing = 0.1});
+  };
+  for (const LossOf& loss : {weighted, smoothed, probabilities}) {
+    Sequential twice = net("softmax");
+    CHECK(leading(trained(twice, moons(), {.loss = loss}), "output activation").where == "3");
+    Sequential once = net("");
+    CHECK(silent(trained(once, moons(), {.loss = loss})));
+  }
+  const LossOf negative = [](Var output, std::span<const int> labels) {
+    return nll(output, labels, {.class_weights = {1, 2}});
+  };
+  Sequential log = net("log_softmax");
+  const RunRecord of_logs = trained(log, moons(), {.loss = negative});
+  CHECK(silent(of_logs));
+  CHECK(of_logs.structure.loss == "nll");
+  CHECK(of_logs.structure.output_activation == "log_softmax");
+  const std::vector<double> rows(32, 2.0);
+  for (const char* name : {"bce_with_logits", "mse", "l1", "huber"}) {
+    const std::string loss_name = name;
+    const LossOf loss = [&](Var output, std::span<const int> labels) {
+      const LossOptions how{.sample_weights = Weights(rows.data(), labels.size())};
+      const Var t = output.tape().input(targets(labels, 1));
+      return loss_name == "bce_with_logits" ? bce_with_logits(output, t, how)
+             : loss_name == "mse"           ? mse(output, t, how)
+             : loss_name == "l1"
+                 ? l1(output, t, how)
+                 : huber(output, t, {.delta = 0.3, .sample_weights = Weights(rows.data(), labels.size())});
+    };
+    Rng rng(1);
+    Sequential one{Linear(2, 32, rng, starting(he_normal())), Relu(), Linear(32, 1, rng), Sigmoid()};
+    const RunRecord record = trained(one, moons(), {.loss = loss, .classes = 0});
+    CHECK(record.structure.loss == name);
+    CHECK(record.structure.output_activation == "sigmoid");
+    CHECK(record.structure.outputs == 1);
+    CHECK(silent(record, "output activation") == (loss_name != "bce_with_logits"));
+  }
   // A sigmoid before mse is where it belongs.
   Rng rng(1);
   Sequential squared{Linear(2, 32, rng, starting(he_normal())), Relu(), Linear(32, 1, rng), Sigmoid()};

@@ -587,6 +587,28 @@ TEST_CASE("findings: there is only one class") {
         "how they are read");
 }
 
+TEST_CASE("findings: classes without a sample are told, and are no fault") {
+  Task task(90);
+  for (int& label : task.labels) label += 2;
+  Rng rng(1);
+  Sequential net{Linear(2, 8, rng), Relu(), Linear(8, 12, rng)};
+  const PreflightReport report = preflight(net, task.x, task.labels);
+  REQUIRE(rules_of(report.findings) == "unused class");
+  CHECK(report.findings[0].severity == Severity::info);
+  CHECK(report.findings[0].number == 9);
+  CHECK(report.findings[0].text ==
+        "9 of the 12 classes have no sample: 0, 1, 5, 6, 7, ...; the network learns never to answer so. Where "
+        "labels do "
+        "not count from 0, state them when they are read (.classes of load_csv)");
+  RunRecord record;
+  record.data.class_counts = {4, 0, 3};
+  REQUIRE(rules_of(findings(record)) == "unused class");
+  CHECK(findings(record)[0].text ==
+        "1 of the 3 classes has no sample: 1; the network learns never to answer so. Where labels do not count "
+        "from 0, "
+        "state them when they are read (.classes of load_csv)");
+}
+
 TEST_CASE("findings: of a run that blew up only the reason") {
   Task task(90);
   task.x(89, 0) = std::numeric_limits<float>::quiet_NaN();

@@ -563,6 +563,105 @@ TEST_CASE("checkpoint: two networks, a parameter and a thing of the user's") {
 
 namespace {
 
+/// Fine-tuning: the first layers are frozen and in eval mode at first, and let go after some steps.
+struct FineTuning {
+  FineTuning(std::uint64_t seed) : rng(seed) {
+    for (const char* path : {"0.weight", "0.bias"}) net.parameter(path).set_requires_grad(false);
+    net[1].eval();
+    free.set_requires_grad(false);
+    run.add("net", net);
+    run.add("sgd", sgd);
+    run.add("free", free);
+    run.add("step", step);
+  }
+  void train(Index until) {
+    for (; step < until; ++step) {
+      if (step == 4) {
+        net[1].train();
+        free.set_requires_grad(true);
+        net.parameter("0.bias").set_requires_grad(true);
+      }
+      if (step == 6) net.parameter("4.weight").set_requires_grad(false);
+      if (step == 8) net[3].eval();
+      tape.reset();
+      cross_entropy(net(tape.input(data.inputs)) * tape.parameter(free), data.labels).backward();
+      sgd.step();
+    }
+  }
+  Rng fixed{5};
+  Dataset data = two_moons(30, 0.1, fixed);
+  Rng rng;
+  Sequential net{Linear(2, 8, rng), BatchNorm1d(8), Tanh(), Dropout(0.3, rng), Linear(8, 2, rng)};
+  Parameter free{"free", Matrix::Constant(1, 1, 0.5f)}, temperature{"temperature", Matrix::Ones(1, 1)};
+  Sgd sgd{[this] {
+            std::vector<Parameter> all = net.parameters();
+            all.push_back(free);
+            all.push_back(temperature);
+            return all;
+          }(),
+          {.lr = 0.5, .momentum = 0.9}};
+  Index step = 0;
+  Tape tape;
+  Checkpoint run;
+};
+
+}  // namespace
+
+TEST_CASE("checkpoint: modes of modules and frozen parameters") {
+  const Folder folder;
+  FineTuning whole(1);
+  whole.train(12);
+  whole.run.save(folder / "whole");
+  for (const Index stop : {0, 3, 4, 5, 6, 7, 9}) {
+    CAPTURE(stop);
+    FineTuning first(1);
+    first.train(stop);
+    first.run.save(folder / "run");
+    FineTuning second(7);
+    second.run.load(folder / "run");
+    second.train(12);
+    second.run.save(folder / "second");
+    CHECK(bytes_of(folder / "second") == bytes_of(folder / "whole"));
+  }
+  const std::string bytes = bytes_of(folder / "whole");
+  for (const char* text :
+       {"\"net.3.eval\":\"true\"", "\"net.0.weight.frozen\":\"true\"", "\"net.4.weight.frozen\":\"true\""})
+    CHECK(bytes.find(text) != std::string::npos);
+  for (const char* name : {"net.eval", "net.1.eval", "net.0.bias.frozen", "free.frozen", "sgd.5.value.frozen"})
+    CHECK(bytes.find(name) == std::string::npos);
+  whole.temperature.set_requires_grad(false);
+  whole.net.eval();
+  {
+    const EvalScope scope;
+    whole.run.save(folder / "run");
+  }
+  FineTuning other(3);
+  other.run.load(folder / "run");
+  CHECK_FALSE(other.net.training());
+  CHECK_FALSE(other.net[1].training());
+  CHECK_FALSE(other.temperature.requires_grad());
+  CHECK(other.free.requires_grad());
+  // A file that has none of it is of a network that trains all it has.
+  Checkpoint plain, again;
+  Rng rng(1);
+  Sequential net{Linear(2, 1, rng)};
+  plain.add("net", net);
+  plain.save(folder / "run");
+  net.eval();
+  net.parameter("0.bias").set_requires_grad(false);
+  plain.load(folder / "run");
+  CHECK(net.training());
+  CHECK(net[0].training());
+  CHECK(net.parameter("0.bias").requires_grad());
+  const std::string note = "maybe";
+  again.add("net", net);
+  again.add("net.1.eval", note);
+  again.save(folder / "run");
+  CHECK(refusal(plain, folder / "run") == " does not fit the run: net.1.eval is only in the file");
+}
+
+namespace {
+
 /// A loop as users write it: Loader, gradients of three batches for a step, the mean of the networks, early stopping.
 struct Job {
   explicit Job(std::uint64_t seed) : rng(seed) {

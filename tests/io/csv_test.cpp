@@ -97,11 +97,12 @@ TEST_CASE("csv: the ways to write the same table") {
 }
 
 TEST_CASE("csv: quotes") {
+  const std::string quote_note = " (quotes do not go over the end of a line)";
   const f64::Table t = table("\"width, cm\",\"the \"\"big\"\" one\",\"\"\n1,2,3\n");
   CHECK(t.columns == std::vector<std::string>{"width, cm", "the \"big\" one", ""});
-  CHECK(table_error("a,b\n1,\"2\n") == ":2: column 2 has no closing quote");
-  CHECK(table_error("a,b\n1,\"\n") == ":2: column 2 has no closing quote");
-  CHECK(table_error("a,b\n1,\"2\"\"\n") == ":2: column 2 has no closing quote");
+  CHECK(table_error("a,b\n1,\"2\n") == ":2: column 2 has no closing quote" + quote_note);
+  CHECK(table_error("a,b\n1,\"\n") == ":2: column 2 has no closing quote" + quote_note);
+  CHECK(table_error("a,b\n1,\"2\"\"\n") == ":2: column 2 has no closing quote" + quote_note);
   CHECK(table_error("a,b\n\"1\"0,2\n") == ":2: column 1 has text after its closing quote");
 }
 
@@ -182,6 +183,18 @@ TEST_CASE("csv: files without rows, or that cannot be read") {
   CHECK_THROWS_WITH_AS(read_csv("/", {.separator = '\n'}), "[csv] '?' cannot separate numbers", Error);
 }
 
+TEST_CASE("csv: text of another kind") {
+  const auto wide = [](std::string_view order, std::string_view text) {
+    std::string bytes(order);
+    for (const char c : text) bytes += order == "\xff\xfe" ? std::string{c, '\0'} : std::string{'\0', c};
+    return bytes;
+  };
+  CHECK(table_error(wide("\xff\xfe", "a,b\n1,2\n")) == ": the text is UTF-16; save it as UTF-8");
+  CHECK(table_error(wide("\xfe\xff", "a,b\n1,2\n")) == ": the text is UTF-16; save it as UTF-8");
+  CHECK(table_error("a,b\r1,2\r3,4\r") == ": lines end with a carriage return alone; save it with line feeds");
+  CHECK(table("a,b\r\n1,2").values == matrix(1, 2, {1, 2}));
+}
+
 TEST_CASE("csv: the length of a line is bounded") {
   CHECK(table_error("a\n12345\n", {.max_line = 5}) == "no error");
   CHECK(table_error("a\n123456\n", {.max_line = 5}) == ":2: line is longer than 5 bytes");
@@ -239,7 +252,14 @@ TEST_CASE("csv: labels that are wrong") {
   CHECK(label_error("1,2\n3,4\n", "", {.label = 3}) == ": there is no column 3, only 1 to 2");
   CHECK(label_error("1,2\n3,4\n", "", {.label = -3}) == ": there is no column -3, only 1 to 2");
   CHECK(label_error("1,2\n3,4\n", "", {.label = 0}) == ": columns are counted from 1, there is no column 0");
-  CHECK(label_error("y\n1\n", "y") == ":1: a label and at least one other column are needed, there is 1 column");
+  const std::string alone =
+      ":1: a label and at least one other column are needed, there is 1 column; if it is not tab, ;, "
+      "comma or blank that separates them, say what does: {.separator = '|'}";
+  CHECK(label_error("y\n1\n", "y") == alone);
+  CHECK(label_error("x|y\n1|2\n") == alone);
+  CHECK(label_error("x,y\n1,a\n", "", {.classes = {"a", "b", "a"}}) == ": 'a' is stated twice");
+  CHECK(label_error("x,y\n1,1\n", "", {.classes = {"1", "2", "+1.0"}}) == ": '+1.0' is stated twice");
+  CHECK(label_error("x,y\n1,0\n", "", {.classes = {"-0", "0"}}) == ": '0' is stated twice");
   const std::string drop = "drop such rows with {.missing = Missing::drop_row}";
   CHECK(label_error("x,y\n1,0\n1,\n") == ":3: column 2 is empty" + missing);
   CHECK(label_error("x,y\n1,0\n1,?\n", "", {.missing = Missing::mean}) ==

@@ -377,6 +377,13 @@ TEST_CASE("idx: the names that sets come with") {
     unpacked.write(name + "/" + name, name.find("images") != std::string::npos ? images : labels);
   }
   CHECK(load_mnist(unpacked.path(), Split::train).labels == std::vector<int>{0, 1});
+  fs::rename(unpacked.path("train-labels-idx1-ubyte/train-labels-idx1-ubyte"),
+             unpacked.path("train-labels-idx1-ubyte/train-labels.idx1-ubyte.gz"));
+  CHECK(load_mnist(unpacked.path(), Split::train).labels == std::vector<int>{0, 1});
+  unpacked.write("qmnist-test-images-idx3-ubyte", images);
+  unpacked.write("qmnist-test-labels-idx2-int",
+                 big_endian(0xc02) + big_endian(2) + big_endian(1) + big_endian(3) + big_endian(9));
+  CHECK(load_mnist(unpacked.path(), Split::test).labels == std::vector<int>{3, 9});
 }
 
 TEST_CASE("idx: classes are those of both parts") {
@@ -405,8 +412,7 @@ TEST_CASE("idx: other types and ranks") {
   // QMNIST: eight numbers for each label, the class first.
   std::string labels = typed(0x0c, {2, 2});
   for (const std::uint32_t n : {7u, 100u, 4u, 200u}) labels += big_endian(n);
-  folder.write("train-labels-idx2-int", "");
-  folder.write("train-labels-idx2-ubyte", labels);
+  folder.write("train-labels-idx2-int", labels);
   std::string images = typed(0x0d, {2, 1, 1, 2});
   for (const float value : {0.5f, -2.0f, 1e10f, 3.0f}) images += big_endian(std::bit_cast<std::uint32_t>(value));
   folder.write("train-images-idx4-ubyte", images);

@@ -224,8 +224,8 @@ TEST_CASE("weights: what does not fit is listed, and nothing is changed") {
 
 TEST_CASE("weights: matrices with names") {
   const TemporaryFile file;
-  save_matrices<float>({{"mean", Matrix::Ones(1, 3)}, {"σ", Matrix::Constant(2, 2, 0.5f)}, {"none", Matrix(0, 4)}},
-                       file.path());
+  save_matrices({{"mean", Matrix::Ones(1, 3)}, {"σ", Matrix::Constant(2, 2, 0.5f)}, {"none", Matrix(0, 4)}},
+                file.path());
   const NamedMatrices loaded = load_matrices(file.path());
   REQUIRE(loaded.size() == 3);
   CHECK(loaded[0].first == "mean");
