@@ -13,6 +13,9 @@ all test cases once without a mutant: what each costs and which mutants it reach
 cases that reach it until one fails: first those in the test file of its name, then the others, the cheapest first. A mutant that
 no test case reaches has survived. Test cases that take longer than `slow` are left out, and so is what goes beyond `most`: they
 train networks, nearly everything in them is reached by cheap ones, and every survivor would have to wait for them.
+
+What is mutated is compiled with the assertions of Eigen and of the C++ library, so that an index that is out of range is noticed as it
+is in the stage asan, which runs the same tests.
 """
 
 import argparse
@@ -135,7 +138,7 @@ def compile_mutated(build, ci, files):
         words = command_of(ci, "tests/main.cpp" if file == "tests/mutation/main.cpp" else file)
         words = [f"-I{build / 'copy'}" if word == f"-I{ci / 'include'}" else word for word in words if word != "-Werror"]
         objects.append(str(build / (file.replace("/", "_") + ".o")))
-        commands.append([*words, "-O1", "-w", "-Wno-narrowing", "-Werror=vla", "-fdiagnostics-column-unit=byte", "-ftemplate-backtrace-limit=0", "-include",
+        commands.append([*words, "-O1", "-UNDEBUG", "-D_GLIBCXX_ASSERTIONS", "-w", "-Wno-narrowing", "-Werror=vla", "-fdiagnostics-column-unit=byte", "-ftemplate-backtrace-limit=0", "-include",
                          HERE / "mutant.h", "-o", objects[-1], "-c", ROOT / file if ours else build / "copy" / "tapegrad" / file])
     with ThreadPoolExecutor(JOBS) as pool:
         done = list(pool.map(lambda command: run(command, cwd=ci), commands))
