@@ -128,3 +128,13 @@ TEST_CASE("jacobian: values of PyTorch, shapes, and no gradient left behind") {
   CHECK_THROWS_WITH_AS(tg::jacobian(y, v), ("[grad] variable " + v.label() + " requires no gradient").c_str(),
                        tg::Error);
 }
+
+TEST_CASE("grad: an input of another tape is an error that names both") {
+  tg::Tape tape, other;
+  const Var x = tape.input(x0, {.requires_grad = true}), stranger = other.input(x0, {.requires_grad = true});
+  const Var y = tg::sum(x);
+  CHECK_THROWS_WITH_AS(tg::grad(y, {stranger}), "[grad] variables #1 (sum) and #0 (input) are on different tapes",
+                       tg::Error);
+  CHECK_THROWS_WITH_AS(tg::grad(y, {x}, other.constant(1)),
+                       "[grad] variables #1 (sum) and #1 (constant) are on different tapes", tg::Error);
+}

@@ -215,5 +215,5 @@ TEST_CASE("reductions: values by axis, and infinite ones") {
   CHECK(tg::logsumexp(tape.input(Matrix{{-infinity, -infinity}})).item() == -infinity);
   CHECK(tg::logsumexp(tape.input(Matrix{{infinity, 1}})).item() == infinity);
   CHECK(tg::logsumexp(tape.input(Matrix{{1000, 1000}})).item() ==
-        doctest::Approx(1000 + std::log(2)).epsilon(1e-15));
+        doctest::Approx(1000 + std::log(2)).scale(0).epsilon(1e-15));
 }

@@ -53,8 +53,8 @@ TEST_CASE("preflight: scales agree with theory in a wide random network") {
     for (const PreflightLayer& layer : report.layers) {
       CAPTURE(f);
       CAPTURE(layer.path);
-      CHECK(layer.rms == doctest::Approx(layer.expected_rms).epsilon(0.15));
-      CHECK(layer.gradient_rms == doctest::Approx(layer.expected_gradient_rms).epsilon(0.25));
+      CHECK(layer.rms == doctest::Approx(layer.expected_rms).scale(0).epsilon(0.15));
+      CHECK(layer.gradient_rms == doctest::Approx(layer.expected_gradient_rms).scale(0).epsilon(0.25));
       CHECK(layer.activation == (layer.kind == f));
     }
     CHECK(report.findings.empty());
@@ -66,15 +66,16 @@ TEST_CASE("preflight: the formulas") {
   // He weights, ReLU: E[z²] = 2·E[x²], and E[a²] = E[z²]/2; U(±1/√n): E[z²] = E[x²]/3.
   f64::Sequential net = deep(2, activation("relu"), he_normal());
   const PreflightReport report = preflight(net, normal_inputs<double>(100, 50), ten_labels(100));
-  CHECK(std::pow(report.layers[1].expected_rms / report.layers[0].expected_rms, 2) == doctest::Approx(0.5));
+  CHECK(std::pow(report.layers[1].expected_rms / report.layers[0].expected_rms, 2) ==
+        doctest::Approx(0.5).scale(0));
   CHECK(std::pow(report.layers[0].expected_gradient_rms / report.layers[1].expected_gradient_rms, 2) ==
-        doctest::Approx(0.5));
+        doctest::Approx(0.5).scale(0));
   const auto& w = net.at<f64::Linear>(2).weight.value();
   const double variance = w.squaredNorm() / static_cast<double>(w.size());
   CHECK(report.layers[2].expected_rms ==
-        doctest::Approx(report.layers[1].expected_rms * std::sqrt(200 * variance)));
+        doctest::Approx(report.layers[1].expected_rms * std::sqrt(200 * variance)).scale(0));
   CHECK(report.layers[1].expected_gradient_rms ==
-        doctest::Approx(report.layers[2].expected_gradient_rms * std::sqrt(200 * variance)));
+        doctest::Approx(report.layers[2].expected_gradient_rms * std::sqrt(200 * variance)).scale(0));
 }
 
 TEST_CASE("preflight: theory starts anew behind what it does not know") {
@@ -84,11 +85,11 @@ TEST_CASE("preflight: theory starts anew behind what it does not know") {
   const PreflightReport report = preflight(net, normal_inputs<double>(50, 20, 3), ten_labels(50));
   REQUIRE(report.layers.size() == 5);
   CHECK(report.layers[1].path == "2");
-  CHECK(report.layers[1].expected_rms == doctest::Approx(0.628).epsilon(0.01));  // √E[tanh(ξ)²]
+  CHECK(report.layers[1].expected_rms == doctest::Approx(0.628).scale(0).epsilon(0.01));  // √E[tanh(ξ)²]
   CHECK(report.layers[2].path == "3.inner.0");
   for (const PreflightLayer& layer : report.layers) {
-    CHECK(layer.rms == doctest::Approx(layer.expected_rms).epsilon(0.2));
-    CHECK(layer.gradient_rms == doctest::Approx(layer.expected_gradient_rms).epsilon(0.3));
+    CHECK(layer.rms == doctest::Approx(layer.expected_rms).scale(0).epsilon(0.2));
+    CHECK(layer.gradient_rms == doctest::Approx(layer.expected_gradient_rms).scale(0).epsilon(0.3));
   }
 }
 
@@ -129,7 +130,7 @@ TEST_CASE("preflight: the range test finds the stability limit of a parabola") {
   const auto loss = [](f64::Var y) { return mse(y, f64::Matrix::Zero(2, 1)); };
   const PreflightOptions options{.lr_low = 1e-4, .lr_high = 10, .lr_steps = 101};
   const PreflightReport report = preflight(net, (f64::Matrix(2, 1) << 2, -2).finished(), loss, options);
-  CHECK(report.loss == doctest::Approx(36));
+  CHECK(report.loss == doctest::Approx(36).scale(0));
   CHECK(report.classes == 0);
   CHECK(report.lr_limit >= 0.25);
   CHECK(report.lr_limit < 0.25 * std::pow(1e5, 0.01));
@@ -143,13 +144,13 @@ TEST_CASE("preflight: finds what is wrong at birth") {
   Rng rng(1);
   Sequential net{Linear(50, 100, rng, {.bias_init = sparse_negative(0.4, -1e4)}), Relu(), Linear(100, 10, rng)};
   const PreflightReport report = preflight(net, normal_inputs<float>(64, 50, 100), ten_labels(64), {.lr_steps = 0});
-  CHECK(report.layers[1].dead == doctest::Approx(0.4));
-  CHECK(report.layers[1].asleep == doctest::Approx(0.4));
+  CHECK(report.layers[1].dead == doctest::Approx(0.4).scale(0));
+  CHECK(report.layers[1].asleep == doctest::Approx(0.4).scale(0));
   CHECK(report.lr_curve.empty());
   REQUIRE(report.findings.size() == 2);
   CHECK(report.findings[0].rule == "unscaled inputs");
   CHECK(report.findings[1].rule == "dead at birth");
-  CHECK(report.findings[1].number == doctest::Approx(0.4));
+  CHECK(report.findings[1].number == doctest::Approx(0.4).scale(0));
   CHECK(report.findings[1].severity == Severity::info);
 
   f64::Sequential small = deep(6, activation("relu"), normal(0, 0.02));

@@ -325,7 +325,8 @@ TEST_CASE("csv: missing values") {
   CHECK(table_error("a,b\n1,\n2,?\n", {.missing = Missing::drop_row}) == ": every row has a missing value");
   CHECK(table("a,b\n1,\n2,3\n", {.skip = {"b"}}).values == matrix(2, 1, {1, 2}));
   // Neither far from zero nor near the largest number is a mean lost.
-  CHECK(table("a\n1e308\n1.5e308\nNA\n", {.missing = Missing::mean}).values(2, 0) == doctest::Approx(1.25e308));
+  CHECK(table("a\n1e308\n1.5e308\nNA\n", {.missing = Missing::mean}).values(2, 0) ==
+        doctest::Approx(1.25e308).scale(0));
   const f64::Table kept =
       table("nan,1\n3,NA\n", {.missing = Missing::mean, .header = false, .allow_non_finite = true});
   CHECK(std::isnan(kept.values(0, 0)));
@@ -549,4 +550,13 @@ TEST_CASE("csv: train.csv of Kaggle's digits") {
   CHECK(digits.classes == 5);
   CHECK(label_error("label,pixel0,pixel1,pixel2\n1,0,0,0\n0,0,188,0\n4,0,255,0\n") ==
         ": every label is '0' in column 4, the last one; choose another with {.label = \"label\"}");
+}
+
+TEST_CASE("csv: numbers of more digits than 64 bits hold, and exponents of more than three") {
+  const f64::Table read = table(
+      "18446744073709551621,0.00000000000000000000012345,1e0005\n"
+      "99999999999999999999,1234567890123456789012,1E-0002\n",
+      no_header);
+  CHECK(read.values == f64::Matrix{{18446744073709551621.0, 0.00000000000000000000012345, 1e5},
+                                   {99999999999999999999.0, 1234567890123456789012.0, 1e-2}});
 }

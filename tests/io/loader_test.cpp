@@ -139,3 +139,17 @@ TEST_CASE("loader: what cannot be divided is an error") {
   const tg::Dataset empty;
   CHECK_THROWS_WITH_AS(tg::Loader{empty}, "[loader] the data set has no samples", tg::Error);
 }
+
+TEST_CASE("loader: one sample is an epoch of one batch") {
+  tg::Dataset data;
+  data.inputs = tg::Matrix::Constant(1, 2, 3);
+  data.labels = {1};
+  data.classes = 2;
+  int batches = 0;
+  for (const auto& [x, labels] : tg::Loader(data, {.batch = 4})) {
+    CHECK(x == data.inputs);
+    CHECK(labels[0] == 1);
+    ++batches;
+  }
+  CHECK(batches == 1);
+}

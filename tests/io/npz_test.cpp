@@ -1,10 +1,12 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <tapegrad/io/npz.h>
+#include <zlib.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 namespace tg = tapegrad::f64;
 using tg::Matrix;
@@ -44,6 +46,56 @@ TEST_CASE("npz: NumPy reads what was written") {
                        python, path)));
   CHECK(runs(python + " -m zipfile -t " + path));
   std::filesystem::remove(path);
+}
+
+TEST_CASE("npz: the bytes of a file") {
+  const std::string path = temporary("tapegrad_npz_bytes.npz");
+  const Matrix m{{1, 2, 3}};
+  tg::save_npz({{"a", m}}, path);
+  std::ostringstream file;
+  file << std::ifstream(path, std::ios::binary).rdbuf();
+  std::filesystem::remove(path);
+  const std::string text = file.str();
+  const auto number = [&](std::size_t at, std::size_t bytes) {
+    std::size_t value = 0;
+    for (std::size_t i = bytes; i-- > 0;) value = 256 * value + static_cast<unsigned char>(text[at + i]);
+    return value;
+  };
+  // The head of the first file: APPNOTE.TXT of PKWARE, 4.3.7.
+  CHECK(text.substr(0, 4) == "PK\3\4");
+  CHECK(number(4, 2) == 20);
+  CHECK(number(8, 2) == 8);              // deflated
+  CHECK(number(10, 2) == 0);             // midnight
+  CHECK(number(12, 2) == (1 << 5 | 1));  // 1 January 1980
+  const std::size_t packed = number(18, 4), size = number(22, 4), name = number(26, 2);
+  CHECK(number(28, 2) == 0);
+  CHECK(text.substr(30, name) == "a.npy");
+
+  std::string npy(size, ' ');
+  z_stream stream{};
+  REQUIRE(inflateInit2(&stream, -15) == Z_OK);
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data() + 30 + name));
+  stream.avail_in = static_cast<uInt>(packed);
+  stream.next_out = reinterpret_cast<Bytef*>(npy.data());
+  stream.avail_out = static_cast<uInt>(size);
+  CHECK(inflate(&stream, Z_FINISH) == Z_STREAM_END);
+  inflateEnd(&stream);
+  std::string expected = "{'descr': '<f8', 'fortran_order': False, 'shape': (1, 3), }";
+  expected.resize(128 - 10 - 1, ' ');
+  expected = std::string("\x93NUMPY\1\0", 8) + std::string{118, 0} + expected + '\n' +
+             std::string(reinterpret_cast<const char*>(m.data()), 24);
+  CHECK(npy == expected);
+  CHECK(number(14, 4) == crc32(0, reinterpret_cast<const Bytef*>(npy.data()), static_cast<uInt>(size)));
+  // The directory behind it, and where that begins.
+  const std::size_t directory = 30 + name + packed;
+  CHECK(text.substr(directory, 6) == std::string("PK\1\2\x14\0", 6));
+  CHECK(text.substr(directory + 46, name) == "a.npy");
+  const std::size_t end = directory + 46 + name;
+  CHECK(text.substr(end, 4) == "PK\5\6");
+  CHECK(number(end + 10, 2) == 1);
+  CHECK(number(end + 12, 4) == end - directory);
+  CHECK(number(end + 16, 4) == directory);
+  CHECK(text.size() == end + 22);
 }
 
 TEST_CASE("npz: what cannot be written") {

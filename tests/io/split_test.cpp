@@ -135,16 +135,16 @@ TEST_CASE("scaler: mean 0 and standard deviation 1, with the numbers of the trai
   const tg::f64::Scaler scaler(train);
   CHECK(scaler.mean()(0, 0) == 3);
   CHECK(scaler.mean()(0, 1) == 25);
-  CHECK(scaler.std()(0, 0) == doctest::Approx(std::sqrt(3.5)).epsilon(1e-15));  // numpy.std([1, 2, 3, 6])
+  CHECK(scaler.std()(0, 0) == doctest::Approx(std::sqrt(3.5)).scale(0).epsilon(1e-15));  // numpy.std([1, 2, 3, 6])
   tg::f64::Matrix x = train;
   scaler.apply(x);
   CHECK(x.col(0).sum() == doctest::Approx(0).epsilon(1e-15));
-  CHECK(x.col(0).squaredNorm() == doctest::Approx(4).epsilon(1e-15));
+  CHECK(x.col(0).squaredNorm() == doctest::Approx(4).scale(0).epsilon(1e-15));
   scaler.invert(x);
   CHECK((x - train).cwiseAbs().maxCoeff() < 1e-14);
   scaler.apply(test);
-  CHECK(test(0, 0) == doctest::Approx(1 / std::sqrt(3.5)).epsilon(1e-15));
-  CHECK(test(0, 1) == doctest::Approx(-15 / std::sqrt(125.0)).epsilon(1e-15));
+  CHECK(test(0, 0) == doctest::Approx(1 / std::sqrt(3.5)).scale(0).epsilon(1e-15));
+  CHECK(test(0, 1) == doctest::Approx(-15 / std::sqrt(125.0)).scale(0).epsilon(1e-15));
 }
 
 TEST_CASE("scaler: a constant column becomes 0, and is told") {
@@ -170,7 +170,7 @@ TEST_CASE("scaler: columns that are far from 0, tiny or huge") {
   tg::f64::Scaler(x).apply(scaled);
   for (Index col = 0; col < 3; ++col) {
     CHECK(std::abs(scaled.col(col).mean()) < 1e-9);
-    CHECK(scaled.col(col).squaredNorm() / 1000 == doctest::Approx(1).epsilon(1e-9));
+    CHECK(scaled.col(col).squaredNorm() / 1000 == doctest::Approx(1).scale(0).epsilon(1e-9));
   }
   CHECK((scaled.col(1) - scaled.col(2)).cwiseAbs().maxCoeff() < 1e-12);
 }
@@ -204,4 +204,22 @@ TEST_CASE("split: names of columns and classes stay with the samples") {
   CHECK_THROWS_WITH_AS(
       tg::concat(data, other),
       "[concat] the data sets have other classes; read the second with {.classes = first.class_names}", tg::Error);
+}
+
+TEST_CASE("concat: images stay images only where both are of one size") {
+  tg::Dataset a = labelled({0, 1}, 2), b = a, c = a;
+  a.image_rows = b.image_rows = 1, a.image_cols = b.image_cols = 1, c.image_rows = 1;
+  CHECK(tg::concat(a, b).image_rows == 1);
+  CHECK(tg::concat(a, b).image_cols == 1);
+  CHECK(tg::concat(a, c).image_rows == 0);
+  CHECK(tg::concat(a, c).image_cols == 0);
+}
+
+TEST_CASE("split: parts may miss 1 by what rounding does, no more") {
+  tg::Dataset data = unbalanced(20);
+  data.labels.clear();
+  tg::Rng rng(1);
+  CHECK(tg::split(data, {.5, .5 + 9.9e-7}, rng).size() == 2);
+  CHECK_THROWS_WITH_AS(tg::split(data, {.5, .5 + 1.005e-6}, rng),
+                       "[split] the parts add up to 1.000001005, expected 1", tg::Error);
 }

@@ -265,6 +265,14 @@ TEST_CASE("weights: a file that breaks a rule of the format is refused") {
   CHECK(refusal(file_of(tensor(good + R"(,"more":1)"), 8)) ==
         ": the header: 'a' has a 'more', which the format does not know");
   CHECK(refusal(file_of(tensor(R"("dtype":"F32","shape":[2])"), 8)) == ": the header: 'a' has no 'data_offsets'");
+  CHECK(refusal(file_of(tensor(R"("dtype":"F32","data_offsets":[0,8])"), 8)) == ": the header: 'a' has no 'shape'");
+  CHECK(refusal(file_of(tensor(R"("shape":[2],"data_offsets":[0,8])"), 8)) == ": the header: 'a' has no 'dtype'");
+  const auto after_a = [&](const std::string& b) { return R"({"a":{)" + good + R"(},"b":{)" + b + "}}"; };
+  CHECK(refusal(file_of(after_a(R"("shape":[1],"data_offsets":[8,12])"), 12)) ==
+        ": the header: 'b' has no 'dtype'");
+  CHECK(refusal(file_of(after_a(R"("dtype":"F32","data_offsets":[8,12])"), 12)) ==
+        ": the header: 'b' has no 'shape'");
+  CHECK(refusal(file_of(after_a(R"("dtype":"F32","shape":[1])"), 12)) == ": the header: 'b' has no 'data_offsets'");
   CHECK(refusal(file_of(tensor(R"("dtype":"BF16","shape":[4],"data_offsets":[0,8])"), 8)) ==
         ": the header: 'a' is of type BF16, only F32, F64 and I64 are read");
   CHECK(refusal(file_of(tensor(R"("dtype":"F32","shape":[1,1,2],"data_offsets":[0,8])"), 8)) ==

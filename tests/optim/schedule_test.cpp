@@ -80,7 +80,7 @@ TEST_CASE("schedule: values at the corners") {
   CHECK(cosine.at(0) == 1);
   CHECK(cosine.at(10) == 0.25);
   CHECK(cosine.at(20) == 1);
-  CHECK(cosine.at(13) == doctest::Approx(cosine.at(7)).epsilon(1e-14));
+  CHECK(cosine.at(13) == doctest::Approx(cosine.at(7)).scale(0).epsilon(1e-14));
 
   const Warmup warmup{.then = ConstantSchedule{2}, .steps = 4, .start_factor = 0.5};
   CHECK(warmup.at(0) == 1);
@@ -91,7 +91,7 @@ TEST_CASE("schedule: values at the corners") {
   const OneCycle cycle{.max_lr = 1, .total_steps = 100};
   CHECK(cycle.at(0) == 1.0 / 25);
   CHECK(cycle.at(29) == 1);
-  CHECK(cycle.at(99) == doctest::Approx(1.0 / 25 / 1e4).epsilon(1e-14));
+  CHECK(cycle.at(99) == doctest::Approx(1.0 / 25 / 1e4).scale(0).epsilon(1e-14));
   CHECK(cycle.at(100) == cycle.at(99));
   for (Index t = 1; t < 100; ++t) CHECK((cycle.at(t) > cycle.at(t - 1)) == (t <= 29));
 }
@@ -161,13 +161,13 @@ TEST_CASE("schedule: by name") {
         largest = std::max(largest, schedule.at(t));
       }
       CHECK(largest <= 0.5 * (1 + 1e-15));
-      if (steps == 1000) CHECK(largest == doctest::Approx(0.5).epsilon(1e-12));
+      if (steps == 1000) CHECK(largest == doctest::Approx(0.5).scale(0).epsilon(1e-12));
     }
   }
-  CHECK(make_schedule("step", 1, 30).at(29) == doctest::Approx(0.01));
-  CHECK(make_schedule("exponential", 1, 30).at(30) == doctest::Approx(0.01));
+  CHECK(make_schedule("step", 1, 30).at(29) == doctest::Approx(0.01).scale(0));
+  CHECK(make_schedule("exponential", 1, 30).at(30) == doctest::Approx(0.01).scale(0));
   CHECK(make_schedule("cosine", 1, 30).at(30) == 0);
-  CHECK(make_schedule("linear_warmup", 3, 30).at(0) == doctest::Approx(1));
+  CHECK(make_schedule("linear_warmup", 3, 30).at(0) == doctest::Approx(1).scale(0));
   CHECK(make_schedule("linear_warmup", 3, 30).at(3) == 3);
   CHECK_THROWS_WITH_AS(make_schedule("cosin", 1, 30),
                        "[schedule] no schedule named 'cosin'; did you mean 'cosine'?", Error);
@@ -189,10 +189,10 @@ TEST_CASE("schedule: the longest of all runs") {
       CHECK(schedule.at(t) <= 0.5);
     }
   }
-  CHECK(make_schedule("step", 1, longest).at(longest / 3 + 1) == doctest::Approx(0.1));
+  CHECK(make_schedule("step", 1, longest).at(longest / 3 + 1) == doctest::Approx(0.1).scale(0));
   CHECK(make_schedule("linear_warmup", 1, longest).at(longest / 10 + 1) == 1);
   CHECK(make_schedule("step", 1, 4).at(1) == 1);  // a third is rounded up
-  CHECK(make_schedule("step", 1, 4).at(2) == doctest::Approx(0.1));
+  CHECK(make_schedule("step", 1, 4).at(2) == doctest::Approx(0.1).scale(0));
 }
 
 TEST_CASE("schedule: errors") {
