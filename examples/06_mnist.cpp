@@ -19,30 +19,24 @@ namespace tg = tapegrad;
 using mnist::Options, mnist::Training;
 
 /// An epoch, or what is left of it. `view` is drawn when the layers are watched, else a line of progress. The samples per second.
-template <class T>
-double train_epoch(Training<T>& t, const tg::BasicDataset<T>& data, const Options& o, watch::View* view) {
-  terminal::Progress progress(fmt::format("{:5}", t.epoch), data.size(), t.done);
-  std::vector<int> labels;
+template <class T> double train_epoch(Training<T>& t, tg::Index samples, const Options& o, watch::View* view) {
+  terminal::Progress progress(fmt::format("{:5}", t.epoch), samples, t.done);
   t.net.train();
-  *t.batches.rng() = t.shuffle;
-  tg::Index number = 0;
-  for (const std::span<const tg::Index> batch : t.batches.epoch()) {
-    if (number++ < t.batch) continue;
+  for (auto& [x, labels] : t.loader) {
     t.tape.reset();
-    const tg::BasicVar<T> logits = t.net(training::input(t.tape, data, batch, labels));
+    const tg::BasicVar<T> logits = t.net(t.tape.borrow(x));
     const tg::BasicVar<T> loss = tg::cross_entropy(logits, labels);
     loss.backward();
     t.optimizer->set_lr(t.schedule.at(t.optimizer->steps()));
     t.optimizer->step();
-    const auto rows = static_cast<double>(batch.size());
+    const auto rows = static_cast<double>(x.rows());
     const double accuracy = tg::accuracy(logits.value(), labels);
     if (t.monitor) t.monitor->step(loss, {t.optimizer->lr(), accuracy});
     t.loss_sum += loss.item() * rows;
     if (!std::isfinite(t.loss_sum)) break;
     t.correct += std::lround(accuracy * rows);
-    t.done += static_cast<tg::Index>(batch.size());
-    t.samples += static_cast<tg::Index>(batch.size());
-    ++t.batch;
+    t.done += x.rows();
+    t.samples += x.rows();
     o.keep.after_step(t.optimizer->steps(), t.run);
     const auto done = static_cast<double>(t.done);
     if (view != nullptr)
@@ -59,10 +53,10 @@ double train_epoch(Training<T>& t, const tg::BasicDataset<T>& data, const Option
 
 /// The rest of the run, with a line for each epoch. What was found after the last one; of one that was stopped it is not kept.
 template <class T>
-void train(Training<T>& t, const Options& o, const tg::BasicDataset<T>& data, const tg::BasicDataset<T>& test) {
-  watch::View view(o.epochs * t.batches.count());
+void train(Training<T>& t, const Options& o, tg::Index samples, const tg::BasicDataset<T>& test) {
+  watch::View view(o.epochs * t.loader.count());
   while (t.epoch <= o.epochs) {
-    const double per_second = train_epoch(t, data, o, o.inspect.watch ? &view : nullptr);
+    const double per_second = train_epoch(t, samples, o, o.inspect.watch ? &view : nullptr);
     view.pause();
     const double loss = t.loss_sum / static_cast<double>(t.done);
     if (!std::isfinite(loss)) {  // what such a network answers means nothing
@@ -82,9 +76,8 @@ void train(Training<T>& t, const Options& o, const tg::BasicDataset<T>& data, co
     t.test_loss.push_back(result.loss);
     t.accuracy.push_back(result.accuracy);
     if (stopped) break;
-    t.shuffle = *t.batches.rng();
     ++t.epoch;
-    t.batch = t.done = t.correct = 0;
+    t.done = t.correct = 0;
     t.loss_sum = 0;
     o.keep.save(t.run);
   }
@@ -101,7 +94,7 @@ template <class T> example::Json train(const Options& o) {
   o.keep.load(t.run);
   fmt::print("epoch   train loss   test loss   test accuracy   samples/s\n");
   example::watch_interrupt();
-  train(t, o, data, test);
+  train(t, o, data.size(), test);
   if (example::stop_requested())
     fmt::print("\nStopped by Ctrl-C; this is the network so far.{}\n",
                o.keep.file.empty() ? "" : fmt::format(" --resume goes on from {}.", o.keep.file));

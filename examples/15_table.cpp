@@ -41,6 +41,7 @@ struct Options {
     app.add_option("--batch", batch)->check(example::at_least(1))->capture_default_str();
     app.add_option("--save", save, "weights, for load_network() and PyTorch")->type_name("FILE");
     inspect.add_to(app);
+    example::explain_exit_codes(app);
   }
 };
 

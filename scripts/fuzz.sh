@@ -2,8 +2,8 @@
 # scripts/fuzz.sh [MINUTES [NAME...]] : runs each fuzzer of tests/fuzz for so many minutes (10 without an argument), or those
 # that are named. What it finds new goes to build/asan/fuzz/NAME, an input that fails to build/asan/fuzz/NAME-crash-….
 # SECONDS_EACH=10 scripts/fuzz.sh is what scripts/test.sh does.
-# RUNS=10000000 scripts/fuzz.sh 0 csv weights checkpoint : so many inputs each instead, of at most 4 KB, while the whole process (program,
-# sanitizer and corpus too) may take 64 MB: 40 minutes on one core.
+# RUNS=10000000 scripts/fuzz.sh 0 csv weights checkpoint : so many inputs each instead, of at most 4 KB, an hour on one core. The program with
+# sanitizer and corpus may take 128 MB then; what an input makes it allocate is 64 MB at most, always.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$root"
@@ -13,7 +13,7 @@ limit="$seconds s"
 limits=(-max_len=16384 -rss_limit_mb=2048 -max_total_time="$seconds")
 if [[ ${RUNS:-} ]]; then
   limit="$RUNS inputs"
-  limits=(-max_len=4096 -rss_limit_mb=64 -runs="$RUNS")
+  limits=(-max_len=4096 -rss_limit_mb=128 -runs="$RUNS")
   export ASAN_OPTIONS=quarantine_size_mb=1:malloc_context_size=0${ASAN_OPTIONS:+:$ASAN_OPTIONS}
 fi
 names=("${@:2}")

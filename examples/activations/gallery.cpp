@@ -83,7 +83,7 @@ Table facts_table(std::span<const Entry> entries) {
 }
 
 Table figures_table(std::span<const Entry> entries, const Cost& product) {
-  Table table{{"name", "kinks (f′)", "saturates", "sup|f′|", "mean", "variance", "fwd", "bwd"}, 3};
+  Table table{{"name", "kinks (f′)", "saturates", "sup|f′|", "mean", "var", "fwd", "bwd"}, 3};
   const auto ns = [](double value) { return fmt::format("{:.2f}", value); };
   for (const Entry& e : entries) {
     const tg::Facts facts = e.f.facts();
@@ -118,7 +118,7 @@ void print(std::span<const Entry> entries, const Cost& product, bool plots) {
   terminal::heading("In numbers");
   fmt::print("{}", figures_table(entries, product).text());
   fmt::print(
-      "\nkinks: where f′ jumps, and the slope in use there. mean, variance: of f(x) for x\n"
+      "\nkinks: where f′ jumps, and the slope in use there. mean, var: of f(x) for x\n"
       "from N(0, 1); softmax and its like see rows of 12. fwd, bwd: ns per element, in\n"
       "float; of a matrix product per element of a square matrix.\n");
 }

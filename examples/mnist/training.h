@@ -18,12 +18,12 @@ template <class T> struct Training {
   tg::Rng rng;
   tg::BasicSequential<T> net;
   std::unique_ptr<tg::BasicOptimizer<T>> optimizer;
-  tg::Batches batches;
-  tg::Rng shuffle;  ///< as it was before the epoch
+  tg::Rng shuffle;
+  tg::BasicLoader<T> loader;
   tg::Schedule schedule;
-  // Where the run is: epoch from 1, batches done of it, their losses and right answers, and what was found after each epoch.
+  // Where the run is: epoch from 1, samples done of it, their losses and right answers, and what was found after each epoch.
   int epoch = 1;
-  tg::Index batch = 0, done = 0, correct = 0;
+  tg::Index done = 0, correct = 0;
   double loss_sum = 0;
   std::vector<double> train_loss = {}, test_loss = {}, accuracy = {};
   tg::Checkpoint run = {};
@@ -37,12 +37,12 @@ template <class T> struct Training {
       : rng(o.common.seed),
         net(tg::mlp<T>(training::sizes(data, o.hidden), tg::activation(o.activation), rng, o.mlp())),
         optimizer(tg::make_optimizer(o.optimizer, net.parameters(), {.lr = o.lr, .weight_decay = o.weight_decay})),
-        batches(data.size(), o.batch, rng.split()),
-        shuffle(*batches.rng()),
-        schedule(tg::make_schedule(o.schedule, o.lr, o.epochs * batches.count())) {
+        shuffle(rng.split()),
+        loader(data, {.batch = o.batch, .shuffle = shuffle}),
+        schedule(tg::make_schedule(o.schedule, o.lr, o.epochs * loader.count())) {
     if (o.inspect.wanted())
       monitor.emplace(net, tg::MonitorOptions{
-                               .name = o.activation, .steps_per_epoch = batches.count(), .classes = data.classes});
+                               .name = o.activation, .steps_per_epoch = loader.count(), .classes = data.classes});
     const tg::Index images = data.size();
     run.add("net", net);
     run.add("optimizer", *optimizer);
@@ -50,8 +50,8 @@ template <class T> struct Training {
     run.add("images", images);
     run.add("batch_size", o.batch);
     run.add("shuffle", shuffle);
+    run.add("loader", loader);
     run.add("epoch", epoch);
-    run.add("batch", batch);
     run.add("done", done);
     run.add("correct", correct);
     run.add("loss_sum", loss_sum);
