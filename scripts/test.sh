@@ -178,6 +178,7 @@ works() {
 
 consume_installed() {
   works find_package -DTAPEGRAD_FROM=package -DCMAKE_PREFIX_PATH="$scratch/prefix" -DCMAKE_BUILD_TYPE=Release
+  build find_package own && "$scratch/find_package/own" >>"$scratch/find_package.log" || consumer_fails find_package "what a user adds does not work"
 
   # A plain compiler, and a library that was moved after its installation.
   cp -r "$scratch/prefix" "$scratch/moved"
