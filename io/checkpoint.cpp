@@ -19,7 +19,7 @@ using weights::Tensor;
 using weights::Type;
 using weights::type_of;
 
-constexpr const char* version_key = "tapegrad_checkpoint";
+using weights::checkpoint_key;
 constexpr const char* version = "1";
 constexpr const char* on = "true";  ///< of a flag; one that is off is not in the file
 
@@ -203,7 +203,7 @@ template <class T> void Checkpoint::add_optimizer(const std::string& name, Basic
 
 void Checkpoint::save(const std::string& path) const {
   std::vector<Tensor> tensors;
-  weights::Texts texts{{version_key, version}};
+  weights::Texts texts{{checkpoint_key, version}};
   std::deque<std::vector<std::int64_t>> numbers;
   for (const Item& item : items_) std::visit(Saving{item.name, tensors, texts, numbers}, item.held);
   weights::write(path, tensors, texts, "checkpoint");
@@ -211,13 +211,13 @@ void Checkpoint::save(const std::string& path) const {
 
 void Checkpoint::load(const std::string& path) const {
   Loading loading{weights::Reader(path, "checkpoint")};
-  const std::string_view found = loading.file.text(version_key);
+  const std::string_view found = loading.file.text(checkpoint_key);
   if (found.empty()) fail("checkpoint", path + ": is no checkpoint; weights are read by load_weights()");
   if (found != version)
     fail("checkpoint", fmt::format("{}: is of version {}, this library reads version {}", path, found, version));
   for (const Entry& entry : loading.file.entries()) loading.entries.emplace(entry.name, &entry);
   for (const auto& [name, text] : loading.file.texts())
-    if (name != version_key) loading.texts.emplace(name, text);
+    if (name != checkpoint_key) loading.texts.emplace(name, text);
   for (const Item& item : items_) {
     loading.item = &item;
     std::visit(loading, item.held);

@@ -117,6 +117,7 @@ template <class T> struct Recorded {
   Graph& graph;
   const BasicTape<T>& tape;
   const Node<T>& node;
+  std::string where;  ///< "1.gaussian: "
   Names in;
 
   using Attributes = Graph::Attributes;
@@ -135,6 +136,13 @@ template <class T> struct Recorded {
       return *static_cast<const Kept*>(node.attributes);
   }
   double scalar() const { return kept<AddScalar>().scalar; }
+  /// Throws unless the rows of the result are known for every batch.
+  void check_rows(bool known) const {
+    if (!known)
+      fail("onnx",
+           fmt::format("{}op '{}' makes {} of {} for a batch of {}: the network would work for that size only",
+                       where, node.op->name, to_string(node.shape()), to_string(shape(0)), batch));
+  }
   /// A reduction over the dimensions in which the result has size 1.
   std::string reduced(const char* type) const {
     std::vector<std::int64_t> axes;
@@ -294,6 +302,16 @@ template <class T> const Forms<T>& structured_forms() {
        [](R r) {
          return r.op("Concat", r.in, {{"axis", 1}});
        }},
+      {"reshape",
+       [](R r) {
+         r.check_rows(r.node.shape().rows % batch == 0);
+         return r.op("Reshape", {r.x(), r.graph.integers({-1, r.node.shape().cols})});
+       }},
+      {"broadcast_to",
+       [](R r) {
+         r.check_rows(r.node.shape().rows == r.shape(0).rows);
+         return r.op("Expand", {r.x(), r.graph.integers({1, r.node.shape().cols})});
+       }},
       {"slice_cols",
        [](R r) {
          const Index first = r.template kept<Index>();
@@ -348,7 +366,7 @@ template <class T> class Exporter {
   }
   std::string written(NodeIndex i) {
     const Node<T>& node = tape_.node(i);
-    Recorded<T> recorded{graph_, tape_, node, {}};
+    Recorded<T> recorded{graph_, tape_, node, where(node), {}};
     const bool product = node.op->name == "linear" || node.op->name == "matmul";
     for (std::uint32_t k = 0; k < node.parent_count; ++k) {
       const NodeIndex parent = node.parents[k];
@@ -356,13 +374,15 @@ template <class T> class Exporter {
         fail("onnx",
              fmt::format("{}a constant has as many rows as the batch that was recorded, {}: the network would "
                          "work for that size only",
-                         where(node), batch));
+                         recorded.where, batch));
       recorded.in.push_back(names_[parent]);
     }
     if (const auto found = same.find(node.op->name); found != same.end())
       return recorded.op(found->second, recorded.in);
     const Write<T> form = form_of<T>(node.op->name);
-    if (form == nullptr) fail("onnx", fmt::format("{}op '{}' has no ONNX form", where(node), node.op->name));
+    if (form == nullptr)
+      fail("onnx", fmt::format("{}op '{}' has no ONNX form; compute it from ops that have one (docs/export.md)",
+                               recorded.where, node.op->name));
     return form(recorded);
   }
   /// "1.gaussian: "

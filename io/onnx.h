@@ -15,7 +15,7 @@ namespace tapegrad::inline TAPEGRAD_ABI {
  *      save_onnx(net, 784, "net.onnx");
  *
  * The network is recorded once and each op is written: layers of your own are, too, where their ops have an ONNX form. Throws
- * "[onnx] 1.gaussian: op 'gaussian' has no ONNX form" where one has not, and when the network depends on the size of a batch. */
+ * "[onnx] 1.gaussian: op 'gaussian' has no ONNX form; …" where one has not, and when the network depends on the size of a batch. */
 template <class T> void save_onnx(BasicModule<T>& net, Index features, const std::string& path);
 
 }  // namespace tapegrad

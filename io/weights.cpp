@@ -35,6 +35,12 @@ template <class T> Tensor tensor_of(std::string name, const BasicMatrix<T>& m, b
   return {std::move(name), type_of<T>, m.rows() == 1 && !always_two ? 1 : 2, {m.rows(), m.cols()}, m.data()};
 }
 
+void refuse_checkpoint(const weights::Reader& file) {
+  if (!file.text(weights::checkpoint_key).empty())
+    fail("weights",
+         file.path() + ": is a checkpoint of a whole run, which Checkpoint loads; save_weights() writes weights");
+}
+
 /// Sets a network to what a file holds; throws before anything is changed.
 template <class T> void load(weights::Reader& file, BasicModule<T>& net) {
   std::map<std::string, const Entry*> entries;
@@ -85,11 +91,13 @@ template <class T> void save_weights(BasicModule<T>& net, const std::string& pat
 
 template <class T> void load_weights(BasicModule<T>& net, const std::string& path) {
   weights::Reader file(path);
+  refuse_checkpoint(file);
   load(file, net);
 }
 
 template <class T> BasicSequential<T> load_network(const std::string& path) {
   weights::Reader file(path);
+  refuse_checkpoint(file);
   const std::string_view text = file.text("network");
   if (text.empty())
     fail("weights", path + ": it does not say what the network is made of; make it, and use load_weights()");

@@ -33,6 +33,8 @@ struct Entry {
 };
 
 using Texts = std::vector<std::pair<std::string, std::string>>;
+/// The text that a checkpoint has, and no file of weights.
+inline constexpr const char* checkpoint_key = "tapegrad_checkpoint";
 
 /** Reads the header, and holds it against every rule of the format: no more bytes are read or allocated than the file has. */
 class Reader {

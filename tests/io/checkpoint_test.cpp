@@ -16,6 +16,7 @@
 #include "tapegrad/io/batches.h"
 #include "tapegrad/io/loader.h"
 #include "tapegrad/io/toy.h"
+#include "tapegrad/io/weights.h"
 #include "tapegrad/layers/containers.h"
 #include "tapegrad/layers/dropout.h"
 #include "tapegrad/layers/linear.h"
@@ -481,6 +482,11 @@ TEST_CASE("checkpoint: numbers, lists and matrices that do not fit") {
 
 TEST_CASE("checkpoint: files that are none, or of another version") {
   Small small;
+  const std::string not_weights =
+      "[weights] " + small.path() +
+      ": is a checkpoint of a whole run, which Checkpoint loads; save_weights() writes weights";
+  CHECK_THROWS_WITH_AS(load_weights(small.net, small.path()), not_weights.c_str(), Error);
+  CHECK_THROWS_WITH_AS(load_network(small.path()), not_weights.c_str(), Error);
   const std::string bytes = bytes_of(small.path());
   const auto put = [&](const std::string& other) { std::ofstream(small.path(), std::ios::binary) << other; };
   put(changed(bytes, R"("tapegrad_checkpoint":"1")", R"("tapegrad_checkpoint":"2")"));

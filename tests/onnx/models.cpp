@@ -131,6 +131,15 @@ void add_ops(Folder& folder) {
     const V cols = tg::sum(h, Axis::cols) + tg::logsumexp(h, Axis::cols) + tg::mean(h) + tg::max(h, Axis::cols);
     return h * rows + cols + tg::standardize(h, Axis::cols) + tg::standardize(h, Axis::all, 0.1);
   });
+  folder.add_function("ops of shape", [](V x) {
+    const V groups = tg::reshape(x * 0.1, {x.rows() * 3, 4});
+    const V best = tg::reshape(tg::max(groups, Axis::cols), {x.rows(), 3});
+    return tg::concat_cols({best, tg::broadcast_to(tg::mean(x, Axis::cols), {x.rows(), 2}),
+                            tg::reshape(tg::softmax(groups), x.shape())});
+  });
+  folder.add_function("ops of spread", [](V x) {
+    return tg::concat_cols({tg::var(x, Axis::cols), tg::stddev(x, Axis::cols), tg::norm(x, Axis::cols)});
+  });
   folder.add_function("ops columns and products", [](V x) {
     const V a = tg::slice_cols(x, 2, 5) * 0.1, b = tg::pad_cols(tg::slice_cols(x, 0, 2), 1, 2) * 0.1;
     const V gram = tg::matmul(a, b, {.transpose_a = true}) * (1.0 / 40);

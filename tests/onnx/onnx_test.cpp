@@ -82,10 +82,23 @@ TEST_CASE("onnx: a parameter that has the name of an input or output") {
 TEST_CASE("onnx: what has no ONNX form says where it is") {
   tg::Rng rng(2);
   tg::Sequential net{tg::Linear(2, 3, rng), Gaussian()};
-  CHECK(error_of(net, 2) == "[onnx] 1.gaussian: op 'gaussian' has no ONNX form");
+  const std::string hint = "; compute it from ops that have one (docs/export.md)";
+  CHECK(error_of(net, 2) == "[onnx] 1.gaussian: op 'gaussian' has no ONNX form" + hint);
   CHECK(error_of(net, 5) == "0.linear: [matmul] inner dimensions differ: 11x5 * (3x2)^T");
-  Function gathered([](tg::Var x) { return tg::select_rows(x, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}); });
-  CHECK(error_of(gathered, 2) == "[onnx] function: op 'select_rows' has no ONNX form");
+  const std::vector<tg::Index> numbers{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+  const auto error = [&](const std::function<tg::Var(tg::Var)>& f) {
+    Function layer(f);
+    return error_of(layer, 2);
+  };
+  for (const auto& [name, f] : std::vector<std::pair<std::string, std::function<tg::Var(tg::Var)>>>{
+           {"select_rows", [&](tg::Var x) { return tg::select_rows(x, numbers); }},
+           {"scatter_rows", [&](tg::Var x) { return tg::scatter_rows(x, numbers, 11); }},
+           {"gather", [&](tg::Var x) { return tg::gather(x, numbers, {11, 1}); }},
+           {"scatter", [&](tg::Var x) { return tg::scatter(tg::slice_cols(x, 0, 1), numbers, {11, 2}); }},
+           {"concat_rows", [&](tg::Var x) {
+              return x + tg::mean(tg::concat_rows({x, x}), tg::Axis::rows);
+            }}})
+    CHECK(error(f) == "[onnx] function: op '" + name + "' has no ONNX form" + hint);
 }
 
 TEST_CASE("onnx: a network that depends on the size of the batch") {
@@ -94,6 +107,14 @@ TEST_CASE("onnx: a network that depends on the size of the batch") {
         "[onnx] function: a constant has as many rows as the batch that was recorded, 11: the network would work "
         "for that "
         "size only");
+  Function turned([](tg::Var x) { return tg::transpose(tg::reshape(x, {3, 11})); });
+  CHECK(error_of(turned, 3) ==
+        "[onnx] function: op 'reshape' makes 3x11 of 11x3 for a batch of 11: the network would work for "
+        "that size only");
+  Function widened([](tg::Var x) { return tg::broadcast_to(tg::sum(x, tg::Axis::rows), {11, 3}); });
+  CHECK(error_of(widened, 3) ==
+        "[onnx] function: op 'broadcast_to' makes 11x3 of 1x3 for a batch of 11: the network would work "
+        "for that size only");
   Function summed([](tg::Var x) { return tg::sum(x, tg::Axis::rows); });
   CHECK(error_of(summed, 3) == "[onnx] the output is 1x3 for an input of 11x3");
   Function constant([](tg::Var x) { return x.tape().input(tg::Matrix(tg::Matrix::Ones(x.rows(), 2))); });
