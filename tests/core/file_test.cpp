@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -202,4 +203,35 @@ TEST_CASE("a user who may not write a file or its folder is told so, and nothing
   CHECK(folder.get("old") == "old");
   CHECK(folder.get("twice") == "old");
   CHECK(folder.files() == 4);
+}
+
+TEST_CASE("an owner or a group of its own stays, each by itself") {
+  if (geteuid() != 0) return;  // only the superuser gives files away
+  const Folder folder;
+  for (const auto& [user, group] : {std::pair{1, 0}, std::pair{0, 1}, std::pair{1, 1}}) {
+    const std::string path = folder / "old";
+    REQUIRE(chown(path.c_str(), static_cast<uid_t>(user), static_cast<gid_t>(group)) == 0);
+    write_whole_file("log", path, "new");
+    struct stat state {};
+    REQUIRE(stat(path.c_str(), &state) == 0);
+    CHECK(state.st_uid == static_cast<uid_t>(user));
+    CHECK(state.st_gid == static_cast<gid_t>(group));
+  }
+}
+
+TEST_CASE("standard output that goes to a file keeps what was printed, and so does standard error") {
+  const Folder folder;
+  for (const auto& [descriptor, name] :
+       {std::pair{STDOUT_FILENO, "/dev/stdout"}, std::pair{STDERR_FILENO, "/dev/stderr"}}) {
+    const std::string path = folder / "printed";
+    std::fflush(nullptr);  // or the child would write what waits here
+    CHECK(child::result_of([&, number = descriptor, device = name] {
+            const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+            dup2(file, number);
+            if (write(number, "before, ", 8) != 8) return std::string("write fails");
+            write_whole_file("log", device, "the log");
+            return std::string("written");
+          }) == "written");
+    CHECK(folder.get("printed") == "before, the log");
+  }
 }

@@ -320,6 +320,133 @@ std::vector<Knob> knobs() {
        },
        0, 6},
       {"classes", [=](RunRecord& r, double s) { r.classes = whole(s); }, 0, 40},
+      {"loss falls in the end, updates small",
+       [](RunRecord& r, double s) {
+         losses(0.75)(r, 0.8);
+         parameters(-1, &P::update_ratio)(r, s);
+       },
+       0.01, 10},
+      {"loss falls in the end by, updates small",
+       [](RunRecord& r, double s) {
+         losses(0.75)(r, s);
+         parameters(-1, &P::update_ratio)(r, 0.15);
+       },
+       0.1, 10},
+      {"the same with no gradient in the end",
+       [](RunRecord& r, double s) {
+         losses(0.75)(r, 0.8);
+         parameters(-1, &P::update_ratio)(r, 0.15);
+         for (ParameterRecord& p : r.parameters) from<P>(p.steps, s, [](P& x) { x.gradient_norm = 0; });
+       },
+       0, 1},
+      {"weights late, where 0.weight begins at 0",
+       [](RunRecord& r, double s) {
+         parameters(-1, &P::weight_norm, 0.5)(r, s);
+         r.parameters[0].steps[0].weight_norm = 0;
+       }},
+      {"weights late, with large updates, and the loss rises",
+       [](RunRecord& r, double s) {
+         parameters(-1, &P::weight_norm, 0.5)(r, s);
+         parameters(-1, &P::update_ratio, 0.5)(r, 500);
+         losses(0.6)(r, 4);
+       },
+       1e-5, 1},
+      {"saturated at first, of a layer that is saturated in the end",
+       [](RunRecord& r, double s) {
+         layers(0, &L::saturated_high, 0.2, true)(r, 0.9);
+         r.layers[0].steps[0].saturated_low = 0, r.layers[0].steps[0].saturated_high = s;
+       },
+       0, 1},
+      {"deaths in another order",
+       [=](RunRecord& r, double s) {
+         deaths(1, false)(r, s);
+         std::reverse(r.layers[0].deaths.begin(), r.layers[0].deaths.end());
+         for (Death& death : r.layers[0].deaths) death.weight_jump = 0.001 * static_cast<double>(death.step);
+       },
+       0, 8.9},
+      {"deaths with small jumps",
+       [](RunRecord& r, double s) {
+         deaths(1, false)(r, 6);
+         for (Death& death : r.layers[0].deaths) death.weight_jump = s;
+       }},
+      {"deaths that were revived",
+       [](RunRecord& r, double s) {
+         deaths(1, false)(r, 8);
+         for (std::size_t i = 0; i < static_cast<std::size_t>(s); ++i) r.layers[0].deaths[i].revived = 1000;
+       },
+       0, 8.9},
+      {"output of no size, solved at once",
+       [](RunRecord& r, double s) {
+         losses(0.02)(r, 0.01);
+         layers(9, &L::sample_std, 0, true)(r, 0);
+         layers(9, &L::mean, 0, true)(r, s);
+         layers(9, &L::std, 0, true)(r, 0);
+       },
+       0, 1},
+      {"unknown spread of the output, solved at once",
+       [](RunRecord& r, double s) {
+         losses(0.02)(r, 0.01);
+         layers(9, &L::sample_std, 0, true)(r, s - 1);
+       },
+       0, 2},
+      {"log_softmax before the loss",
+       [](RunRecord& r, double s) {
+         r.structure.output_activation = s < 1 ? "log_softmax" : s < 2 ? "sigmoid" : "tanh";
+         r.structure.output_path = "9";
+       },
+       0, 3},
+      {"slope of the second layer", layers(1, &L::slope_factor)},
+      {"update ratio of 4.weight, the least", parameters(4, &P::update_ratio)},
+      {"inputs of the first layer", [=](RunRecord& r, double s) { r.structure.linear[0].inputs = whole(s); }, 15,
+       25},
+      {"last step",
+       [=](RunRecord& r, double s) {
+         for (std::size_t i = 0; i < r.loss.size(); ++i)
+           r.loss[i].step = static_cast<Index>(i) + (i + 1 == r.loss.size() ? whole(s) - 59 : 0);
+         parameters(-1, &P::update_ratio)(r, 0.01);
+       },
+       95, 105},
+      {"no output layer",
+       [](RunRecord& r, double s) {
+         if (s >= 1) r.layers.pop_back();
+         r.nan_step = 2000;
+       },
+       0, 2},
+      {"two wide columns",
+       [](RunRecord& r, double s) {
+         r.data.column_std = {1, s, s};
+       },
+       1, 1e4},
+      {"a wide column and an empty one",
+       [](RunRecord& r, double s) {
+         r.data.column_std = {0, 1, s};
+         r.data.column_mean = {1, 1, 1};
+       },
+       1, 1e4},
+      {"one column",
+       [](RunRecord& r, double s) {
+         r.data.column_std = {s};
+         r.data.column_mean = {0};
+       },
+       1e-4, 1e4},
+      {"evaluations in training mode or of unknown accuracy",
+       [](RunRecord& r, double s) {
+         for (ValidationStep& v : r.validation) v.accuracy *= 0.3;
+         for (std::size_t i = 0; i < r.validation.size(); ++i)
+           (i % 2 == 0 ? r.validation[i].accuracy : r.validation[i].train_accuracy) =
+               static_cast<double>(i) < s ? -1 : 0.5;
+       },
+       0, 6},
+      {"training accuracy, chance on the rest",
+       [](RunRecord& r, double s) {
+         for (ValidationStep& v : r.validation) v.accuracy = 0.4, v.train_accuracy = s;
+       },
+       0, 1},
+      {"accuracy on the rest, all right in training",
+       [](RunRecord& r, double s) {
+         for (ValidationStep& v : r.validation) v.accuracy = s, v.train_accuracy = 1;
+       },
+       0, 1},
   };
 }
 

@@ -338,6 +338,12 @@ TEST_CASE("weights: a network that cannot be made") {
   CHECK(said("sequential(linear(2, 1x))") == ": [weights] 'sequential(linear(2, 1x))': '1x' is not a number");
   CHECK(said("sequential(relu) relu") == ": [weights] 'sequential(relu) relu': 'relu' is left over");
   CHECK(said("sequential(,)") == ": [weights] 'sequential(,)': a name is missing");
+  CHECK(said("sequential(layer_norm(2, epsilon=1))") == ": [weights] layer_norm has no setting 'epsilon'");
+  CHECK(said("sequential(dropout(0.5, p=1))") == ": [weights] dropout has no setting 'p'");
+  CHECK(said("sequential(linear(2, 1, bias=0), relu(), dropout(0.5,), sequential())").empty());
+  CHECK(said("sequential(prelu)") == ": [weights] 0 of prelu: a size is a whole number from 1 on");
+  CHECK(said("sequential(prelu(features=2), linear(2, 1, bias=0))") ==
+        ": [weights] the layers have more parameters than the file has numbers");
   std::string deep;
   for (int i = 0; i < 600; ++i) deep += "sequential(";
   CHECK(said(deep).ends_with(": more than 500 layers are inside each other"));
