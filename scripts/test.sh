@@ -20,6 +20,7 @@
 #   examples  the examples under AddressSanitizer and UndefinedBehaviorSanitizer
 #   mutation  how many of 1,500 random changes of the library no test notices
 #   onnx      exported networks give in ONNX Runtime what they give here
+#   docs      the reference builds without a warning: seconds after stage ci, else 3 minutes for the library
 #   coverage  how many lines and branches of the library the tests run, by folder
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -119,6 +120,11 @@ stage_onnx() {
   cmake --build build/onnx --parallel "$jobs" --target tapegrad_onnx_tests onnx_models
   ctest --test-dir build/onnx --output-on-failure --tests-regex '^onnx\.'
   if ! command -v node >/dev/null || ! command -v npm >/dev/null; then note "node or npm is missing: no exported model was run"; fi
+}
+
+stage_docs() {
+  heading "docs: the reference, without a warning"
+  scripts/docs.sh
 }
 
 stage_coverage() {
@@ -259,7 +265,7 @@ stage_consume() {
 }
 
 default_stages=(format ci mutants headers consume asan fuzz clang)  # 25 minutes on two idle cores without a compiler cache
-long_stages=(playground libcxx native shared tsan tidy examples onnx mutation coverage)
+long_stages=(playground libcxx native shared tsan tidy examples onnx docs mutation coverage)
 stages=("$@")
 ((${#stages[@]})) || stages=("${default_stages[@]}")
 [[ ${stages[*]} != all ]] || stages=("${default_stages[@]}" "${long_stages[@]}")

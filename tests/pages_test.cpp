@@ -63,19 +63,20 @@ void check_parts(const std::string& title, const std::string& text, const std::v
 
 TEST_CASE("pages: every finding is explained, in the order of the rules") {
   const auto sections = sections_of(text_of("docs/findings-explained.md"));
-  std::vector<std::string> titles, names;
-  for (const auto& [title, text] : sections) {
-    titles.push_back(title);
-    check_parts(title, text, {"Means", "Why", "Do", "See it"});
+  std::size_t i = 0;
+  for (const tg::FindingRule& rule : tg::finding_rules()) {
+    const std::string title = i < sections.size() ? sections[i].first : "";
+    CHECK_MESSAGE(title == rule.name, fmt::format("section {} is '{}', the rule is '{}'", i + 1, title, rule.name));
+    if (title == rule.name) check_parts(title, sections[i].second, {"Means", "Why", "Do", "See it"});
+    ++i;
   }
-  for (const tg::FindingRule& rule : tg::finding_rules()) names.emplace_back(rule.name);
-  CHECK(titles == names);
+  CHECK(sections.size() == i);
 }
 
 TEST_CASE("pages: the broken networks that show findings exist, and all of the clinic's are used") {
   const std::string page = text_of("docs/findings-explained.md");
   const auto faults = matches(text_of("examples/clinic/patient.cpp"), R"re(Fault\{"([a-z-]+)")re");
-  REQUIRE(faults.size() == 24);
+  REQUIRE(!faults.empty());
   auto shown = matches(page, R"re(clinic --fault ([a-z-]+))re");
   CHECK(shown == faults);
   const auto kinds = matches(text_of("bench/diagnosis/public.jsonl"), R"re("kind": "([^"]+)")re");
@@ -86,12 +87,13 @@ TEST_CASE("pages: the broken networks that show findings exist, and all of the c
 
 TEST_CASE("pages: every figure of a report is explained, under its letter and name") {
   const std::array<tg::RunRecord, 1> runs{};
-  std::vector<std::string> expected{"A Verdict"}, titles;
+  const auto sections = sections_of(text_of("docs/figures.md"));
+  std::vector<std::string> titles{"A Verdict"};
   for (const auto& figure : tg::reporting::report_figures(runs, 1))
-    expected.push_back(fmt::format("{} {}", figure.letter, figure.meta["title"].string()));
-  for (const auto& [title, text] : sections_of(text_of("docs/figures.md"))) {
-    titles.push_back(title);
-    check_parts(title, text, {"Shows", "Read it", "Normal", "Wrong"});
+    titles.push_back(fmt::format("{} {}", figure.letter, figure.meta["title"].string()));
+  REQUIRE(sections.size() == titles.size());
+  for (std::size_t i = 0; i < titles.size(); ++i) {
+    CHECK(sections[i].first == titles[i]);
+    check_parts(titles[i], sections[i].second, {"Shows", "Read it", "Normal", "Wrong"});
   }
-  CHECK(titles == expected);
 }
