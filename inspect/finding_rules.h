@@ -24,7 +24,8 @@ Check identical_units, bad_initialization, dead_at_birth;
 Check uphill, frozen_parameter, learning_rate_gone, weight_decay, momentum_too_high, learning_rate_too_high,
     loss_rose_again, learning_rate_too_low;
 Check not_finite, vanishing_gradient, exploding_gradient, dying_relu, saturation, no_gradient;
-Check evaluated_in_training_mode, memorizes, constant_output, loss_at_ln_c, labels_shuffled, does_not_learn;
+Check evaluated_in_training_mode, memorizes, overfitting, constant_output, loss_at_ln_c, labels_shuffled,
+    does_not_learn;
 
 /// Whether a check that stands before this one in the list of rules has found something.
 bool fired(const Findings& found, Check* check);

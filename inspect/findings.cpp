@@ -71,6 +71,8 @@ constexpr std::array rules{
     Rule{"in training mode at evaluation", 1, 2, evaluated_in_training_mode, run,
          "evaluations with dropout or batch normalization in training mode"},
     Rule{"memorizes", 0.15, 0.5, memorizes, run, "accuracy on the training batches less that on other data"},
+    Rule{"overfitting", 1.2, 1000, overfitting, run,
+         "late loss on other data over its lowest, where that of the training falls on; told, and never a warning"},
     Rule{"constant output", 0.01, 1e-4, constant_output, run,
          "std of the output over the samples; of logits below 0.01"},
     Rule{"labels shuffled", 0.9, 2, labels_shuffled, run,

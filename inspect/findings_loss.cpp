@@ -159,6 +159,48 @@ Findings memorizes(const RunRecord& record, const Rule& rule, const Findings&) {
                 "labels and inputs are in the same order, and that both data sets are alike"))};
 }
 
+namespace {
+
+/// The mean loss of the training in the tenth of the run that ends with this step.
+double loss_before(const RunRecord& record, Index end) {
+  double sum = 0, count = 0;
+  for (const LossStep& step : record.loss)
+    if (step.step <= end && step.step > end - std::max<Index>(1, last_step(record) / 10)) {
+      sum += step.loss;
+      ++count;
+    }
+  return count == 0 ? 0 : sum / count;
+}
+
+}  // namespace
+
+Findings overfitting(const RunRecord& record, const Rule& rule, const Findings& found) {
+  if (record.nan_step || fired(found, memorizes)) return {};
+  std::vector<ValidationStep> seen = record.validation;
+  std::erase_if(seen, [](const ValidationStep& step) { return step.training_mode || !std::isfinite(step.loss); });
+  constexpr std::size_t least = 4;
+  if (seen.size() < least) return {};
+  const auto best =
+      std::min_element(seen.begin(), seen.end(), [](const auto& a, const auto& b) { return a.loss < b.loss; });
+  std::vector<double> late;
+  for (std::size_t i = seen.size() * 3 / 4; i < seen.size(); ++i) late.push_back(seen[i].loss);
+  const double now = median(late), rise = now / best->loss;
+  const double then = loss_before(record, best->step), training = late_loss(record);
+  if (!judged(rule, rise) || !(training < then)) return {};
+  const std::string when =
+      record.steps_per_epoch > 0
+          ? fmt::format("epoch {}", std::max<Index>(1, (best->step + 1) / record.steps_per_epoch))
+          : fmt::format("step {}", best->step);
+  return {warning(
+      rule, "", rise,
+      fmt::format("the loss on other data was lowest after {}, {}, and is {} now, while that of the training fell "
+                  "on from {} "
+                  "to {}: since then the network learns what holds for its own samples only; keep the one of {} "
+                  "(EarlyStopping), or use more samples, a smaller network, dropout or weight decay",
+                  when, number(best->loss), number(now), number(then), number(training), when),
+      Severity::info)};
+}
+
 Findings does_not_learn(const RunRecord& record, const Rule& rule, const Findings& found) {
   if (any(found) || last_step(record) < patience(record) || record.nan_step || record.loss.empty()) return {};
   double start = guessing(record);

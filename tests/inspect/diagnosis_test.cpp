@@ -14,6 +14,7 @@
 #include "tapegrad/inspect/preflight.h"
 #include "tapegrad/inspect/remedies.h"
 #include "tapegrad/io/batches.h"
+#include "tapegrad/io/loader.h"
 #include "tapegrad/io/toy.h"
 #include "tapegrad/layers/containers.h"
 #include "tapegrad/layers/dropout.h"
@@ -504,6 +505,52 @@ TEST_CASE("diagnosis: a network without a hidden layer is not told to change its
   CHECK(all[0].rule == "loss at ln C");
   CHECK(all[0].text.ends_with(
       "; without a hidden layer it is a linear map, which tells classes apart by straight lines only; add one"));
+}
+
+TEST_CASE("diagnosis: overfitting is told, with the epoch of the best") {
+  Rng rng(3);
+  const Dataset few = two_moons(40, 0.5, rng), other = two_moons(400, 0.5, rng), many = two_moons(2000, 0.5, rng);
+  const auto run = [&](const Dataset& data, int epochs, Index steps_per_epoch) {
+    Rng weights(1);
+    Sequential net{Linear(2, 64, weights), Relu(), Linear(64, 64, weights), Relu(), Linear(64, 2, weights)};
+    Adam adam(net.parameters(), {.lr = 0.003f});
+    Monitor monitor(net, {.steps_per_epoch = steps_per_epoch, .classes = 2});
+    Loader loader(data, {.batch = 8, .shuffle = weights});
+    Tape tape;
+    double best = 1e9;
+    int best_epoch = 0;
+    for (int epoch = 1; epoch <= epochs; ++epoch) {
+      Index number = 0;
+      for (auto& [x, labels] : loader) {
+        tape.reset();
+        const Var loss = cross_entropy(net(tape.input(x)), labels);
+        loss.backward();
+        adam.step();
+        monitor.step(loss, {.lr = adam.lr()});
+        if (++number == 5) break;
+      }
+      loader.restart();
+      const double loss = cross_entropy(tape.input(net.predict(other.inputs)), other.labels).item();
+      monitor.validation(loss);
+      if (loss < best) best_epoch = epoch;
+      best = std::min(best, loss);
+    }
+    return std::pair(monitor.record(), best_epoch);
+  };
+  const auto told = [](const RunRecord& record) {
+    std::string text;
+    for (const Finding& each : findings(record))
+      if (each.rule == "overfitting") {
+        CHECK(each.severity == Severity::info);
+        text = each.text;
+      }
+    return text;
+  };
+  const auto [record, epoch] = run(few, 150, 5);
+  CHECK(told(record).starts_with("the loss on other data was lowest after epoch " + std::to_string(epoch) + ","));
+  CHECK(told(run(few, 150, 0).first).starts_with("the loss on other data was lowest after step "));
+  CHECK(told(run(few, epoch, 5).first).empty());  // stopped in time
+  CHECK(told(run(many, 150, 5).first).empty());
 }
 
 TEST_CASE("diagnosis: labels shuffled, memorizes") {

@@ -609,6 +609,42 @@ TEST_CASE("findings: classes without a sample are told, and are no fault") {
         "state them when they are read (.classes of load_csv)");
 }
 
+TEST_CASE("findings: overfitting, where both losses part") {
+  RunRecord record;
+  record.steps_per_epoch = 10;
+  for (Index step = 0; step < 100; ++step)
+    record.loss.push_back({.step = step, .loss = 1.003 - 0.01 * static_cast<double>(step)});
+  for (Index epoch = 1; epoch <= 10; ++epoch)
+    record.validation.push_back({.step = 10 * epoch - 1, .loss = epoch == 3 ? 0.5 : epoch < 8 ? 0.6 : 0.75});
+  const auto told = [&](const RunRecord& of) { return rules_of(findings(of)) == "overfitting"; };
+  REQUIRE(told(record));
+  CHECK(findings(record)[0].severity == Severity::info);
+  CHECK(findings(record)[0].number == 1.5);
+  CHECK(findings(record)[0].text ==
+        "the loss on other data was lowest after epoch 3, 0.5, and is 0.75 now, while that of the training fell on "
+        "from 0.75 to "
+        "0.13: since then the network learns what holds for its own samples only; keep the one of epoch 3 "
+        "(EarlyStopping), or "
+        "use more samples, a smaller network, dropout or weight decay");
+  RunRecord other = record;
+  for (ValidationStep& step : other.validation) step.loss = std::min(step.loss, 0.59);  // 1.18 of the best
+  CHECK_FALSE(told(other));
+  other = record;
+  for (LossStep& step : other.loss) step.loss = 1;  // the training stands still, too
+  CHECK_FALSE(told(other));
+  other = record;
+  for (ValidationStep& step : other.validation) step.training_mode = true;
+  CHECK_FALSE(told(other));
+  other = record;
+  other.validation.erase(other.validation.begin() + 1, other.validation.begin() + 8);  // three are few
+  CHECK_FALSE(told(other));
+  other = record;
+  other.validation[2].loss = std::numeric_limits<double>::quiet_NaN();
+  CHECK(findings(other)[0].number == 1.25);
+  other.nan_step = 99;
+  CHECK(rules_of(findings(other)).find("overfitting") == std::string::npos);
+}
+
 TEST_CASE("findings: of a run that blew up only the reason") {
   Task task(90);
   task.x(89, 0) = std::numeric_limits<float>::quiet_NaN();
