@@ -132,7 +132,8 @@ example::Json train(const Options& o) {
   fmt::print("\nThe network of epoch {} on {} samples that it never saw: loss {:.4f}\n\n{}",
              stopping.best_epoch() + 1, test.size(), loss,
              tg::ConfusionMatrix(tg::argmax(logits), test.labels, test.classes).text(test.class_names));
-  for (const tg::Finding& finding : tg::findings(monitor.record())) fmt::print("\n{}\n", finding.text);
+  for (const tg::Finding& finding : tg::findings(monitor.record()))
+    fmt::print("\n{}", tg::wrapped(finding.text, 80, 0, 2));
   if (!o.save.empty()) tg::save_weights(net, o.save);
   o.inspect.write({&monitor.record(), 1});
   return {{"samples", data.size()}, {"classes", data.class_names},

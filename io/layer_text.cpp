@@ -155,7 +155,10 @@ template <class T> class Builder {
       std::vector<std::string_view> names(own_kinds.begin(), own_kinds.end());
       names.insert(names.end(), known.begin(), known.end());
       for (const Maker<T>& each : registered<T>()) names.push_back(each.name);
-      fail("weights", fmt::format("no layer named '{}'{}", text.name, did_you_mean(text.name, names)));
+      const std::string hint = did_you_mean(text.name, names);
+      fail("weights",
+           fmt::format("no layer named '{}'{}", text.name,
+                       hint.empty() ? "; register yours first, with register_layer or register_activation" : hint));
     }
     Activation f = activation(text.name);
     for (const auto& [name, value] : text.settings)

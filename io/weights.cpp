@@ -107,7 +107,8 @@ template <class T> BasicSequential<T> load_network(const std::string& path) {
   try {
     made = weights::made<T>(weights::parsed(text), numbers);
   } catch (const Error& error) {
-    fail("weights", path + ": " + error.what());
+    const std::string_view what = error.what(), same = "[weights] ";
+    fail("weights", fmt::format("{}: {}", path, what.starts_with(same) ? what.substr(same.size()) : what));
   }
   auto* const net = dynamic_cast<BasicSequential<T>*>(made.get());
   if (net == nullptr) fail("weights", fmt::format("{}: the network is a {}, not a sequential", path, made->kind()));

@@ -322,28 +322,27 @@ TEST_CASE("weights: a network that cannot be made") {
   CHECK(said("sequential(linear(2, 1, bias=0))").empty());
   CHECK(said(" sequential ( linear( 2 ,1,bias = 0 ) ) ").empty());
   CHECK(said("linear(2, 1, bias=0)") == ": the network is a linear, not a sequential");
-  CHECK(said("sequential(linear(2, 1))") ==
-        ": [weights] the layers have more parameters than the file has numbers");
+  CHECK(said("sequential(linear(2, 1))") == ": the layers have more parameters than the file has numbers");
   CHECK(said("sequential(linear(4000000000, 4000000000))") ==
-        ": [weights] the layers have more parameters than the file has numbers");
-  CHECK(said("sequential(prelu(features=3))") ==
-        ": [weights] the layers have more parameters than the file has numbers");
-  CHECK(said("sequential(linear(2, 1, bais=0))") ==
-        ": [weights] linear has no setting 'bais'; did you mean 'bias'?");
-  CHECK(said("sequential(linear(2))") == ": [weights] linear needs 2 numbers, got 1");
-  CHECK(said("sequential(linear(2, 1.5))") == ": [weights] 1.5 of linear: a size is a whole number from 1 on");
-  CHECK(said("sequential(swich)") == ": [weights] no layer named 'swich'; did you mean 'swish'?");
+        ": the layers have more parameters than the file has numbers");
+  CHECK(said("sequential(prelu(features=3))") == ": the layers have more parameters than the file has numbers");
+  CHECK(said("sequential(linear(2, 1, bais=0))") == ": linear has no setting 'bais'; did you mean 'bias'?");
+  CHECK(said("sequential(linear(2))") == ": linear needs 2 numbers, got 1");
+  CHECK(said("sequential(linear(2, 1.5))") == ": 1.5 of linear: a size is a whole number from 1 on");
+  CHECK(said("sequential(swich)") == ": no layer named 'swich'; did you mean 'swish'?");
+  CHECK(said("sequential(my_own(3))") ==
+        ": no layer named 'my_own'; register yours first, with register_layer or register_activation");
   CHECK(said("sequential(swish(beta=-1))") == ": [swish] beta must be positive, got -1");
-  CHECK(said("sequential(linear(2, 1)") == ": [weights] 'sequential(linear(2, 1)': a ')' is missing");
-  CHECK(said("sequential(linear(2, 1x))") == ": [weights] 'sequential(linear(2, 1x))': '1x' is not a number");
-  CHECK(said("sequential(relu) relu") == ": [weights] 'sequential(relu) relu': 'relu' is left over");
-  CHECK(said("sequential(,)") == ": [weights] 'sequential(,)': a name is missing");
-  CHECK(said("sequential(layer_norm(2, epsilon=1))") == ": [weights] layer_norm has no setting 'epsilon'");
-  CHECK(said("sequential(dropout(0.5, p=1))") == ": [weights] dropout has no setting 'p'");
+  CHECK(said("sequential(linear(2, 1)") == ": 'sequential(linear(2, 1)': a ')' is missing");
+  CHECK(said("sequential(linear(2, 1x))") == ": 'sequential(linear(2, 1x))': '1x' is not a number");
+  CHECK(said("sequential(relu) relu") == ": 'sequential(relu) relu': 'relu' is left over");
+  CHECK(said("sequential(,)") == ": 'sequential(,)': a name is missing");
+  CHECK(said("sequential(layer_norm(2, epsilon=1))") == ": layer_norm has no setting 'epsilon'");
+  CHECK(said("sequential(dropout(0.5, p=1))") == ": dropout has no setting 'p'");
   CHECK(said("sequential(linear(2, 1, bias=0), relu(), dropout(0.5,), sequential())").empty());
-  CHECK(said("sequential(prelu)") == ": [weights] 0 of prelu: a size is a whole number from 1 on");
+  CHECK(said("sequential(prelu)") == ": 0 of prelu: a size is a whole number from 1 on");
   CHECK(said("sequential(prelu(features=2), linear(2, 1, bias=0))") ==
-        ": [weights] the layers have more parameters than the file has numbers");
+        ": the layers have more parameters than the file has numbers");
   std::string deep;
   for (int i = 0; i < 600; ++i) deep += "sequential(";
   CHECK(said(deep).ends_with(": more than 500 layers are inside each other"));
@@ -354,7 +353,8 @@ TEST_CASE("weights: a layer of one's own") {
   Sequential net{Linear(2, 2, rng), Scale(3)};
   const TemporaryFile file;
   save_weights(net, file.path());
-  CHECK(refusal(file.path(), [&] { load_network(file.path()); }) == ": [weights] no layer named 'scale'");
+  CHECK(refusal(file.path(), [&] { load_network(file.path()); }) ==
+        ": no layer named 'scale'; register yours first, with register_layer or register_activation");
   register_layer<float>("scale", [](const LayerText& text) { return std::make_unique<Scale>(text.numbers.at(0)); });
   Sequential loaded = load_network(file.path());
   CHECK(loaded.predict(Matrix::Ones(1, 2)) == net.predict(Matrix::Ones(1, 2)));
