@@ -14,7 +14,7 @@ namespace {
 
 std::string escaped(std::string_view text) {
   std::string out;
-  for (const char c : text) out += c == '|' ? std::string("&#124;") : std::string(1, c);
+  for (const char c : text) out += c == '|' ? std::string("\\|") : std::string(1, c);
   return out;
 }
 std::string limit(double x) { return std::isinf(x) ? x < 0 ? "−∞" : "∞" : fmt::format("{:.4g}", x); }
