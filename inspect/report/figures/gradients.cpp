@@ -1,6 +1,14 @@
 #include "tapegrad/inspect/report/tables.h"
 
 namespace tapegrad::inline TAPEGRAD_ABI::reporting {
+namespace {
+
+bool has_gradient(const LayerRecord& layer) {
+  return std::any_of(layer.steps.begin(), layer.steps.end(), [](const LayerStep& s) { return s.gradient_rms > 0; });
+}
+
+}  // namespace
+
 Cells gradients_cells(const Scope& scope) {
   Cells cells;
   Range range;
@@ -22,10 +30,7 @@ Cells gradients_cells(const Scope& scope) {
     }
     ReportCell& cell = cells.emplace_back(scope.cell(run));
     cell.tables = {{"periods", rows}, {"none", none}};
-    if (all.empty() || std::none_of(run.layers.begin(), run.layers.end(), [](const LayerRecord& layer) {
-          return std::any_of(layer.steps.begin(), layer.steps.end(),
-                             [](const LayerStep& s) { return s.gradient_rms > 0; });
-        }))
+    if (all.empty() || std::none_of(run.layers.begin(), run.layers.end(), has_gradient))
       cell.nothing = "No gradient was recorded, or all of them were zero.";
     else
       cell.values["order"] = Json::array({all.front().number, std::max(all.back().number, all.front().number + 1)});

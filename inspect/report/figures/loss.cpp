@@ -90,14 +90,9 @@ Json guessing(const Scope& scope, double low, double high) {
 }
 
 ReportCell loss_cell(const Scope& scope) {
-  const Json none = Json::array();
-  ReportCell cell{.caption = "Loss",
-                  .tables = {{"curves", none},
-                             {"validation", none},
-                             {"best", none},
-                             {"deaths", none},
-                             {"beyond", none},
-                             {"blown", none}}};
+  ReportCell cell{.caption = "Loss"};
+  for (const char* table : {"curves", "validation", "best", "deaths", "beyond", "blown"})
+    cell.tables[table] = Json::array();
   const Range range = axis_range(scope);
   for (const RunRecord& run : scope.runs) {
     const Curve curve =
@@ -116,7 +111,7 @@ ReportCell loss_cell(const Scope& scope) {
     if (run.nan_step) cell.tables["blown"].push_back({{"run", run.name}, {"step", *run.nan_step}, {"text", "NaN"}});
   }
   cell.values = log_scale(range);
-  cell.tables["guides"] = range.empty() ? none : guessing(scope, 0.8 * range.low, 1.25 * range.high);
+  cell.tables["guides"] = range.empty() ? Json::array() : guessing(scope, 0.8 * range.low, 1.25 * range.high);
   if (cell.tables["curves"].empty() && cell.tables["blown"].empty()) return {.nothing = "No loss was recorded."};
   return cell;
 }
