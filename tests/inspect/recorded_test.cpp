@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 #include <tapegrad/tapegrad.h>
 
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -182,4 +183,58 @@ TEST_CASE("snapshot: preflight, summary and graph of a network") {
   loss.backward();
   text += tg::graph_table(tape, &net) + tg::graph_dot(tape, &net) + tg::graph_mermaid(tape, &net);
   snapshot::check("network.txt", text);
+}
+
+TEST_CASE("structure: the loss of a network, and what it is made of, in whatever way it is written") {
+  tg::Rng rng(1);
+  tg::Sequential net{tg::Linear(2, 3, rng), tg::Dropout(0.25, rng), tg::Linear(3, 1, rng), tg::Sigmoid()};
+  const tg::Matrix x = tg::Matrix::Ones(4, 2), y = tg::Matrix::Constant(4, 1, 0.5);
+  const auto seen = [&](auto make) {
+    tg::Monitor monitor(net, {});
+    tg::Tape tape;
+    const tg::Var loss = make(tape, net(tape.input(x)));
+    loss.backward();
+    monitor.step(loss, {});
+    const tg::StructureRecord& s = monitor.record().structure;
+    std::string text = fmt::format("{}: {} outputs of {} {}, nonlinear {};", s.loss, s.outputs, s.output_activation,
+                                   s.output_path, s.nonlinear);
+    for (const auto& linear : s.linear)
+      text += fmt::format(" {} {}x{}", linear.path, linear.inputs, linear.outputs);
+    for (const auto& [path, p] : s.dropout) text += fmt::format(" {} {}", path, p);
+    return text;
+  };
+  const std::string rest = " 0 2x3 2 3x1 1 0.25";
+  CHECK(seen([&](tg::Tape&, tg::Var out) { return tg::mse(out, y); }) ==
+        "mse: 1 outputs of sigmoid 3, nonlinear false;" + rest);
+  CHECK(seen([&](tg::Tape&, tg::Var out) { return 3 * tg::mse(out, y) + 1.0; }) ==
+        "mse: 1 outputs of sigmoid 3, nonlinear false;" + rest);
+  CHECK(seen([&](tg::Tape& tape, tg::Var out) {
+          return tg::mse(out, y) + 0.1 * sum(square(tape.parameter(net.parameters()[0])));  // a penalty
+        }) == "mse: 1 outputs of sigmoid 3, nonlinear false;" + rest);
+  CHECK(seen([&](tg::Tape&, tg::Var out) { return tg::mse(tanh(out), y); }) ==
+        "mse: 1 outputs of tanh , nonlinear true;" + rest);
+  CHECK(seen([&](tg::Tape& tape, tg::Var out) { return mean(square(out - tape.input(y))); }) ==
+        ": 0 outputs of  , nonlinear true;" + rest);
+  CHECK(seen([&](tg::Tape& tape, tg::Var out) { return sum((out - tape.input(y)) * out); }) ==
+        ": 0 outputs of  , nonlinear true;" + rest);
+}
+
+TEST_CASE("firing rates: a period in which z was not finite is unknown, the next one is not") {
+  tg::Rng rng(1);
+  tg::Sequential net{tg::Linear(1, 2, rng), tg::Relu()};
+  net.at<tg::Linear>(0).weight.set_value(tg::Matrix{{1}, {-1}});
+  net.at<tg::Linear>(0).bias.set_value(tg::Matrix::Zero(1, 2));
+  tg::Monitor monitor(net, {.every = 1, .firing_every = 2});
+  tg::Tape tape;
+  for (const double x : {1.0, 1.0, double(NAN), 1.0, 1.0, -1.0}) {
+    tape.reset();
+    const tg::Var loss = sum(net(tape.input(tg::Matrix{{x}, {1}})));
+    loss.backward();
+    monitor.step(loss, {});
+  }
+  const auto& rates = monitor.record().layers[0].firing_rates;
+  REQUIRE(rates.size() == 3);
+  CHECK(rates[0].second == std::vector<double>{1, 0});
+  CHECK((std::isnan(rates[1].second[0]) && std::isnan(rates[1].second[1])));
+  CHECK(rates[2].second == std::vector<double>{0.75, 0.25});
 }
