@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <array>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -96,4 +97,23 @@ TEST_CASE("pages: every figure of a report is explained, under its letter and na
     CHECK(sections[i].first == titles[i]);
     check_parts(titles[i], sections[i].second, {"Shows", "Read it", "Normal", "Wrong"});
   }
+}
+
+TEST_CASE("pages: every name in the README's list of what there is exists") {
+  std::set<std::string> known;
+  for (const char* folder : {"core", "layers", "optim", "io", "inspect"})
+    for (const auto& file :
+         std::filesystem::recursive_directory_iterator(TAPEGRAD_TESTS_DIR "/../" + std::string(folder)))
+      if (file.path().extension() == ".h") {
+        std::ifstream header(file.path());
+        const std::string text{std::istreambuf_iterator<char>(header), {}};
+        known.merge(matches(text, R"re(\b(?:Basic)?([A-Za-z]\w*))re"));
+      }
+  REQUIRE(known.count("Sequential") == 1);
+  const std::string page = text_of("README.md");
+  const std::size_t from = page.find("\n## What is there\n"), to = page.find("\n## ", from + 1);
+  REQUIRE(to != std::string::npos);
+  const auto names = matches(page.substr(from, to - from), R"re(`([A-Za-z_]\w*)(?:\(\))?`)re");
+  REQUIRE(names.size() > 100);
+  for (const std::string& name : names) CHECK_MESSAGE(known.count(name) == 1, name);
 }

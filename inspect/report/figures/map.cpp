@@ -155,7 +155,7 @@ ReportCell map_cell(const Scope& scope, const RunRecord& run) {
 Cells map_cells(const Scope& scope) {
   Cells cells;
   if (std::none_of(scope.runs.begin(), scope.runs.end(), [](const RunRecord& r) { return r.map.has_value(); }))
-    return {{.nothing = "No map was recorded: there is one for networks with two inputs only."}};
+    return {{.nothing = "No map was recorded: decision_map() makes one of a network with two inputs."}};
   for (const RunRecord& run : scope.runs)
     cells.push_back(
         run.map ? map_cell(scope, run)

@@ -300,7 +300,7 @@ TEST_CASE("a figure with nothing to show says so in a sentence") {
         "No activation layer was recorded.", "No firing rates were recorded.",
         "No unit was dead or asleep on any recorded batch.", "No gradient was recorded, or all of them were zero.",
         "No gradient got through any layer.", "No weight changed in any recorded step.",
-        "No map was recorded: there is one for networks with two inputs only."})
+        "No map was recorded: decision_map() makes one of a network with two inputs."})
     CHECK_MESSAGE(html.find(sentence) != std::string::npos, sentence);
 
   // Nor does a record without layers, or one full of numbers that are none, break anything.
