@@ -10,6 +10,7 @@
 #include <tapegrad/optim/optimizers.h>
 #include <tapegrad/optim/schedule.h>
 
+#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -32,6 +33,17 @@ template <class Compare> CLI::Validator compared(const char* words, Compare comp
     return fmt::format("must be {} {}, got {}", words, bound, text);
   };
   return CLI::Validator(check, "", words);
+}
+
+/// CLI11 reads −1 as 2⁶⁴ − 1, and what is too large as that, too.
+CLI::Validator seed() {
+  const auto check = [](const std::string& text) -> std::string {
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error == std::errc() && end == text.data() + text.size()) return {};
+    return fmt::format("must be a whole number from 0 to 2^64 - 1, got {}", text);
+  };
+  return CLI::Validator(check, "", "a seed");
 }
 
 /// What the library knows by name, for the options that take such names.
@@ -80,7 +92,7 @@ CLI::Validator at_least(int least) { return compared("at least", std::greater_eq
 CLI::Validator above(int bound) { return compared("above", std::greater<>(), bound); }
 
 int run(CLI::App& app, CommonOptions& common, int argc, char** argv, const std::function<Json()>& body) {
-  app.add_option("--seed", common.seed, "Seed of all random numbers")->capture_default_str();
+  app.add_option("--seed", common.seed, "Seed of all random numbers")->check(seed())->capture_default_str();
   app.add_option("--json", common.json, "Write a machine-readable summary to FILE")->type_name("FILE");
   wrap_help(app);
   try {

@@ -150,6 +150,14 @@ class Options(ExampleTest):
                        "weight-decay precision limit checkpoint every resume").split():
             self.assertRegex(mnist, rf"--{option}\b")
 
+    def test_seeds(self):
+        for wrong in ("-1", "1.5", "18446744073709551616", "0x10"):
+            with self.subTest(wrong):
+                self.assert_fails("xor", "--steps", "1", "--seed=" + wrong, code=105,
+                                  err=f"--seed: must be a whole number from 0 to 2^64 - 1, got {wrong}\n"
+                                      "Run with --help for more information.\n")
+        self.assertEqual(run("xor", "--steps", "1", "--seed", "18446744073709551615").code, 0)
+
     def test_help_fits_80_columns(self):
         for name in PROGRAMS:
             with self.subTest(name):
