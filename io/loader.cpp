@@ -14,7 +14,10 @@ template <class T>
 BasicLoader<T>::BasicLoader(const BasicDataset<T>& data, LoaderOptions options) : data_(data), options_(options) {
   if (data.size() < 1) fail("loader", "the data set has no samples");
   if (static_cast<Index>(data.labels.size()) != data.size())
-    fail("loader", fmt::format("{} labels for {} rows", data.labels.size(), data.size()));
+    fail("loader",
+         fmt::format(
+             "{} labels for {} rows{}", data.labels.size(), data.size(),
+             data.labels.empty() ? "; for targets that are numbers, Batches gives the rows of each batch" : ""));
   if (options.batch < 1) fail("loader", fmt::format("batch is {}, expected at least 1", options.batch));
   count_ = data.size() / options.batch + (options.drop_last || data.size() % options.batch == 0 ? 0 : 1);
   if (count_ == 0)

@@ -136,6 +136,11 @@ TEST_CASE("loader: what cannot be divided is an error") {
                        "[loader] drop_last leaves nothing: 3 samples do not fill a batch of 4", tg::Error);
   data.labels.pop_back();
   CHECK_THROWS_WITH_AS(tg::Loader{data}, "[loader] 2 labels for 3 rows", tg::Error);
+  data.labels.clear();
+  CHECK_THROWS_WITH_AS(
+      tg::Loader{data},
+      "[loader] 0 labels for 3 rows; for targets that are numbers, Batches gives the rows of each batch",
+      tg::Error);
   const tg::Dataset empty;
   CHECK_THROWS_WITH_AS(tg::Loader{empty}, "[loader] the data set has no samples", tg::Error);
 }
