@@ -68,10 +68,15 @@ with open(f'{out}/fresh.out', 'w') as fresh:
 PY
   score "$out/fresh.jsonl" "$out/fresh.out"
 else
-  ((${#lists[@]})) || lists=("$here/public.jsonl" "$here/hard.jsonl" "$here/at.jsonl")
+  all=$((${#lists[@]} == 0))
+  ((all)) && lists=("$here/public.jsonl" "$here/hard.jsonl" "$here/at.jsonl")
   for list in "${lists[@]}"; do
     heading "$list"
     run "$list" "$out/$(basename "$list" .jsonl).out" "${repair[@]}"
     score "$list" "$out/$(basename "$list" .jsonl).out"
   done
+  if ((all)); then  # what each rule was said of; docs/findings.md shows it
+    cat $here/public.jsonl $here/hard.jsonl >"$out/all.jsonl"
+    python3 $here/score.py "$out/all.jsonl" "$out/public.out" "$out/hard.out" --rules $here/rules.csv
+  fi
 fi

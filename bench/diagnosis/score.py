@@ -27,28 +27,50 @@ def at_table(runs, found):
     print(f'AutoTrainer\'s architectures that learn, with a warning    {share([r for r in learning if found(r)], learning)}, asked: 2 at most')
 
 
+def kept(tries):
+    """The try that a user keeps, who does not see the test set: the first without an alarm, or else the one with the best training accuracy."""
+    score = lambda t: t['train_accuracy'] if isinstance(t['train_accuracy'], float) else -1
+    return next((t for t in tries if t['clean']), max(tries, key=score))
+
+
 def repair_lines(faulty, found):
-    """A try repairs when the test accuracy gets within 5 points of the healthy run; the last try is the one that is kept."""
+    """A try repairs when the test accuracy gets within 5 points of the healthy run."""
     runs = [r for r in faulty if 'repair' in r and r['config']['damaged'] and found(r)]
     if not runs: return
     good = lambda t, r: isinstance(t['test_accuracy'], float) and t['test_accuracy'] >= r['config']['base_accuracy'] - .05
     def line(name, kinds, tries, asked):
         those = [r for r in runs if r['config']['kind'] in kinds]
-        print(f'{name:57} {share([r for r in those if any(good(t, r) for t in r["repair"][:tries])], those)}, asked: {asked}')
+        right = [r for r in those if r['repair'] and good(kept(r['repair'][:tries]), r)]
+        print(f'{name:57} {share(right, those)}, asked: {asked}')
+        if tries == 3:
+            wrong = collections.Counter(r['config']['kind'] for r in those if r not in right)
+            print('  not repaired: ' + ', '.join(f'{kind} {n}' for kind, n in wrong.most_common()))
     every = {r['config']['kind'] for r in runs} - set(NO_REPAIR)
     line('repaired by the first remedy, the field\'s 15 kinds', FIELD, 1, '60 %')
     line('repaired within three tries, the field\'s 15 kinds', FIELD, 3, '98.4 %')
     line('repaired within three tries, all that training can repair', every, 3, '85 %')
 
 
+def write_rules(path, faulty, healthy):
+    """For docs/findings.md: of the faults that a rule is there for, how many it was said of; of all faulty runs; of the healthy ones."""
+    said = lambda rule, runs: sum(any(f['rule'] == rule for f in alarms(r, False, None)) for r in runs)
+    rules = sorted({f['rule'] for r in faulty + healthy for f in alarms(r, False, None)})
+    with open(path, 'w') as out:
+        out.write(f'rule,of its faults,it has,of {len(faulty)} faulty,of {len(healthy)} healthy\n')
+        for rule in rules:
+            own = [r for r in faulty if any(rule == accepted for accepted, _ in truth.ACCEPT[r['config']['kind']])]
+            out.write(f'{rule},{said(rule, own)},{len(own)},{said(rule, faulty)},{said(rule, healthy)}\n')
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('list')
+    parser.add_argument('list', help='may be several, joined by cat')
     parser.add_argument('out', nargs='+')
     parser.add_argument('--both', action='store_true', help='preflight, too')
     parser.add_argument('--source', help='only findings of this source')
     parser.add_argument('--quiet', action='store_true', help='no table per kind')
     parser.add_argument('--least', help='DETECTED,NAMED,FIRST in %%: fails below one of them, and for any false alarm')
+    parser.add_argument('--rules', metavar='FILE', help='writes what each rule was said of')
     options = parser.parse_args()
     told = {c['id']: c for c in map(json.loads, open(options.list))}
     runs = [json.loads(line) for path in options.out for line in open(path)]
@@ -65,6 +87,7 @@ def main():
     faulty = [r for r in runs if r['config']['kind'] != 'healthy']
     damaged = [r for r in faulty if r['config']['damaged']]
     detected = [r for r in faulty if found(r)]
+    if options.rules: return write_rules(options.rules, faulty, healthy)
     for r in healthy:
         if isinstance(r['test_accuracy'], float) and abs(r['test_accuracy'] - r['config'].get('base_accuracy', r['test_accuracy'])) > .03:
             print('drifted:', r['config']['id'])

@@ -8,6 +8,8 @@
 #include <fstream>
 #include <iterator>
 #include <limits>
+#include <map>
+#include <sstream>
 #include <string>
 
 #include "tapegrad/core/activations.h"
@@ -119,21 +121,44 @@ TEST_CASE("findings: every rule has a name of its own") {
     for (const FindingRule& b : finding_rules()) CHECK((a.name == b.name) == (&a == &b));
 }
 
-TEST_CASE("findings: the table in the documentation is the list of rules") {
-  std::string table =
+TEST_CASE("findings: the table in the documentation is the list of rules, and what was measured of them") {
+  // By rule: of its faults, it has, of all faulty runs, of the healthy ones; scripts/diagnose.sh writes it.
+  std::ifstream measured(TAPEGRAD_TESTS_DIR "/../bench/diagnosis/rules.csv");
+  const auto cells = [](const std::string& line) {
+    std::vector<std::string> result;
+    std::istringstream in(line);
+    for (std::string cell; std::getline(in, cell, ',');) result.push_back(cell);
+    return result;
+  };
+  std::string line;
+  std::getline(measured, line);
+  const std::vector<std::string> head = cells(line);
+  REQUIRE(head.size() == 5);
+  std::map<std::string, std::vector<std::string>> said;
+  while (std::getline(measured, line)) said[line.substr(0, line.find(','))] = cells(line);
+
+  std::string table = fmt::format(
       "# Findings\n\n"
       "Every rule behind `findings()`, causes before what they bring about. A warning comes from the first number "
       "on, a critical\n"
-      "finding from the second (below them, where the second is smaller). This page is written by "
+      "finding from the second (below them, where the second is smaller). *Its faults* are runs of "
+      "[bench/diagnosis](../bench/diagnosis/README.md) with a\n"
+      "fault that the rule is there for (several rules may be there for one); the last two columns count the runs "
+      "of which the rule was\n"
+      "said, as a cause or as an effect. `scripts/diagnose.sh` measures, and "
       "`TAPEGRAD_WRITE_FINDINGS=docs/findings.md\n"
-      "build/ci/tests/tapegrad_tests --test-case='findings: the table*'`; how often each rule is right is measured "
-      "by `scripts/diagnose.sh`.\n\n"
-      "| finding | looks at | measures | warning | critical |\n|--|--|--|--|--|\n";
+      "build/ci/tests/tapegrad_tests --test-case='findings: the table*'` writes this page.\n\n"
+      "| finding | looks at | measures | warning | critical | said of its faults | {} | {} "
+      "|\n|--|--|--|--|--|--|--|--|\n",
+      head[3], head[4]);
   for (const FindingRule& rule : finding_rules()) {
     std::string measures;
     for (const char c : rule.measures) measures += c == '|' ? std::string("\\|") : std::string(1, c);
-    table += fmt::format("| {} | {} | {} | {:g} | {:g} |\n", rule.name, to_string(rule.source), measures,
-                         rule.warning, rule.critical);
+    std::vector<std::string>& cell = said[std::string(rule.name)];
+    if (cell.empty()) cell = {"", "0", "0", "0", "0"};
+    table += fmt::format("| {} | {} | {} | {:g} | {:g} | {} | {} | {} |\n", rule.name, to_string(rule.source),
+                         measures, rule.warning, rule.critical, cell[2] == "0" ? "–" : cell[1] + " of " + cell[2],
+                         cell[3], cell[4]);
   }
   if (const char* path = std::getenv("TAPEGRAD_WRITE_FINDINGS")) std::ofstream(path) << table;
   std::ifstream file(TAPEGRAD_TESTS_DIR "/../docs/findings.md");
