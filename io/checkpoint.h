@@ -55,8 +55,7 @@ class Checkpoint {
     } else if constexpr (std::is_arithmetic_v<Thing> && std::is_const_v<Thing>) {
       hold(name,
            Same{std::is_floating_point_v<Thing> ? to_string(static_cast<double>(thing)) : std::to_string(thing)});
-    } else if constexpr (std::same_as<Thing, BasicParameter<float>> ||
-                         std::same_as<Thing, BasicParameter<double>>) {
+    } else if constexpr (is_parameter<Thing>) {
       add_parameter(name, thing);
     } else if constexpr (std::is_constructible_v<Held, Thing*>) {
       hold(name, &thing);
@@ -101,6 +100,9 @@ class Checkpoint {
   struct Loading;
 
   void hold(const std::string& name, Held held, std::optional<SettingDomain> domain = {});
+  template <class Thing>
+  static constexpr bool is_parameter = std::is_same_v<std::remove_const_t<Thing>, BasicParameter<float>> ||
+                                       std::is_same_v<std::remove_const_t<Thing>, BasicParameter<double>>;
   template <class T> void add_parameter(const std::string& name, const BasicParameter<T>& parameter);
   template <class T> void add_network(const std::string& name, BasicModule<T>& net);
   template <class T> void add_optimizer(const std::string& name, BasicOptimizer<T>& optimizer);

@@ -534,7 +534,8 @@ TEST_CASE("checkpoint: two networks, a parameter and a thing of the user's") {
   const Folder folder;
   Rng rng(1);
   Sequential actor{Linear(2, 2, rng)}, critic{Linear(2, 1, rng)};
-  Parameter free("free", Matrix::Constant(1, 1, 7)), learned("learned", Matrix::Constant(1, 1, 8));
+  const Parameter free("free", Matrix::Constant(1, 1, 7));  // a handle
+  Parameter learned("learned", Matrix::Constant(1, 1, 8));
   Sgd sgd({actor.parameters()[0], learned, free}, {.lr = 1});
   Thing thing;
   Checkpoint run;
