@@ -80,7 +80,6 @@ struct Temporary {
       if (errno != EBUSY) refuse();
       return false;
     }
-    there = false;
     // Makes a crash of the system leave the new name, where the folder may be read.
     const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (descriptor >= 0) {

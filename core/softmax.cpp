@@ -94,8 +94,8 @@ template <class T> BasicVar<T> log_softmax(BasicVar<T> x, Axis axis) {
   for (Index row = 0; row < x.rows(); ++row) {
     const T* in = x.value().data() + row * cols;
     T* to = out + row * cols;
-    const auto [largest, log_rest] = softmax_row(in, to, cols);
-    for (Index i = 0; i < cols; ++i) to[i] = in[i] - largest - log_rest;
+    const LogSum<T> sum = softmax_row(in, to, cols);
+    std::transform(in, in + cols, to, [&](T value) { return value - sum.largest - sum.log_rest; });
   }
   return tape.push(LogSoftmaxOp<T>(), x.shape(), out, {x});
 }

@@ -181,11 +181,11 @@ void BasicTape<T>::check_parameters(std::string_view op, NodeIndex from, std::sp
   using Entry = typename RecordedParameters<T>::Entry;
   if (!parameters_.any_changed()) [[likely]]
     return;
-  std::vector<const ParameterData*> changed_at(from + std::size_t{1});
+  std::vector<const ParameterData*> changed_at(size_);
   for (const auto& entries : {parameters_.of_this_step(), std::span<const Entry>(parameters_.superseded)})
     for (const Entry& entry : entries)
-      if (entry.changed() && entry.node <= from) changed_at[entry.node] = entry.data.get();
-  std::vector<char> reached(from + std::size_t{1});
+      if (entry.changed()) changed_at[entry.node] = entry.data.get();
+  std::vector<char> reached(size_);
   reached[from] = 1;
   for (NodeIndex i = from + 1; i-- > 0;) {
     if (!reached[i] || (!marked.empty() && !marked[i])) continue;

@@ -36,7 +36,7 @@ std::vector<std::int64_t> words_of(const Rng& rng) {
 }
 Rng::State state_of(const BasicMatrix<std::int64_t>& words) {
   Rng::State state;
-  for (Index i = 0; i < 4; ++i) state.words[static_cast<std::size_t>(i)] = static_cast<std::uint64_t>(words(i));
+  std::copy_n(words.data(), state.words.size(), state.words.begin());
   state.spare_normal = std::bit_cast<double>(words(4));
   state.has_spare = words(5) != 0;
   return state;

@@ -6,7 +6,6 @@
 #include <array>
 #include <bit>
 #include <cmath>
-#include <limits>
 #include <system_error>
 #include <type_traits>
 #include <utility>
@@ -24,7 +23,7 @@ using csv::Fields;
 using csv::quoted;
 
 /// 10^exponent·digits, where one rounding of a double gives it: digits up to 2^53, and a power of ten that a double holds (Clinger
-/// 1990). A float is that double rounded again, which is exact unless the double lies between two floats.
+/// 1990). A float, none of which is out of range here, is that double rounded again: exact unless it lies between two floats.
 template <class T> bool scaled(std::uint64_t digits, int exponent, T& value) {
   constexpr std::array<double, 23> powers{1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                           1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
@@ -33,8 +32,6 @@ template <class T> bool scaled(std::uint64_t digits, int exponent, T& value) {
   const double exact = exponent < 0 ? static_cast<double>(digits) / power : static_cast<double>(digits) * power;
   if constexpr (std::is_same_v<T, float>) {
     constexpr std::uint64_t lost = (std::uint64_t{1} << 29) - 1, half = std::uint64_t{1} << 28;
-    using Limits = std::numeric_limits<float>;
-    if (exact != 0 && (exact < Limits::min() || exact > Limits::max())) return false;
     if ((std::bit_cast<std::uint64_t>(exact) & lost) == half) return false;
   }
   value = static_cast<T>(exact);
@@ -294,8 +291,7 @@ void Reader<T>::write_one_hot(Index from, const csv::Classes& classes, BasicMatr
   for (Index k = 0; k < columns.cols(); ++k) {
     const double share = columns.col(k).template cast<double>().sum() / std::max(there, 1.0);
     const double fill = options_.missing == Missing::mean ? share : options_.fill;
-    for (Index row = 0; row < rows_; ++row)
-      if (values_(row, from) < 0) columns(row, k) = static_cast<T>(fill);
+    columns.col(k) = (values_.col(from).array() < 0).select(static_cast<T>(fill), columns.col(k));
   }
 }
 

@@ -198,9 +198,9 @@ std::string find_file(const std::string& place, Split split, const std::string& 
   if (const auto path = look_for(place, split, what)) return *path;
   const std::string name =
       fmt::format("{}-{}-idx{}-ubyte", split == Split::train ? "train" : "t10k", what, what == "images" ? 3 : 1);
-  fail_in(place, fmt::format("found neither {} nor {}.gz; Fashion-MNIST is in the Debian package "
+  fail_in(place, fmt::format("found neither {0} nor {0}.gz; Fashion-MNIST is in the Debian package "
                              "dataset-fashion-mnist, and scripts/fetch-mnist.sh DIR fetches MNIST",
-                             name, name));
+                             name));
 }
 
 /// The labels as they are in the file; of several numbers for each sample the first, which is the class in QMNIST.

@@ -135,7 +135,7 @@ template <class T> class Builder {
   Made<T> linear(const LayerText& text) {
     check_names(text, {"bias"});
     const Index in = text.size(0), out = text.size(1);
-    const bool bias = text.setting("bias", 1) != 0;
+    const bool bias = text.setting("bias", true) != 0;
     spend(in, out);
     if (bias) spend(1, out);
     const LinearOptions options{
@@ -163,7 +163,7 @@ template <class T> class Builder {
     Activation f = activation(text.name);
     for (const auto& [name, value] : text.settings)
       if (name != "features") f = f.with(name, value);
-    Index features = 0;
+    Index features{};
     if (!f.learned().empty()) {
       features = LayerText{text.name, {text.setting("features", 0)}, {}, {}}.size(0);
       spend(features, 1);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "tapegrad/core/error.h"
 #include "tapegrad/io/batches.h"
@@ -66,22 +67,20 @@ void check_fractions(std::span<const double> fractions, Index samples) {
 
 void check_classes(std::span<const int> labels, const std::vector<std::vector<Index>>& parts,
                    SplitOptions options) {
-  const auto classes = static_cast<std::size_t>(
-      labels.empty() ? 0 : std::max(0, *std::max_element(labels.begin(), labels.end()) + 1));
-  const auto counts = [&](const auto& rows_or_labels, const auto& label_of) {
-    std::vector<Index> count(classes);
+  const auto counts = [](const auto& rows_or_labels, const auto& label_of) {
+    std::map<int, Index> count;
     for (const auto& each : rows_or_labels)
-      if (label_of(each) >= 0) ++count[static_cast<std::size_t>(label_of(each))];
+      if (label_of(each) >= 0) ++count[label_of(each)];
     return count;
   };
-  const std::vector<Index> all = counts(labels, [](int label) { return label; });
+  const auto all = counts(labels, [](int label) { return label; });
   for (std::size_t k = 0; k < parts.size(); ++k) {
     const auto part = counts(parts[k], [&](Index row) { return labels[static_cast<std::size_t>(row)]; });
-    for (std::size_t c = 0; c < classes; ++c)
-      if (all[c] > 0 && part[c] == 0)
+    for (const auto& [label, count] : all)
+      if (!part.contains(label))
         fail("split",
-             fmt::format("part {} has no sample of class {}, of which there {} {}: {}", k + 1, c,
-                         all[c] == 1 ? "is" : "are", all[c],
+             fmt::format("part {} has no sample of class {}, of which there {} {}: {}", k + 1, label,
+                         count == 1 ? "is" : "are", count,
                          options.stratified ? "get more, or leave the class out" : "use {.stratified = true}"));
   }
 }

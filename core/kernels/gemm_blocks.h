@@ -135,7 +135,7 @@ template <class T> void multiply_in_blocks(const Product<T>& p, bool copy, Ahead
   const auto fits_tallest = [&] { return p.m - row >= tallest && !(tallest == 12 && p.m - row == 16); };
   if (!copy && fits_tallest()) {  // the first to read op(B)
     multiply_rows<tallest, true>(p, row, b, stride_b);
-    row += tallest;
+    row = tallest;
   }
   while (fits_tallest()) {
     ahead.fetch();

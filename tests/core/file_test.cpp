@@ -235,3 +235,19 @@ TEST_CASE("standard output that goes to a file keeps what was printed, and so do
     CHECK(folder.get("printed") == "before, the log");
   }
 }
+
+TEST_CASE("where a file cannot be without a name until it is whole, it has one") {
+  if (geteuid() != 0) return;  // only the superuser may change the root
+  const Folder folder;
+  const std::string said = child::result_of([&]() -> std::string {
+    if (chroot(folder.path.c_str()) != 0 || chdir("/") != 0) return "not allowed";
+    close(STDIN_FILENO);  // so that 0 is the number of the next one
+    write_whole_file("log", "/old", "new");
+    write_whole_file("log", "/other", "other");
+    return "written";
+  });
+  CHECK(said == "written");
+  CHECK(folder.get("old") == "new");
+  CHECK(folder.get("other") == "other");
+  CHECK(folder.files() == 2);
+}

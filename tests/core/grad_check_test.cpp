@@ -299,6 +299,35 @@ TEST_CASE("grad_check lists the kinks it avoids") {
   CHECK(wrong.message == gradient_message(wrong.worst));
 }
 
+TEST_CASE("grad_check avoids the kink of prelu, and nothing else") {
+  const auto result = tg::grad_check([](auto v) { return tg::prelu(v[0], v[1]); },
+                                     {tg::Matrix{{1, 0, -2}}, tg::Matrix{{.25, .5, 3}}});
+  CHECK(result.ok);
+  REQUIRE(result.avoided.size() == 1);
+  CHECK(result.avoided[0].col == 1);
+}
+
+TEST_CASE("grad_check: a first element that is wrong is the worst one, whatever comes behind it") {
+  const tg::Matrix first{{1, 0, 0}};
+  const auto result =
+      tg::grad_check([&](auto v) { return v[0] + 0.01 * v[0].tape().input(first) * (v[0] - tg::detach(v[0])); },
+                     {tg::Matrix{{1, 2, 3}}});
+  CHECK_FALSE(result.ok);
+  CHECK(result.worst.col == 0);
+  CHECK(result.worst.error == doctest::Approx(0.01 / 1.01).scale(0).epsilon(1e-5));
+}
+
+TEST_CASE("grad_check: what rounding may do is no movement of a function without a gradient") {
+  constexpr double eps = std::numeric_limits<double>::epsilon();
+  const auto moving_by = [&](double change) {
+    return tg::grad_check([=](auto v) { return v[0] * 0.0 + (v[0].item() == 1 ? 1 : 1 + change); },
+                          {tg::Matrix{{1}}}, {.full_jacobian = true});
+  };
+  CHECK(moving_by(64 * eps).ok);
+  CHECK(moving_by(65 * eps).message ==
+        fmt::format("every gradient is zero, but the function moves by {:.3g}", 65 * eps));
+}
+
 TEST_CASE("grad_check that could compare nothing is not ok") {
   for (const int order : {1, 2}) {
     const auto result =

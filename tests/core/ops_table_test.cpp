@@ -20,6 +20,14 @@ std::vector<std::string_view> elementwise_names() {
 
 }  // namespace
 
+TEST_CASE("ops: the elementwise ones, then the others from a to z, each once") {
+  const auto names = tg::ops();
+  const auto others = names.begin() + static_cast<std::ptrdiff_t>(tg::elementwise_ops().size());
+  CHECK(others != names.end());
+  CHECK(std::is_sorted(others, names.end()));
+  CHECK(std::adjacent_find(others, names.end()) == names.end());
+}
+
 TEST_CASE("gradient check of every registered elementwise op and activation") {
   for (const auto name : elementwise_names()) check(name);
 }

@@ -269,6 +269,7 @@ TEST_CASE("idx: headers that lie are refused before memory is taken for them") {
   CHECK(error({most, 28, 28}) == begin + "4294967295x28x28" + limit);
   CHECK(error({most, most, most}) == begin + "4294967295x4294967295x4294967295" + limit);
   CHECK(error({1u << 22, 1u << 21, 1u << 21}) == begin + "4194304x2097152x2097152" + limit);  // 2^64
+  CHECK(error({1u << 20, 1u << 10, 2}) == begin + "1048576x1024x2" + limit);
   CHECK(error({(1u << 30) + 1, 1, 1}) == begin + "1073741825x1x1" + limit);
   CHECK(error({1u << 30, 1, 1}) == begin + "1073741824x1x1 = 1073741824 bytes, file holds 10");
   CHECK(error({1, 1u << 15, 1u << 15}) == begin + "1x32768x32768 = 1073741824 bytes, file holds 10");
@@ -310,6 +311,18 @@ TEST_CASE("idx: load_mnist") {
   CHECK(wide.labels == std::vector<int>{9, 0});
   CHECK(wide.inputs(1, 5) == 11 / 255.0);
   CHECK(load_mnist<double>(folder.path(), Split::train, 99).size() == 5);
+}
+
+TEST_CASE("idx: of a large file no more is kept than the samples that are wanted") {
+  const TemporaryFolder folder;
+  folder.write("train-images-idx3-ubyte.gz", gzip(header({24000, 1, 1000}) + std::string(24000000, '\7')));
+  folder.write("train-labels-idx1-ubyte", header({24000}) + std::string(24000, '\3'));
+  for (const Index limit : {1, 2}) {
+    reset_peak();
+    const int before = peak_megabytes();
+    CHECK(load_mnist(folder.path(), Split::train, limit).size() == limit);
+    CHECK(peak_megabytes() - before < 8);
+  }
 }
 
 TEST_CASE("idx: what is wrong with a folder") {

@@ -78,6 +78,11 @@ TEST_CASE("split: a class that would be missing in a part is told") {
       tg::split(data, {.6, .2, .2}, rng, {.stratified = true}),
       "[split] part 3 has no sample of class 1, of which there are 2: get more, or leave the class out", tg::Error);
   CHECK(tg::split(data, {.8, .1, .1}, rng, {.allow_missing = true})[1].size() == 2);
+  // The first class is one, too; what has no class (-1) need not be anywhere.
+  CHECK_THROWS_WITH_AS(
+      tg::split(labelled({-1, 1, 0, 1, 1, 1}, 2), {.5, .5}, rng, {.stratified = true}),
+      "[split] part 2 has no sample of class 0, of which there is 1: get more, or leave the class out", tg::Error);
+  CHECK(tg::split(labelled({-1, 1, 1, 1, 1}, 2), {.6, .4}, rng, {.stratified = true}).size() == 2);
 }
 
 TEST_CASE("split: parts that make no sense are errors") {
@@ -179,6 +184,7 @@ TEST_CASE("scaler: what cannot be scaled is an error") {
   tg::Matrix x = tg::Matrix::Zero(2, 3);
   x(1, 2) = std::numeric_limits<float>::quiet_NaN();
   CHECK_THROWS_WITH_AS(tg::Scaler{x}, "[scaler] row 1, column 2 is nan: fill it first", tg::Error);
+  CHECK(tg::Scaler(x.topRows(1)).std()(0, 2) == 0);  // the NaN is below
   CHECK_THROWS_WITH_AS(tg::Scaler{tg::Matrix(0, 3)}, "[scaler] there are no rows", tg::Error);
   const tg::Scaler scaler(tg::Matrix::Zero(2, 3));
   tg::Matrix narrow(5, 2);

@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -140,4 +142,37 @@ TEST_CASE("gemm: NaN stays within its row and column") {
     tapegrad::gemm(false, true, n, n, n, a.data(), b.data(), c.data(), false);
     for (tapegrad::Index row = 0; row < n; ++row) CHECK(c.row(row).array().isNaN().all() == (row == 2));
   }
+}
+
+namespace {
+
+/// Memory behind which nothing may be read.
+template <class T> struct BeforeAWall {
+  explicit BeforeAWall(tapegrad::Index count)
+      : bytes((static_cast<std::size_t>(count) * sizeof(T) + 4095) / 4096 * 4096),
+        memory(static_cast<char*>(
+            mmap(nullptr, bytes + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))),
+        first(reinterpret_cast<T*>(memory + bytes) - count) {
+    mprotect(memory + bytes, 4096, PROT_NONE);
+    std::fill_n(first, count, T(1));
+  }
+  BeforeAWall(const BeforeAWall&) = delete;
+  ~BeforeAWall() { munmap(memory, bytes + 4096); }
+  std::size_t bytes;
+  char* memory;
+  T* first;
+};
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("gemm: nothing behind the operands is touched", T, float, double) {
+  for (const Size& s : sizes)
+    for (const bool ta : {false, true})
+      for (const bool tb : {false, true}) {
+        const BeforeAWall<T> a(s.m * s.k), b(s.k * s.n), c(s.m * s.n), bias(s.n);
+        tapegrad::gemm(ta, tb, s.m, s.n, s.k, a.first, b.first, c.first, true);
+        CHECK(c.first[s.m * s.n - 1] == static_cast<T>(s.k + 1));
+        tapegrad::gemm_with_bias(s.m, s.n, s.k, a.first, b.first, bias.first, c.first);
+        CHECK(c.first[0] == static_cast<T>(s.k + 1));
+      }
 }

@@ -59,3 +59,9 @@ TEST_CASE("math: so are the functions made of it") {
   CHECK(worst_error(
             -13, 13, [](Pack x) { return simd::normal_cdf(x); }, normal_cdf) < 4);
 }
+
+TEST_CASE("math: the exponential of doubles falls to a quarter of the smallest normal number, then to 0") {
+  const auto exp = [](double x) { return simd::exp(tapegrad::Pack<double>::broadcast(x)).first(); };
+  CHECK(exp(-709.78) == doctest::Approx(0x1p-1024).scale(0).epsilon(.01));
+  CHECK(exp(-709.79) == 0);
+}

@@ -1,9 +1,13 @@
 #include "tapegrad/core/threads.h"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <array>
 #include <atomic>
+#include <cstdlib>
+#include <fstream>
 #include <limits>
 #include <set>
 #include <stdexcept>
@@ -11,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "child_process.h"
 #include "refuse_allocations.h"
 #include "tapegrad/core/kernels/gemm.h"
 #include "tapegrad/core/kernels/threads.h"
@@ -90,6 +95,30 @@ TEST_CASE("threads: out of memory while helpers start") {
       });
   CHECK((points > 4 || !refusing::possible()));
   tapegrad::set_threads(1);
+}
+
+TEST_CASE("threads: a system that does not start them all is told, and one thread goes on") {
+  const std::string said = child::result_of([] {
+    std::ifstream statm("/proc/self/statm");
+    rlim_t pages = 0;
+    statm >> pages;
+    const rlim_t limit = pages * 4096 + (rlim_t{64} << 20);  // a thread has a stack of some megabytes
+    const rlimit memory{limit, limit};
+    if (setrlimit(RLIMIT_AS, &memory) != 0) return std::string("not allowed");
+    std::string text;
+    try {
+      tapegrad::set_threads(200);
+    } catch (const tapegrad::Error& error) {
+      text = error.what();
+    }
+    return fmt::format("{}; {}", text, tapegrad::threads());
+  });
+  const std::string begin = "[threads] the system does not start 200 threads, only ";
+  REQUIRE(said.starts_with(begin));
+  const int started = std::atoi(said.c_str() + begin.size());
+  CHECK(started > 1);
+  CHECK(started < 200);
+  CHECK(said == begin + std::to_string(started) + "; 1");
 }
 
 TEST_CASE_TEMPLATE("threads: parts of a general product are what one thread computes", T, float, double) {
