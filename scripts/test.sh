@@ -20,7 +20,7 @@
 #   examples  the examples under AddressSanitizer and UndefinedBehaviorSanitizer
 #   mutation  how many of 1,500 random changes of the library no test notices
 #   onnx      exported networks give in ONNX Runtime what they give here
-#   docs      the reference builds without a warning: seconds after stage ci, else 3 minutes for the library
+#   docs      the reference builds without a warning: 10 s after stage ci, else the library is built first
 #   coverage  how many lines and branches of the library the tests run, by folder
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"

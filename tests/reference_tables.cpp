@@ -17,7 +17,9 @@ std::string escaped(std::string_view text) {
   for (const char c : text) out += c == '|' ? std::string("\\|") : std::string(1, c);
   return out;
 }
-std::string limit(double x) { return std::isinf(x) ? x < 0 ? "−∞" : "∞" : fmt::format("{:.4g}", x); }
+std::string limit(double x) {
+  return (x < 0 ? "−" : "") + (std::isinf(x) ? "∞" : fmt::format("{:.4g}", std::abs(x)));
+}
 
 /// "–" for nothing.
 std::string listed(const std::vector<std::string>& texts) {
