@@ -385,6 +385,7 @@ TEST_CASE("csv: a header is recognized") {
   const std::string either =
       ":1: the first line may be names or a sample; say which with {.header = true} or {.header = false}";
   CHECK(table_error("0,1,2\n6,148,1\n") == either);  // pandas without names, or a sample
+  CHECK(table_error("0,1,2\n6,148,1") == either);    // the last line has no end
   CHECK(table_error("0,b,2\n6,148,1\n") == either);
   CHECK(label_error("p,x\nq,y\n", "", {.one_hot = {1}}) == either);
   CHECK(table("0,1,2\n6,148,1\n", {.header = true}).columns == std::vector<std::string>{"0", "1", "2"});

@@ -4,7 +4,10 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 /// Each layer by itself: values by hand, errors by their whole text, gradients of whole networks by differences.
@@ -133,6 +136,29 @@ TEST_CASE("activation layer: every name, with the widths and parameters of the a
     if (f.learned().empty()) CHECK(tg::Matrix(y.value()) == tg::Matrix(f(x).value()));
     if (f.elementwise()) check_close(y.value().block(1, 2, 1, 1), tg::Matrix{{f.value(x.value()(1, 2))}});
   }
+}
+
+namespace {
+
+/// x·|scale|ᵖ with a learned scale and a setting.
+struct ScaledPower {
+  double power = 1;
+  static constexpr std::string_view name = "test_scaled";
+  static constexpr std::array settings{tg::Setting{"power", &ScaledPower::power, tg::SettingDomain::finite}};
+  template <class T> tg::BasicVar<T> apply(tg::BasicVar<T> x, std::span<const tg::BasicVar<T>> learned) const {
+    if (learned.empty()) tg::fail(name, "needs its scale");
+    return x * tg::pow(tg::abs(learned[0]), power);
+  }
+  static std::vector<std::pair<std::string_view, double>> learned() { return {{"scale", 2}}; }
+};
+
+}  // namespace
+
+TEST_CASE("activation layer: one of one's own, with a setting and learned parameters") {
+  tg::ActivationLayer layer(tg::make_activation(ScaledPower{3}), 4);
+  CHECK(layer.text() == "test_scaled(power=3, features=4)");
+  tg::Tape tape;
+  CHECK(layer(tape.input(tg::Matrix{{1, 0, -1, .5}})).value() == tg::Matrix{{8, 0, -8, 4}});
 }
 
 TEST_CASE("activation layer: prelu learns a slope per feature") {

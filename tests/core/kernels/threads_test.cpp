@@ -6,12 +6,15 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -227,5 +230,28 @@ TEST_CASE("threads: what a part throws arrives when all parts are done, and the 
     CHECK(run(3, {}) == "3 done, ");
     CHECK(run(1, {0}) == "0 done, part 0");
   }
+  tapegrad::set_threads(1);
+}
+
+TEST_CASE("threads: the same number again starts none, and those without work sleep") {
+  const auto running = [] {
+    std::set<std::string> ids;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) ids.insert(entry.path());
+    return ids;
+  };
+  const auto busy = [] {
+    rusage used{};
+    getrusage(RUSAGE_SELF, &used);
+    return static_cast<double>(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+           1e-6 * static_cast<double>(used.ru_utime.tv_usec + used.ru_stime.tv_usec);
+  };
+  tapegrad::set_threads(2);
+  const auto before = running();
+  tapegrad::set_threads(2);
+  CHECK(running() == before);
+  tapegrad::parallel::run([](void*, int, int) {}, nullptr);
+  const double start = busy();
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  CHECK(busy() - start < .01);  // seconds
   tapegrad::set_threads(1);
 }
