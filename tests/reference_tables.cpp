@@ -37,7 +37,8 @@ void print_activations() {
     const tg::Activation f = tg::activation(name);
     const tg::Facts facts = f.facts();
     std::vector<std::string> kinks, sides, learned, settings;
-    for (const tg::Kink& kink : facts.kinks) kinks.push_back(fmt::format("{:g} ({:g})", kink.at, kink.slope));
+    for (const tg::Kink& kink : facts.kinks)
+      kinks.push_back(fmt::format("{} ({})", limit(kink.at), limit(kink.slope)));
     if (facts.saturates_left) sides.emplace_back("left");
     if (facts.saturates_right) sides.emplace_back("right");
     for (const auto& [parameter, value] : f.learned())
