@@ -6,10 +6,10 @@
 #   mutants   thirty changes of the library, each of which a test notices
 #   headers   every installed header compiles by itself, without a warning that many projects use
 #   consume   other people's programs can use the library in each way, and cannot link it with another memory layout
-#   asan      AddressSanitizer and UndefinedBehaviorSanitizer, with Clang
+#   asan      Clang, for this machine's vector units, AddressSanitizer and UndefinedBehaviorSanitizer, warnings are errors
 #   fuzz      the fuzzers of everything that parses: their corpus, then 10 s each
-#   clang     Clang, optimized for this machine's vector units, warnings are errors
 # Those that take long:
+#   clang     Clang, optimized for this machine's vector units, warnings are errors
 #   playground  the library as WebAssembly and the page that trains with it, in Chromium: 5 minutes on two idle cores, without
 #             Emscripten's compiler cache; fails where Emscripten, npm or Chromium cannot be installed
 #   libcxx    Clang with libc++: only the library and its tests
@@ -264,8 +264,8 @@ stage_consume() {
   consume_mismatch
 }
 
-default_stages=(format ci mutants headers consume asan fuzz clang)  # 25 minutes on two idle cores without a compiler cache
-long_stages=(playground libcxx native shared tsan tidy examples onnx docs mutation coverage)
+default_stages=(format ci mutants headers consume asan fuzz)  # 25 minutes on two idle cores without a compiler cache
+long_stages=(clang playground libcxx native shared tsan tidy examples onnx docs mutation coverage)
 stages=("$@")
 ((${#stages[@]})) || stages=("${default_stages[@]}")
 [[ ${stages[*]} != all ]] || stages=("${default_stages[@]}" "${long_stages[@]}")
