@@ -414,7 +414,7 @@ std::vector<Knob> knobs() {
        0, 2},
       {"two wide columns",
        [](RunRecord& r, double s) {
-         r.data.column_std = {1, s, s};
+         r.data.column_std = {1, s, s}, r.data.column_mean = {0.5, -0.25, 0};
        },
        1, 1e4},
       {"a wide column and an empty one",
