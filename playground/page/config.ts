@@ -33,13 +33,15 @@ export function fromAddress(text: string): { config: Config; twins: string[] } {
   const config: Config = structuredClone(defaults) as Config;
   const parts = new URLSearchParams(text.replace(/^#/, ''));
   for (const [key, value] of parts) {
-    if (!(key in defaults)) continue;
+    if (!Object.hasOwn(defaults, key)) continue;
     const old = defaults[key as keyof Config];
     const numbers = value === '-' ? [] : value.split(',').map(Number);
     const next = Array.isArray(old) ? numbers : typeof old === 'number' ? Number(value) : typeof old === 'boolean' ? value === 'true' : value;
     if (Array.isArray(next) ? next.every(Number.isFinite) : typeof next !== 'number' || Number.isFinite(next))
       Object.assign(config, { [key]: next });
   }
+  config.points = Math.min(Math.max(Math.round(config.points), 4), 2000);
+  config.own.length -= config.own.length % 3;
   config.hidden = config.hidden.slice(0, limits.layers).map((n) => Math.min(Math.max(Math.round(n), 1), limits.units));
   return { config, twins: (parts.get('twins') ?? '').split(';').filter(Boolean).slice(0, 2) };
 }

@@ -42,7 +42,11 @@ class Playground {
     new LessonView((settings, twins) => this.replace({ ...structuredClone(defaults) as Config, ...settings }, twins));
     this.wire();
     this.theme(matchMedia('(prefers-color-scheme: dark)').matches);
-    if (!this.build(null)) this.replace(structuredClone(defaults) as Config, []);
+    if (!this.build(null)) {
+      const why = byId('status').textContent;
+      this.replace(structuredClone(defaults) as Config, []);
+      this.tell(`The address cannot be used: ${why}`);
+    }
     requestAnimationFrame((now) => this.tick(now));
   }
 
@@ -110,7 +114,7 @@ class Playground {
   private change(change: Partial<Config>, effect: Effect): void {
     const before = this.config;
     this.config = { ...before, ...change };
-    const ran = this.engine.steps() > 0;
+    const ran = this.changed || this.engine.steps() > 0;  // kept weights are trained ones, though the steps begin at 0
     if (effect === 'retune') {
       try {
         this.engines.forEach((e, i) => e.retune(this.of(i)));
@@ -182,7 +186,7 @@ class Playground {
   private revive(): void {
     let count = 0;
     this.touch(() => { count = this.engines.reduce((sum, e) => sum + e.revive(), 0); }, '');
-    if (!byId('status').textContent) this.tell(count ? `${count} dead units have new weights.` : 'No unit is dead.', true);
+    if (!byId('status').textContent) this.tell(count ? `${count} dead ${count === 1 ? 'unit has' : 'units have'} new weights.` : 'No unit is dead.', true);
   }
   private addPoint(x1: number, x2: number, label: number): void {
     if (this.config.data === 'own') this.change({ own: [...this.config.own, ...[x1, x2].map((v) => Number(v.toPrecision(4))), label] }, 'keep');

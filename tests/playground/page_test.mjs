@@ -152,7 +152,7 @@ const tests = {
     await page.focus(`.unit[data-layer="${layer}"][data-unit="${unit}"]`);
     assert.match(await text('#unit'), /dead since step \d+\..*Death certificate\. Off since (step \d+|the first batch)( \(it was last seen on \d+ steps before\))?: /);
     await clickText('#break', 'revive');
-    assert.match(await text('#status'), new RegExp(`^${before.named.length} dead units have new weights\\.$`));
+    assert.match(await text('#status'), new RegExp(`^${before.named.length} dead units? ha(ve|s) new weights\\.$`));
     const after = await dead();  // a unit with new weights can be off on every point again
     assert.ok(after.named.length < before.named.length, `${after.named.length} of ${before.named.length} are dead again`);
     assert.deepEqual(after.shown, after.named);
@@ -212,8 +212,52 @@ const tests = {
     const before = await config();
     await open(link);
     assert.deepEqual(await config(), before);
+    // Everything at once, settings of the activation, twins and own points, too.
+    const full = { data: 'own', validation: 0.5, seed: 7, hidden: [3, 5, 2], activation: 'swish(beta=2)', initializer: 'he_normal', optimizer: 'rmsprop',
+      lr: 0.003, momentum: 0.5, weightDecay: 0.01, batch: 5, batchNorm: true, dropout: 0.2, softmaxTwice: true, shuffledLabels: true, inputScale: 10,
+      standardized: true, points: 300, noise: 0.25, own: [-1, -1, 0, 1, 1, 1, -1, 1, 0, 1, -1, 1] };
+    await page.evaluate((c) => playground.replace(c, ['relu', 'leaky_relu(slope=0.2)']), full);
+    const whole = await page.evaluate(() => ({ ...playground.state, engines: 0, hash: location.hash.slice(1) }));
+    assert.deepEqual(whole.config, full);
+    assert.equal(await text('#status'), '');
+    await open(whole.hash);
+    assert.deepEqual(await page.evaluate(() => ({ ...playground.state, engines: 0, hash: location.hash.slice(1) })), whole);
+    await open('activation=nonsense');
+    assert.match(await text('#status'), /^The address cannot be used: .*nonsense/);
+    await open('points=1e9&toString=1');
+    assert.equal((await config()).points, 2000);
     await open('lr=nonsense&hidden=99,-3&data=moons');
     assert.deepEqual({ lr: (await config()).lr, hidden: (await config()).hidden }, { lr: 0.1, hidden: [16, 1] });
+  },
+
+  async 'the program says when the network was changed, until it starts anew'() {
+    await open();
+    const said = async () => {
+      await click('#program');
+      const note = await text('#code-note');
+      await page.keyboard.press('Escape');
+      return note.includes('was changed while it ran');
+    };
+    assert.equal(await said(), false);
+    await train(100);
+    await choose('noise', 0.2);
+    assert.equal(await said(), true);
+    await choose('dropout', 0.1);  // no step in between, and the weights are still those of the first run
+    assert.equal(await said(), true);
+    await click('#reset');
+    assert.equal(await said(), false);
+  },
+
+  async 'no choice is clipped'() {
+    for (const width of [1400, 800, 400]) {
+      await open('', width);
+      const clipped = await page.$$eval('#controls select', (all) => all.filter((s) => {
+        const context = document.createElement('canvas').getContext('2d');
+        context.font = getComputedStyle(s).font;
+        return context.measureText(s.selectedOptions[0].text).width > s.clientWidth - 34;  // paddings and the arrow
+      }).map((s) => `${s.name}: ${s.selectedOptions[0].text}`));
+      assert.deepEqual(clipped, [], `${width} px`);
+    }
   },
 
   async 'the C++ programs compute the losses of the page'() {
