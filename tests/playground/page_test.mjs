@@ -216,7 +216,7 @@ const tests = {
     const full = { data: 'own', validation: 0.5, seed: 7, hidden: [3, 5, 2], activation: 'swish(beta=2)', initializer: 'he_normal', optimizer: 'rmsprop',
       lr: 0.003, momentum: 0.5, weightDecay: 0.01, batch: 5, batchNorm: true, dropout: 0.2, softmaxTwice: true, shuffledLabels: true, inputScale: 10,
       standardized: true, points: 300, noise: 0.25, own: [-1, -1, 0, 1, 1, 1, -1, 1, 0, 1, -1, 1] };
-    await page.evaluate((c) => playground.replace(c, ['relu', 'leaky_relu(slope=0.2)']), full);
+    await page.evaluate((c) => playground.replace(c, ['relu', 'leaky_relu(negative_slope=0.2)']), full);
     const whole = await page.evaluate(() => ({ ...playground.state, engines: 0, hash: location.hash.slice(1) }));
     assert.deepEqual(whole.config, full);
     assert.equal(await text('#status'), '');
